@@ -14,6 +14,15 @@ SECRETS = {
     "postgresql://host/runs?user=ada&password=secret&sslmode=require": (
         "postgresql://host/runs?user=ada&password=***&sslmode=require"
     ),
+    "postgresql://host/runs?password=se cr et&sslmode=require": "postgresql://host/runs?password=***&sslmode=require",
+    "cannot open 'postgresql://host/runs?password=se cr et': refused": (
+        "cannot open 'postgresql://host/runs?password=***': refused"
+    ),
+    "stored in postgresql://host/runs?password=my two words": "stored in postgresql://host/runs?password=***",
+    "see 'postgresql://host/runs?password=it's' or not": "see 'postgresql://host/runs?password=***' or not",
+    "postgresql://host/runs?password=it's secret": "postgresql://host/runs?password=***",
+    "postgresql://host/runs?password=***x y": "postgresql://host/runs?password=***",
+    "postgresql://host/runs?password=two words\nnext line": "postgresql://host/runs?password=***\nnext line",
     "next: hashlens study run a.yaml --store 'postgresql://ada:se/cret@host/runs' --retry-failed": (
         "next: hashlens study run a.yaml --store 'postgresql://ada:***@host/runs' --retry-failed"
     ),
@@ -30,6 +39,8 @@ def test_passwords_are_masked(text):
     [
         "postgresql://ada@host/runs",
         "study.db",
+        "postgresql://host/runs?password=***: it cannot be reached",
+        "postgresql://host/runs?password=*** is busy",
         "sqlite:///a:b@c.db",
         "folder:DIR#train",
         "ada@host: done",

@@ -7,7 +7,12 @@ import re
 _IN_URL = re.compile(
     r"((?:\w+://|postgres\w*(?:\+\w+)?:/)[^:/@\s]*:)(?:\S*|(?!\d+\s)[^@/\s'\"]+ [^@\n]*?)(?=@)", re.IGNORECASE
 )
-_IN_QUERY = re.compile(r"([?&]\w*pass\w*=)[^&\s'\"]*", re.IGNORECASE)
+# A password in the query may hold spaces too. So it ends at an &, at a closing quote, or with the line. What was masked
+# before stays as it is.
+_IN_QUERY = re.compile(
+    r"([?&]\w*pass\w*=)(?!\*\*\*(?![^&\s'\";:,)]))(?:[^&\n'\"]|['\"](?![\s:;,.)\]]|$))*",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def masked(text: str) -> str:

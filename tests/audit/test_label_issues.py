@@ -261,7 +261,7 @@ def test_probabilities_that_do_not_fit_the_labels_are_not_to_be_trusted(honest, 
 
 
 def test_votes_alone_count_correct_labels_of_overlapping_classes_and_it_is_said():
-    def found(spread, evidence):
+    def found(spread, evidence, stated=True):
         random = np.random.default_rng(0)
         means, planes = random.normal(size=(5, 4)) * spread, random.normal(size=(4, 120))
         labels = random.integers(5, size=1200)
@@ -270,9 +270,16 @@ def test_votes_alone_count_correct_labels_of_overlapping_classes_and_it_is_said(
         logs = -0.5 * ((x[:, None] - means) ** 2).sum(axis=2)
         exact = np.exp(logs - logs.max(axis=1, keepdims=True))
         exact /= exact.sum(axis=1, keepdims=True)
-        return label_issues(codes[600:], reference=codes[:600], probabilities=exact[600:], evidence=evidence)
+        probabilities = exact[600:] if stated else None
+        return label_issues(codes[600:], reference=codes[:600], probabilities=probabilities, evidence=evidence)
 
-    alone, confidence, apart = found(0.8, "codes"), found(0.8, "confidence"), found(6, "codes")
+    alone, confidence, apart = found(0.8, "codes", False), found(0.8, "confidence"), found(6, "codes", False)
+    # The network's own doubt, where it is known, counts the wrong labels that codes alone rank.
+    counted = found(0.8, "codes")
+    assert alone.expected > 3 * counted.expected
+    assert not any("expect fewer wrong labels" in note for note in counted.notes)
+    assert counted.confidence is None
+    assert counted.expected == pytest.approx(found(0.8, "both").expected)
     assert [any("expect fewer wrong labels" in note for note in each.notes) for each in (alone, confidence, apart)] == [
         True, False, False,
     ]  # fmt: skip

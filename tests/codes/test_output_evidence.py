@@ -268,6 +268,23 @@ def test_measure_says_how_it_read_and_takes_what_it_is_told():
     assert "output read as regression (as declared): it has no classes, so there is no accuracy" in told.notes
 
 
+@pytest.mark.parametrize("bias", [-4.0, 0.0, 4.0])
+def test_percentages_of_one_score_are_read_alike_whatever_the_examples(bias):
+    network = Head(lambda z: 100 * (z + bias).sigmoid(), 1)
+    assert {seen(network, n).output.kind for n in (2, 60, 130)} == {"regression"}
+    explained = " ".join(str(hl.explain(network, INPUTS[:3], "gradient")).split())
+    assert "Output read as regression" in explained
+    assert "divide them in output=" in explained
+    assert decided(lambda z: 100 * z.sigmoid(), 1, output=lambda z: z / 100).kind == "binary_probability"
+
+
+def test_a_mean_of_sigmoids_is_a_probability_and_percentages_of_labels_are_no_certain_logits():
+    assert decided(lambda z: z.sigmoid().mean(1), 3, n=8).kind == "binary_probability"
+    assert decided(lambda z: 1 - z.sigmoid(), 1, n=8).kind == "binary_probability"
+    found = decided(lambda z: 100 * z.sigmoid())
+    assert (found.kind, found.certain) == ("logits", False)
+
+
 def test_percentages_are_named_with_the_way_out():
     found = decided(lambda z: 100 * z.softmax(1))
     assert (found.kind, found.certain) == ("logits", False)

@@ -1,7 +1,7 @@
 """Label issues: labels that are likely wrong, by the nearest codes and by the network's calibrated confidence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -55,7 +55,10 @@ class LabelIssues(Ranked):
     expected : float
         Expected number of wrong labels: the disagreement between labels and evidence beyond the uncertainty of the
         calibrated evidence. It is too low where wrong labels are examples of uncertain class, and too high where the
-        evidence is confidently wrong, or is the votes alone and classes overlap.
+        evidence is confidently wrong, or is the votes alone and classes overlap. Votes state no doubt of their own. If
+        7 of 10 neighbours have one label, the others may be wrong labels or examples of another class; codes and
+        labels alone cannot tell which. Probabilities of a network can. So wrong labels are counted with them wherever
+        they are passed, also if the codes alone rank the labels.
     evidence : str
         Source of evidence: ``both``, ``codes`` or ``confidence``.
     temperature : float or None
@@ -152,7 +155,8 @@ def label_issues(
     k : int
         Number of neighbours that vote.
     evidence : {"both", "codes", "confidence"}, optional
-        Source of evidence; by default both if there are probabilities, else the codes.
+        Source of the ranking; by default both if there are probabilities, else the codes. Probabilities that are passed
+        with ``codes`` do not rank labels, but the number of wrong labels is then beyond the network's own doubt.
 
     Returns
     -------
@@ -204,7 +208,7 @@ class _Judgement:
     labels: Labels
     names: Labels
     votes: Votes | None
-    probabilities: Shares | None
+    probabilities: Shares | None  # with evidence "codes" they count wrong labels, and do not rank them
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -233,8 +237,7 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judgement:
             shares[fold.rows], smoothed[fold.rows] = fold_votes.shares, fold_votes.probabilities
             collisions[fold.rows] = fold_votes.collisions
         votes = Votes(shares, smoothed, collisions)
-    probabilities = None if evidence == "codes" else sample.probabilities
-    return _Judgement(sample.labels, np.arange(classes), votes, probabilities, sample.class_names)
+    return _Judgement(sample.labels, np.arange(classes), votes, sample.probabilities, sample.class_names)
 
 
 def _compared(
@@ -264,7 +267,7 @@ def _of_codes(
     """Return the evidence for rows, from a reference or from each other."""
     labels, reference_labels = pair.query_labels, pair.reference_labels
     notes = (*_notes(among_themselves, evidence), *pair.notes)
-    if evidence == "codes" or probabilities is None:
+    if probabilities is None:
         names, class_indices = np.unique(np.concatenate([labels, reference_labels]), return_inverse=True)
         labels, reference_labels, checked = class_indices[: len(labels)], class_indices[len(labels) :], None
     else:
@@ -329,9 +332,9 @@ def _doubtful(misfit: str) -> tuple[str, ...]:
     return (f"Trust the order, but not the probabilities and their sum: {misfit}.",)
 
 
-def _by_votes_alone(evidence: str, votes: Votes | None) -> tuple[str, ...]:
+def _by_votes_alone(votes: Votes | None) -> tuple[str, ...]:
     """Return a note on the number of wrong labels if neighbours alone judge, and classes overlap."""
-    if evidence != "codes" or votes is None or (leading := float(votes.shares.max(axis=1).mean())) >= CLEAR_VOTES:
+    if votes is None or (leading := float(votes.shares.max(axis=1).mean())) >= CLEAR_VOTES:
         return ()
     return (
         "Trust the order, but expect fewer wrong labels: the first choice of the neighbours has only "
@@ -344,16 +347,18 @@ def _ranked(
     judgement: _Judgement, ids: npt.NDArray[Any], all_rows: npt.NDArray[np.int64] | None, evidence: str
 ) -> LabelIssues:
     labels, rows = judgement.labels, np.arange(len(judgement.labels))
-    sources, temperature, confidence = [], None, None
+    votes, temperature, confidence = judgement.votes, None, None
+    voted = [] if votes is None else [votes.probabilities]
+    known: list[Shares] = []
     if judgement.probabilities is not None:
         temperature = fitted_temperature(judgement.probabilities, labels)
-        sources.append(with_temperature(judgement.probabilities, temperature))
-        confidence = sources[0][rows, labels]
-    votes = judgement.votes
-    if votes is not None:
-        sources.append(votes.probabilities)
-    classes = geometric_mean(sources)
+        known = [with_temperature(judgement.probabilities, temperature)]
+        confidence = None if evidence == "codes" else known[0][rows, labels]
+    classes = geometric_mean(voted if evidence == "codes" else [*known, *voted])
     noise = label_noise(classes, labels)
+    if evidence == "codes" and known:
+        counted = label_noise(geometric_mean([*known, *voted]), labels)
+        noise = replace(noise, rate=counted.rate, misfit=counted.misfit)
     joint_probabilities = joint(classes, labels, noise)
     odds, probability = probability_wrong(joint_probabilities, labels, noise.rate)
     joint_probabilities[rows, labels] = -1.0
@@ -371,6 +376,6 @@ def _ranked(
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=(*judgement.notes, *_by_votes_alone(evidence, votes), *_doubtful(noise.misfit)),
+        notes=(*judgement.notes, *_by_votes_alone(None if known else votes), *_doubtful(noise.misfit)),
         class_names=judgement.class_names,
     )

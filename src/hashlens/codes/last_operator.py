@@ -10,6 +10,7 @@ from hashlens.codes.gates import bind
 
 Tensor = torch.Tensor
 SOFTMAX, SIGMOID, LOG_SOFTMAX, AFFINE = "softmax", "sigmoid", "log-softmax", "an affine map"
+SCALED_PROBABILITY = "a scaled or averaged sigmoid or softmax"
 SPECIAL = {
     "softmax": SOFTMAX, "_softmax": SOFTMAX, "_safe_softmax": SOFTMAX, "special_softmax": SOFTMAX,
     "log_softmax": LOG_SOFTMAX, "_log_softmax": LOG_SOFTMAX, "special_log_softmax": LOG_SOFTMAX,
@@ -24,6 +25,7 @@ GUARDS = ("clamp", "clamp_min", "clamp_max")
 SCALED = ("mul", "div", "add", "sub", "rsub", "neg", "mean", "sum", "avg_pool2d", "adaptive_avg_pool2d",
           "_adaptive_avg_pool2d", "native_batch_norm", "native_layer_norm", "addcmul")  # fmt: skip
 """Operators that turn scores into scores."""
+PROBABILITIES = (SOFTMAX, SIGMOID, SCALED_PROBABILITY)
 RANDOM = ("bernoulli", "rand", "rand_like", "randn", "randn_like", "normal", "uniform", "randint", "randperm",
           "multinomial", "exponential", "poisson", "alpha_dropout", "feature_dropout")  # fmt: skip
 NORMS = ("batch_norm", "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_functional",
@@ -103,7 +105,7 @@ class LastOperators(Observer):
         first = tracked[-1 if base == "copy_" else 0].operator if tracked else ""
         if base in PRODUCTS and len(tracked) < len(sources):
             operator = AFFINE
-        elif base in SAME or (base in GUARDS and first in (SOFTMAX, SIGMOID)):
+        elif base in SAME or (base in GUARDS and first in (SOFTMAX, SIGMOID, SCALED_PROBABILITY)):
             operator = first or base
         elif base == "log" and first == SOFTMAX:
             operator = LOG_SOFTMAX
@@ -111,6 +113,8 @@ class LastOperators(Observer):
             operator = SOFTMAX
         elif base in SCALED and tracked and all(source.operator == AFFINE for source in tracked):
             operator = AFFINE
+        elif base in SCALED and tracked and all(source.operator in PROBABILITIES for source in tracked):
+            operator = SCALED_PROBABILITY
         self._sources[storage_of(result)] = Source(operator, self._count, result.numel())
 
     def _check_steady(self, func: Any, base: str, args: Any, kwargs: Any) -> None:

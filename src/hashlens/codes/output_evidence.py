@@ -5,7 +5,16 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.last_operator import AFFINE, BATCH, LOG_SOFTMAX, SIGMOID, SOFTMAX, LastOperators, Source
+from hashlens.codes.last_operator import (
+    AFFINE,
+    BATCH,
+    LOG_SOFTMAX,
+    SCALED_PROBABILITY,
+    SIGMOID,
+    SOFTMAX,
+    LastOperators,
+    Source,
+)
 from hashlens.errors import ModelError
 from hashlens.nets.output import (
     BINARY,
@@ -186,6 +195,8 @@ class OutputEvidence:
             return "binary_logit", "one of the scores that an affine map gave last", False
         if operator == AFFINE:
             return ("logits", reason, True) if k > 1 else ("binary_logit", f"one score, and {reason}", True)
+        if operator == SCALED_PROBABILITY and (k == 1 or not (in_unit_range or shared_total(rows))):
+            return self._of_scaled_probabilities(rows, in_unit_range)
         if k == 1 and operator in POSITIVE:
             return "regression", f"one score, and {reason}, which logits do not have", True
         kind, explanation, certain = self._by_rows(rows, in_unit_range, operator)
@@ -198,6 +209,17 @@ class OutputEvidence:
         if kind == "binary_probability" and not self._is_network:
             return kind, f"{explanation}, as the values of a regression may", False
         return kind, explanation, certain
+
+    @staticmethod
+    def _of_scaled_probabilities(rows: Tensor, in_unit_range: bool) -> tuple[str, str, bool]:
+        """Return how probabilities that were averaged or multiplied are read, whichever examples there are."""
+        if in_unit_range:
+            both = bool((rows > 0.5).any()) and bool((rows < 0.5).any())
+            return "binary_probability", f"computed by {SCALED_PROBABILITY}, and within [0, 1]", both
+        reason = (
+            f"computed by {SCALED_PROBABILITY}, not within [0, 1]; if these are percentages, divide them in output="
+        )
+        return ("regression", reason, True) if rows.shape[1] == 1 else ("logits", f"assumed: {reason}", False)
 
     @staticmethod
     def _by_rows(rows: Tensor, in_unit_range: bool, operator: str) -> tuple[str, str, bool]:
