@@ -22,7 +22,7 @@ class CellLike(Protocol):
 
     @property
     def key(self) -> str:
-        """Stable, readable name, from which seeds are derived."""
+        """Stable, readable name; seeds are derived from it."""
 
     @property
     def factors(self) -> Mapping[str, Any]:
@@ -66,9 +66,9 @@ class Run:
     repeat : int
         Number of the repeat, from 0.
     seed : int
-        Seed of 63 bits, which depends only on the seed of the study, the cell and the repeat.
+        Seed of 63 bits. It depends only on the seed of the study, the cell and the repeat.
     pack : int
-        Number of its pack, from 0. The runs of one pack are executed together.
+        Number of the pack, from 0. The runs of one pack are executed together.
     """
 
     cell: Any

@@ -131,11 +131,11 @@ class Experiment(ABC):
 
     def cells(self, resources: Resources) -> Sequence[CellLike]:
         """Return the cells of a study, each with a unique key; by default all factors are crossed."""
-        found: tuple[Cell, ...] = crossed(resources.spec, self.variables)
-        return found
+        crossed_cells: tuple[Cell, ...] = crossed(resources.spec, self.variables)
+        return crossed_cells
 
     def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
-        """Return the pairs (cell, repeat) divided into packs that are run together; by default one pair each."""
+        """Return the pairs (cell, repeat) divided into packs that are run together; by default a pack is one pair."""
         return [[pair] for pair in repeated]
 
     def depends_on_pack(self, resources: Resources) -> bool:
@@ -165,7 +165,7 @@ class Experiment(ABC):
         return False
 
     def remeasure(self, run: Run, metadata: Mapping[str, Any], resources: Any, read: Callable[[str], bytes]) -> Outcome:
-        """Measure a run that was done before its study grew.
+        """Measure a finished run again, for what was added to its study.
 
         Parameters
         ----------
@@ -208,18 +208,18 @@ def find_experiment(name: object) -> Experiment:
             "imported"
         )
     try:
-        found = _imported(name)
-        found = found() if isinstance(found, type) and issubclass(found, Experiment) else found
+        experiment = _import_experiment(name)
+        experiment = experiment() if isinstance(experiment, type) and issubclass(experiment, Experiment) else experiment
     except ModelError as error:
         raise StudyError(str(error)) from error
     except TypeError as error:
         raise StudyError(f"experiment {name!r} cannot be made: {error}") from error
-    if not isinstance(found, Experiment):
-        raise StudyError(f"experiment {name!r} is a {type(found).__name__}, expected a hashlens.study Experiment")
-    return found
+    if not isinstance(experiment, Experiment):
+        raise StudyError(f"experiment {name!r} is a {type(experiment).__name__}, expected a hashlens.study Experiment")
+    return experiment
 
 
 @cache
-def _imported(name: str) -> Any:
+def _import_experiment(name: str) -> Any:
     """Return the experiment with a name, imported only once, since a second import would duplicate its classes."""
     return load_object(EXPERIMENTS.get(name, name), "experiment")

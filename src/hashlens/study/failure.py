@@ -6,7 +6,7 @@ from hashlens.errors import HashlensError
 
 
 def reason(error: Exception) -> str:
-    """Return the reason for a failure: the text of an error of hashlens; for other errors with their type."""
+    """Return the first line of an error; its type comes first, unless it is an error of hashlens."""
     first = (str(error).strip() or "no reason was recorded").splitlines()[0]
     if isinstance(error, HashlensError):
         return first

@@ -21,30 +21,30 @@ _at_work: set[str] = set()
 
 
 def worker_name() -> str:
-    """Return a unique name of a worker: machine, process and a random word."""
+    """Return a unique name of a worker: machine, process id and random hexadecimal digits."""
     return f"{_machine()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _machine() -> str:
-    """Return a name for the scope of process ids: a host since its last boot, or a container on it."""
+    """Return a name for the system in which process ids are unique: a host since its last boot, or a container."""
     # Cloned machines and containers may have the same host name and process ids.
-    marks = [socket.gethostname(), str(uuid.getnode())]
+    identifiers = [socket.gethostname(), str(uuid.getnode())]
     with suppress(OSError):
-        marks += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
-    return f"{marks[0]}-{zlib.crc32(' '.join(marks).encode()):08x}"
+        identifiers += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
+    return f"{identifiers[0]}-{zlib.crc32(' '.join(identifiers).encode()):08x}"
 
 
 def is_dead(worker: str) -> bool:
     """Return whether `worker` ran on this machine and its process has ended."""
-    machine, _, rest = worker.rpartition(":")[0].rpartition(":")
-    # On Windows os.kill(pid, 0) sends Ctrl-C instead of testing: there leases simply run out.
-    if machine != _machine() or not rest.isdecimal() or os.name != "posix":
+    machine, _, process_id = worker.rpartition(":")[0].rpartition(":")
+    # os.kill(pid, 0) sends Ctrl-C on Windows instead of testing; leases simply expire there.
+    if machine != _machine() or not process_id.isdecimal() or os.name != "posix":
         return False
-    if int(rest) == os.getpid():
-        # A worker of this process that could not release its leases, or an earlier process with the same id.
+    if int(process_id) == os.getpid():
+        # Dead is a worker of this process that could not release its leases, or of an earlier process with its id.
         return worker not in _at_work
     try:
-        os.kill(int(rest), 0)
+        os.kill(int(process_id), 0)
     except ProcessLookupError:
         return True
     except OSError:
@@ -53,7 +53,7 @@ def is_dead(worker: str) -> bool:
 
 
 def release_the_dead(store: Store) -> None:
-    """Release the leases of killed workers of this machine at once; those of other machines run out by themselves."""
+    """Release the leases of killed workers of this machine at once; leases of other machines expire by themselves."""
     for lease in store.status().leases:
         if is_dead(lease.worker):
             log.info("worker %s has stopped: its %d runs are open again", lease.worker, lease.runs)
@@ -85,5 +85,5 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
         try:
             store.release(worker)
         except HashlensError as error:
-            # Leases run out by themselves; this error must not hide the one that ended the work.
+            # Leases expire by themselves; this error must not hide the one that ended the work.
             log.info("the leases of %s could not be released: %s", worker, error)

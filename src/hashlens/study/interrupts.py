@@ -11,17 +11,17 @@ from typing import Any
 def uninterrupted() -> Iterator[None]:
     """Delay Ctrl-C until the body has ended.
 
-    Otherwise KeyboardInterrupt could interrupt drivers and pools at any point, which then print long errors.
+    KeyboardInterrupt could otherwise stop database drivers and pools at any point, and they would print long errors.
     """
-    usual = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
         yield
         return
     pending: list[tuple[int, Any]] = []
-    signal.signal(signal.SIGINT, lambda *pressed: pending.append(pressed))
+    signal.signal(signal.SIGINT, lambda *arguments: pending.append(arguments))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        signal.signal(signal.SIGINT, handler)
         if pending:
-            usual(*pending[0])
+            handler(*pending[0])

@@ -121,7 +121,7 @@ class Results(Result):
         """Return the table as an Arrow table, which DuckDB and Polars read."""
         import pyarrow
 
-        # Without rows, Arrow could not infer the type of text columns.
+        # Arrow could not infer the type of text columns without rows.
         text = self.variables.text
         return pyarrow.table({
             name: pyarrow.array(self.columns[name], type=pyarrow.string() if name in text else None)

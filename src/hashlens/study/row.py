@@ -1,4 +1,4 @@
-"""One number that a run found."""
+"""One number that a run computed."""
 
 from dataclasses import dataclass
 from math import nan
@@ -15,7 +15,7 @@ class Row:
     measure : str
         Name of the measure.
     split : str
-        Examples of which it was computed: ``train`` or ``test``; empty if there is no split.
+        Examples on which it was computed: ``train`` or ``test``; empty if there is no split.
     value : float
         The value; NaN if it is undefined, stored as NULL.
     layer : str

@@ -40,7 +40,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """The runs that workers share, and what they need for them.
+    """The runs that workers share, and everything that they need to execute them.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class RunReporter:
         self._store = store
         self._claimed = claimed
         self._advance = advance
-        self.kept_folder: dict[Run, dict[str, str]] = {}
+        self.kept_files: dict[Run, dict[str, str]] = {}
 
     def advance(self, run: Run, steps: int = 1) -> None:
         """Move the progress bar."""
@@ -84,7 +84,7 @@ class RunReporter:
                 f"{name!r} cannot be kept: {self._store.name} is not a file, so it has no folder beside it"
             )
         file = keep(self._store.kept_folder, name, content)
-        self.kept_folder.setdefault(run, {})[name] = file
+        self.kept_files.setdefault(run, {})[name] = file
         return file
 
 
@@ -156,7 +156,7 @@ def run_labels(runs: Sequence[Run]) -> Callable[[Run], str]:
 def _claimed_runs(
     store: Store, claimed: Sequence[Claimed], by_key: Mapping[tuple[str, int], Run]
 ) -> dict[Run, Claimed]:
-    """Return the claim of each run of the study that was claimed."""
+    """Return the claimed runs of the study, each with its claim."""
     if any((claim.cell, claim.repeat) not in by_key for claim in claimed):
         raise StudyError(
             f"{store.name}: the study has grown since this worker began: start it again, with the larger study"
@@ -177,9 +177,9 @@ def _do_pack(
         run for run in todo.runs if run not in remeasured and (run in claimed or (whole_pack and run.pack == number))
     ]
     pack = pack if remeasured.keys() < claimed.keys() else []
-    desk = RunReporter(store, claimed, advance)
+    reporter = RunReporter(store, claimed, advance)
     committed, start = 0, time.perf_counter()
-    for outcome in chain(_remeasured_outcomes(todo, remeasured, desk), _outcomes(todo, pack, desk)):
+    for outcome in chain(_remeasured_outcomes(todo, remeasured, reporter), _outcomes(todo, pack, reporter)):
         seconds, start = time.perf_counter() - start, time.perf_counter()
         run = outcome.run
         if run not in claimed:
@@ -187,7 +187,7 @@ def _do_pack(
         failure = outcome.failure or outcome_problem(outcome, todo.experiment.variables)
         if failure is None:
             committed += store.commit(
-                claimed[run], worker, outcome.rows, _metadata(outcome, desk.kept_folder.get(run), seconds)
+                claimed[run], worker, outcome.rows, _metadata(outcome, reporter.kept_files.get(run), seconds)
             )
         else:
             store.fail(claimed[run], worker, failure)
@@ -195,24 +195,24 @@ def _do_pack(
 
 
 def _remeasured_outcomes(
-    todo: Work, remeasured: Mapping[Run, Mapping[str, Any]], desk: RunReporter
+    todo: Work, remeasured: Mapping[Run, Mapping[str, Any]], reporter: RunReporter
 ) -> Iterator[Outcome]:
     """Yield the outcomes of runs that were done before the study grew and now have new measures."""
     for run, metadata in remeasured.items():
         try:
-            yield todo.experiment.remeasure(run, metadata, todo.resources, desk.read)
+            yield todo.experiment.remeasure(run, metadata, todo.resources, reporter.read)
         except Exception as error:
             yield Outcome(run, failure=reason(error))
-        desk.advance(run, todo.experiment.steps(todo.resources.spec))
+        reporter.advance(run, todo.experiment.steps(todo.resources.spec))
 
 
-def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Outcome]:
+def _outcomes(todo: Work, pack: Sequence[Run], reporter: RunReporter) -> Iterator[Outcome]:
     """Yield the outcome of each run of a pack; a failure of one run must not end the study."""
     if not pack:
         return
     remaining, failure = list(pack), "the experiment gave nothing for this run"
     try:
-        for outcome in todo.experiment.run(tuple(pack), todo.resources, desk):
+        for outcome in todo.experiment.run(tuple(pack), todo.resources, reporter):
             if outcome.run not in remaining:
                 raise StudyError(f"the experiment gave {_name(outcome.run)} twice, or it was not requested")
             remaining.remove(outcome.run)
@@ -225,7 +225,7 @@ def _outcomes(todo: Work, pack: Sequence[Run], desk: RunReporter) -> Iterator[Ou
         return
     # The runs are repeated one by one, so that a failing run does not affect the others.
     for run in remaining:
-        yield from _outcomes(todo, [run], desk)
+        yield from _outcomes(todo, [run], reporter)
 
 
 def _name(run: Run) -> str:

@@ -27,9 +27,9 @@ class Study:
 
     The default experiment trains and measures networks.
 
-    A study can be interrupted at any moment; run again, it continues where it stopped, and no run is repeated. Any
-    number of processes may run the same study on one store; they share the work. If its spec gets more levels of an
-    axis or more repeats, only the new runs are computed.
+    A study can be interrupted at any moment; the next call of :meth:`run` continues where it stopped, and no run is
+    repeated. Any number of processes may run the same study on one store; they share the work. If its spec gets more
+    levels of an axis or more repeats, only the new runs are computed.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class Study:
 
     @property
     def store(self) -> Store:
-        """The store, which the first :meth:`run` creates."""
+        """The store; the first :meth:`run` creates it."""
         return Store.open(self._target, create=False)
 
     @property
@@ -164,7 +164,7 @@ class Study:
 
 
 def _warn_of_devices(store: Store, device: str) -> None:
-    """Warn if a study continues on another device, where results are not bit for bit the same."""
+    """Warn if a study continues on another device, since its results are not the same bit for bit."""
     other_devices = {run.metadata["device"] for run in store.runs() if "device" in run.metadata} - {device}
     if other_devices:
         log.warning(

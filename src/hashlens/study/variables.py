@@ -10,7 +10,7 @@ from hashlens.errors import StudyError
 FactorType = Literal["text", "int", "float", "bool"]
 TYPES: dict[FactorType, type] = {"text": str, "int": int, "float": float, "bool": bool}
 RESERVED = ("cell", "repeat", "measure", "split", "layer", "value", "kind", "schema_version", "study", "terms")
-"""Reserved names, which the table of results and its JSON use themselves."""
+"""Reserved names: the table of results and its JSON use them."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Variables:
     measures : dict of str to MeasureInfo
         Description of each measure by its name in the results, in the order of tables.
     responses : tuple of str
-        Measures of an effect table by default, in order; all measures if empty.
+        Default measures of an effect table, in order; all measures if empty.
     """
 
     experiment: str

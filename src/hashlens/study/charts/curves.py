@@ -138,8 +138,8 @@ def curve(
     results : Results
         Results of a study.
     measure, split : str or sequence of str
-        Measures and splits to draw, such as ``"redundancy_ratio"`` on ``("train", "test")``. By default the split is
-        ``"test"``, or the only one that the measure has.
+        Measures and splits to draw, such as ``"redundancy_ratio"`` on ``("train", "test")``. The default split is
+        ``"test"``; for a measure with a single split it is that split.
     over : str
         The axis: a factor, or the step, such as ``epochs``.
     by : str, optional
@@ -147,9 +147,9 @@ def curve(
     where : mapping, optional
         Levels at which the other factors are fixed.
     confidence : float
-        Confidence level of the intervals. Intervals of measures with bounds stay within them, see
-        :func:`~hashlens.study.charts.intervals.mean_intervals`. With fewer than four repeats the range of the repeats
-        is shown instead.
+        Confidence level of the intervals. An interval stays within the bounds of its measure, see
+        :func:`~hashlens.study.charts.intervals.mean_intervals`. Fewer than four repeats are shown by their range
+        instead.
 
     Raises
     ------

@@ -31,8 +31,10 @@ from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
 
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
-"""Total shares, set by this project: from the first a factor dominates, below the second it hardly matters."""
+"""Limits of the total share, chosen by this project: a factor dominates from the first, hardly matters below the
+second."""
 EXAMPLES = 10_000
+"""Default number of examples behind each share on the logit scale."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Effect(Result):
     factor : str
         Name of the factor.
     first : Share
-        First-order share: the variance of the means of its levels.
+        First-order share: the variance between the means of the levels.
     total : Share
         Total share, including all interactions of the factor; totals of several factors overlap.
     """
@@ -117,16 +119,16 @@ class ResponseEffects(Result):
 
     @property
     def verdict(self) -> str:
-        """Factors that dominate the response and that matter little, by their total shares, in words."""
+        """Sentence with the factors that dominate the response, and those that hardly matter, by total share."""
         if not np.isfinite(self.residual.value):
             return f"{self.name} does not vary."
         ranked = sorted(self.effects, key=lambda effect: -effect.total.value)
         large = [
-            f"{_read(ranked_effect)} {ranked_effect.total.value:.0%}"
+            f"{_factor_text(ranked_effect)} {ranked_effect.total.value:.0%}"
             for ranked_effect in ranked
             if ranked_effect.total.value >= DOMINATES
         ]
-        small = [_read(ranked_effect) for ranked_effect in ranked if ranked_effect.total.value < NEGLIGIBLE]
+        small = [_factor_text(ranked_effect) for ranked_effect in ranked if ranked_effect.total.value < NEGLIGIBLE]
         dominating = f"{', '.join(large)} dominate{'s' * (len(large) == 1)}" if large else "no factor dominates"
         return f"{self.name}: {dominating}" + (f"; under {NEGLIGIBLE:.0%}: {', '.join(small)}." if small else ".")
 
@@ -185,8 +187,10 @@ class EffectTable(Result):
         fixed_levels = conditions(self.where, self.ranges)
         fixed = f", at {fixed_levels}" if fixed_levels else ""
         ranges = f"Over {'; '.join(map(self.range_text, self.ranges))}{fixed}; {self.repeats} repeats per cell."
-        named = dict.fromkeys(response.measure_label for response in self.responses if response.scale == "logit")
-        logit = f" {' and '.join(named)} on the logit scale." if named else ""
+        logit_measures = dict.fromkeys(
+            response.measure_label for response in self.responses if response.scale == "logit"
+        )
+        logit = f" {' and '.join(logit_measures)} on the logit scale." if logit_measures else ""
         method = (
             f"{logit} Corrected for the variation between repeats; a value below 0 means no effect. "
             f"{self.confidence:.0%} intervals are for other seeds, not for other levels."
@@ -250,13 +254,13 @@ def effect_table(
     factors : sequence of str, optional
         Factors, including the step; by default all that vary.
     responses : sequence of str or (str, str), optional
-        Measures, or pairs of measure and split. For a measure alone the split is test, or the only one that it has; a
-        measure with a different meaning on each split, such as R, is used on train and test. By default the responses
-        that the variables of the experiment name.
+        Measures, or pairs of measure and split. A measure without a split is analysed on test, or on its only split.
+        A measure with a different meaning on each split, such as R, is analysed on train and on test. The default is
+        the list of responses in the experiment's variables.
     where : mapping, optional
         Levels at which other factors are fixed, or to which these factors are restricted.
     examples : int or mapping of split to int
-        Number n of examples of shares on the logit scale, which results do not store. By default 10,000, so that R = 0
+        Number n of examples behind each share on the logit scale; results do not store it. The default is 10,000: R = 0
         counts as half an example in ten thousand.
     bootstrap : int
         Number of bootstrap samples for the intervals.
@@ -281,10 +285,10 @@ def effect_table(
     grid = lay_out(results, factors, where)
     pairs = _response_pairs(grid, responses)
     sizes = _examples(results, examples, pairs)
-    table_of = np.stack([_response(grid, measure, split, sizes) for measure, split in pairs], axis=-1)
+    values = np.stack([_response(grid, measure, split, sizes) for measure, split in pairs], axis=-1)
     checkpoints = grid.axes.index(results.step) if results.step in grid.axes else None
-    shares = variance_shares(table_of, checkpoints)
-    low, high = bootstrap_shares(table_of, checkpoints, bootstrap, confidence, seed)
+    shares = variance_shares(values, checkpoints)
+    low, high = bootstrap_shares(values, checkpoints, bootstrap, confidence, seed)
     effects = tuple(_effects(grid, pair, i, shares, low, high) for i, pair in enumerate(pairs))
     ranges = dict(zip(grid.axes, grid.levels, strict=True))
     return EffectTable(
@@ -354,7 +358,7 @@ def _response(grid: Grid, measure: str, split: str, examples: Mapping[str, int])
 
 
 def finite_logit(values: npt.NDArray[np.float64], examples: int) -> npt.NDArray[np.float64]:
-    """Return the logit of shares of `examples` examples after adding half an example, finite at 0 and 1."""
+    """Return the logit of shares of `examples` examples. Half an example is added, so it is finite at 0 and 1."""
     share = (values * examples + 0.5) / (examples + 1)
     return np.asarray(np.log(share / (1 - share)))
 
@@ -383,7 +387,7 @@ def _effects(
     )
 
 
-def _read(effect: Effect) -> str:
+def _factor_text(effect: Effect) -> str:
     return effect.factor.replace("_", " ")
 
 

@@ -94,13 +94,16 @@ def panels(results: Results) -> tuple[Panel, ...]:
 
 
 def resting_level(variables: Variables, axis: str, levels: Sequence[Any]) -> Any:
-    """Return the level at which an axis is fixed in charts over other axes: set by its factor; the last step."""
+    """Return the level at which charts over other axes fix an axis: the last, or the first if its factor says so."""
     first = any(factor.name == axis and factor.rests == "first" for factor in variables.factors)
     return levels[0 if first else -1]
 
 
 def axis_positions(levels: Sequence[Any]) -> dict[str, Any]:
-    """Return the positions of levels on an axis, and whether it is logarithmic; zero is placed first."""
+    """Return the positions of levels on an axis (``places``), and whether it is logarithmic (``log``).
+
+    A level of zero comes first on a logarithmic axis.
+    """
     if not is_numeric(levels):
         return {"places": list(range(len(levels))), "log": False}
     log = _is_spread(levels)

@@ -47,12 +47,12 @@ def conditions(where: Mapping[str, Any], axes: Collection[str] = ()) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Results over axes: every combination of levels is a cell, even if the study lacks it.
+    """Results arranged over axes. Every combination of levels is a cell, even if the study did not run it.
 
     Attributes
     ----------
     results : Results
-        Rows of all layers together that satisfy the conditions.
+        Rows of whole codes (not of single layers) that satisfy the conditions.
     axes : tuple of str
         Names of factors, or of the step.
     levels : tuple of tuple
@@ -102,7 +102,7 @@ class Grid:
 
 
 def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | None = None) -> Grid:
-    """Arrange the rows of all layers together over axes; every other factor must have a single level.
+    """Arrange the rows of whole codes (not of single layers) over axes; every other factor must have a single level.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
 
 
 def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
-    """Return the rows of all layers together that satisfy `where`, at least one; errors as in :func:`lay_out`."""
+    """Return the rows of whole codes that satisfy `where`; raise StudyError if there are none or `where` is wrong."""
     if not isinstance(results, Results):
         raise StudyError(f"expected the results of a study, as study.results, received a {type(results).__name__}")
     if where is not None and not isinstance(where, Mapping):

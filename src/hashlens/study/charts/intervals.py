@@ -21,7 +21,7 @@ Scale = Literal["share", "ratio", "plain"]
 Range = tuple[float | None, float | None]
 """Smallest and largest possible value of a measure; None if there is none."""
 RANGES: dict[Scale, Range] = {"share": (0.0, 1.0), "ratio": (0.0, None), "plain": (None, None)}
-"""Ranges by name."""
+"""Range of each scale."""
 Around = Literal["interval", "range"]
 Array = npt.NDArray[np.float64]
 FEWEST = 4
@@ -78,7 +78,10 @@ class Estimate(Result):
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Estimates of many cells: arrays of equal shape, with the fields of :class:`Estimate`."""
+    """Estimates of many cells: arrays of equal shape, with the fields of :class:`Estimate`.
+
+    Where `is_range` is true, `low` and `high` are the smallest and largest repeat instead of an interval.
+    """
 
     mean: npt.NDArray[np.float64]
     low: npt.NDArray[np.float64]
@@ -150,9 +153,9 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
     method to a link scale and back, so that the bounds stay in range: the logit for a ``share`` in [0, 1] or any range
     with two bounds, the logarithm for a ``ratio`` of 0 or more or any range with one bound, no link for ``plain``.
     Alternatives are worse: a bootstrap of 2 to 10 values has too few distinct samples to keep its level. The clipped t
-    interval misses skewed means near 0 and 1 (its coverage is 88 % instead of 95 % for three repeats of Beta(7.2, 0.8),
-    where this interval has 95 %). And the mean of logits is not the logit of the mean. Repeats that agree exactly give
-    an interval of width 0, which only says that they agree.
+    interval misses skewed means near 0 and 1 (its coverage is 88 % instead of 95 % for three repeats of Beta(7.2, 0.8);
+    this interval has 95 % there). The mean of logits is not the logit of the mean. Repeats that agree exactly give an
+    interval of width 0; it only says that they agree.
 
     Parameters
     ----------
@@ -194,7 +197,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
 
 
 def _ends(mean: Array, half: Array, range_: Range) -> tuple[Array, Array]:
-    """Return the bounds of intervals of half width `half`, by the link of the range."""
+    """Return the bounds of intervals of half width `half`, computed on the link scale that fits the range."""
     from scipy.special import expit, logit
 
     minimum, maximum = range_

@@ -22,9 +22,9 @@ class SummaryRow:
     Attributes
     ----------
     levels : tuple
-        Level of each factor that varies, and the epochs.
+        Level of each factor that varies, and of the step.
     repeats : int
-        Number of measured networks.
+        Number of measured repeats.
     means : tuple of float or None
         Mean of each column over the repeats with a value; None if none has one.
     """
@@ -61,12 +61,12 @@ class Summary(Result):
     def __rich__(self) -> Table:
         rows, note = self.rows, ""
         if len(rows) > ROWS_SHOWN:
-            place = ""
+            checkpoint_text = ""
             if self.variables.step is not None:
                 last = max(row.levels[-1] for row in rows)
-                rows, place = tuple(row for row in rows if row.levels[-1] == last), ", at the last checkpoint"
+                rows, checkpoint_text = tuple(row for row in rows if row.levels[-1] == last), ", at the last checkpoint"
             rows = rows[:ROWS_SHOWN]
-            note = f"{len(rows)} of {len(self.rows):,} rows{place}; the export has all rows."
+            note = f"{len(rows)} of {len(self.rows):,} rows{checkpoint_text}; the export has all rows."
         lines = [(*map(level_name, row.levels), *(number(mean, 3) for mean in row.means)) for row in rows]
         headings = (
             *(name.replace("_", " ") for name in self.factors),
@@ -94,8 +94,8 @@ def summarize(results: Results) -> Summary:
     Returns
     -------
     Summary
-        The means. Measures with a different meaning on each split have a column for each; the others are those of test,
-        or of train if they have no other split.
+        The means. A measure with a different meaning on each split has a column for each split. Any other measure has
+        one column, for test, or for train if it was not measured on test.
     """
     import pyarrow
 
@@ -127,20 +127,22 @@ def split_order(splits: Iterable[str]) -> list[str]:
 def _columns(results: Results) -> Iterator[tuple[str, str]]:
     """Yield measure and split of each column; measures with several splits come first."""
     pairs = set(zip(results.columns["measure"].tolist(), results.columns["split"].tolist(), strict=True))
-    names = sorted({measure for measure, _ in pairs}, key=lambda name: (not _on_every(results.variables, name), name))
+    names = sorted(
+        {measure for measure, _ in pairs}, key=lambda name: (not _has_column_per_split(results.variables, name), name)
+    )
     for name in names:
         splits = split_order(split for measure, split in pairs if measure == name)
-        if _on_every(results.variables, name) or not {"test", "train", ""}.intersection(splits):
+        if _has_column_per_split(results.variables, name) or not {"test", "train", ""}.intersection(splits):
             yield from ((name, split) for split in splits)
         else:
             yield name, "test" if "test" in splits else splits[0]
 
 
-def _on_every(variables: Variables, measure: str) -> bool:
+def _has_column_per_split(variables: Variables, measure: str) -> bool:
     return measure in variables.measures and variables.measures[measure].every_split
 
 
 def _heading(variables: Variables, column: tuple[str, str]) -> str:
     measure, split = column
     name = variables.heading(measure)
-    return f"{name} {split}".rstrip() if _on_every(variables, measure) or split != "test" else name
+    return f"{name} {split}".rstrip() if _has_column_per_split(variables, measure) or split != "test" else name

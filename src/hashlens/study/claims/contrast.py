@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hashlens.study.charts.intervals import Array, Estimates, Range, mean_intervals
 
 EQUAL, COARSE = 1e-9, 1e-5
-"""Shares of the span of values: below the first, numbers are equal; below the second, a difference is not a step."""
+"""Tolerances, as shares of the span of the values: smaller differences count as none, and a smaller step as none."""
 
 
 def contrast_intervals(
@@ -21,12 +21,13 @@ def contrast_intervals(
     """Return intervals of weighted sums of means over repeats.
 
     Each repeat gives one weighted sum, and Student's t interval of these sums is computed: with weights 1 and -1 it is
-    that of the paired t test. Near the bounds of a range, where values are skewed, its coverage is too low. So a second
-    interval combines the distances from each mean to the bounds of its own interval, which stays in range, with the
-    correlation of the repeats (MOVER). On each side the wider of the two is used. Without ranges both are the same.
+    that of the paired t test. Its coverage is too low near the bounds of a range, where values are skewed. So a second
+    interval is computed (MOVER): it combines the distances from each mean to the bounds of its own interval, which
+    stays in range, with the correlation of the repeats. The wider of the two is used on each side. Both are the same
+    without ranges.
 
-    If repeats of a measure with few possible values agree, their spread is not reliable; it is assumed to be at least
-    half a step.
+    Repeats of a measure with few possible values may agree by chance. Their spread is assumed to be at least half a
+    step.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ def contrast_intervals(
     confidence : float
         Confidence level of the two-sided interval.
     steps : sequence of float, optional
-        Step of each term, of which all differences of its values are multiples, as for counts; 0, the default, for
+        Step of each term: all differences of its values are multiples of it, as for counts. 0, the default, stands for
         continuous values. See :func:`step_of`.
 
     Returns
@@ -54,21 +55,23 @@ def contrast_intervals(
     """
     from scipy.special import stdtrit
 
-    table, sign = np.asarray(values, np.float64), np.asarray(weights, np.float64)
+    table, coefficients = np.asarray(values, np.float64), np.asarray(weights, np.float64)
     n = table.shape[-1]
-    sums = np.einsum("t,...tn->...n", sign, table)
+    sums = np.einsum("t,...tn->...n", coefficients, table)
     mean = sums.mean(axis=-1) if n else np.full(sums.shape[:-1], np.nan)
     repeats, flags = np.full(mean.shape, n), np.zeros(mean.shape, bool)
     if n < 2:
         return Estimates(mean, np.full(mean.shape, np.nan), np.full(mean.shape, np.nan), repeats, flags)
-    minimum_spread = np.linalg.norm(sign * np.asarray(steps if steps is not None else np.zeros(len(sign)))) / 2
+    minimum_spread = (
+        np.linalg.norm(coefficients * np.asarray(steps if steps is not None else np.zeros(len(coefficients)))) / 2
+    )
     half = stdtrit(n - 1, (1 + confidence) / 2) * np.maximum(sums.std(axis=-1, ddof=1), minimum_spread) / np.sqrt(n)
-    below, above = _combined(table, sign, ranges, confidence)
+    below, above = _combined(table, coefficients, ranges, confidence)
     return Estimates(mean, mean - np.maximum(half, below), mean + np.maximum(half, above), repeats, flags)
 
 
 def step_of(values: npt.ArrayLike) -> float:
-    """Return the step of which all differences of values are multiples, as for counts; 0 if there is none.
+    """Return the largest number that divides all differences of the values, as for counts; 0 if there is none.
 
     >>> round(step_of([0.90, 0.98, 1.0]), 6), step_of([0.1, 0.3161, 0.7071068]), step_of([0.5, 0.5])
     (0.02, 0.0, 0.0)
@@ -83,7 +86,7 @@ def step_of(values: npt.ArrayLike) -> float:
 
 
 def _combined(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
-    """Return the distances from weighted sums to both bounds, from those of each term and the correlations."""
+    """Return the distances from weighted sums to both bounds of their MOVER intervals."""
     parts = [mean_intervals(table[..., i, :], range_, confidence) for i, range_ in enumerate(ranges)]
     mean, low, high = (np.stack([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "low", "high"))
     deviations = table - mean[..., None]

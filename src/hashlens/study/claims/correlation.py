@@ -45,7 +45,7 @@ class Correlation(Claim):
     method: Method = "pearson"
 
     @model_validator(mode="after")
-    def _somewhere(self) -> "Correlation":
+    def _require_bound(self) -> "Correlation":
         if self.above is None and self.below is None:
             raise ValueError("must say above, below or both: a correlation from -1 to 1")
         return self
@@ -62,7 +62,9 @@ class Correlation(Claim):
                 grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
                 values = np.stack([grid.values(measure, split), grid.values(other, other_split or split)])
                 pair = ((measure, split), (other, other_split or split))
-                name = " with ".join(f"{results.variables.label(name_)} {split_}".strip() for name_, split_ in pair)
+                name = " with ".join(
+                    f"{results.variables.label(measure_name)} {split_name}".strip() for measure_name, split_name in pair
+                )
                 name += f", {self.by.replace('_', ' ')} {level_name(level)}" if self.by else ""
                 per_repeat = correlations(values.reshape(2, -1, values.shape[-1]), self.method, name)
                 cells = int(np.isfinite(values).all(axis=(0, -1)).sum())
@@ -96,8 +98,8 @@ def correlations(values: Array, method: Method, name: str = "") -> Array:
         raise StudyError(f"{name}: a correlation needs {FEWEST_CELLS} cells, received {complete.shape[1]}")
     correlate = pearsonr if method == "pearson" else spearmanr
     varies = (np.ptp(complete, axis=1) > 0).all(axis=0)
-    correlations_ = [correlate(*complete[..., i]).statistic if varies[i] else 0.0 for i in range(complete.shape[2])]
-    return np.array(correlations_, np.float64)
+    per_repeat = [correlate(*complete[..., i]).statistic if varies[i] else 0.0 for i in range(complete.shape[2])]
+    return np.array(per_repeat, np.float64)
 
 
 def fisher_interval(correlations: Array, ranked: int, confidence: float) -> Estimate:
@@ -108,8 +110,8 @@ def fisher_interval(correlations: Array, ranked: int, confidence: float) -> Esti
     correlations : numpy.ndarray
         ``(repeats,)``: the correlation in each repeat.
     ranked : int
-        Number of cells for rank correlations, which have few possible values: so repeats that agree by chance do not
-        give an interval of width 0. 0 for correlations of values.
+        Number of cells, for rank correlations; 0 for correlations of values. Rank correlations have few possible
+        values: the number of cells keeps repeats that agree by chance from giving an interval of width 0.
     confidence : float
         Confidence level of the two-sided interval.
     """

@@ -42,10 +42,10 @@ class ComparisonClaim(Claim):
                 name, _, other_split = str(others).partition(ON)
                 other_rows = values_along(results, self.over or "", name, other_split or split, self.by, self.where)
                 for row, other_row in zip(rows, other_rows, strict=True):
-                    yield from _measures(row, other_row, claimed, self.over)
+                    yield from _measure_differences(row, other_row, claimed, self.over)
             else:
                 for row in rows:
-                    yield from _levels(row, self.level, others, claimed, self.over or "")
+                    yield from _level_differences(row, self.level, others, claimed, self.over or "")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -53,8 +53,9 @@ class Difference(ComparisonClaim):
     """Claim that one thing is above, or below, another, paired by repeat.
 
     Three things can be compared. **Measures**: ``above: network_accuracy``, at every level of `over` if that is named.
-    **Levels** of an axis: ``over: epochs, level: 1, above: others``, or one level, or a list. **Factors**, by the share
-    of the variance that each explains with all its interactions: ``factors: [width], above: [label_noise]``.
+    **Levels** of an axis: ``over: epochs, level: 1, above: others``; one level or a list of levels may replace
+    ``others``. **Factors**, by the share of the variance that each explains with all its interactions:
+    ``factors: [width], above: [label_noise]``.
 
     Attributes
     ----------
@@ -67,8 +68,8 @@ class Difference(ComparisonClaim):
     scale : {"plain", "logit"}
         Scale of the variance, if factors are compared.
     examples : dict of str to int
-        Number of examples of a share, by split, for its logit: half an example is added, so that it is finite at 0 and
-        1. By default 10,000.
+        Number of examples behind a share, by split; the default is 10,000. Half an example is added before the logit,
+        so that it is finite at 0 and 1.
     """
 
     kind: Literal["difference"]
@@ -98,7 +99,9 @@ class Difference(ComparisonClaim):
             yield from self.differences(results, others, claimed)
 
 
-def _measures(first: LevelValues, second: LevelValues, claimed: ClaimedRange, over: str | None) -> Iterator[Question]:
+def _measure_differences(
+    first: LevelValues, second: LevelValues, claimed: ClaimedRange, over: str | None
+) -> Iterator[Question]:
     for level in first.levels:
         if level in second.levels:
             place = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
@@ -107,7 +110,9 @@ def _measures(first: LevelValues, second: LevelValues, claimed: ClaimedRange, ov
             )
 
 
-def _levels(by_level: LevelValues, level: Any, others: Others, claimed: ClaimedRange, over: str) -> Iterator[Question]:
+def _level_differences(
+    by_level: LevelValues, level: Any, others: Others, claimed: ClaimedRange, over: str
+) -> Iterator[Question]:
     named = others if isinstance(others, tuple) else (others,)
     for other in (
         [other_level for other_level in by_level.levels if other_level != level] if named == (OTHERS,) else named

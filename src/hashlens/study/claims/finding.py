@@ -93,7 +93,7 @@ class Finding(Result):
 
     @property
     def summary(self) -> str:
-        """Tested quantities, in one phrase: the closest line of those reproduced, or the first of the others."""
+        """Tested quantities in one phrase: the line closest to its bounds, or the first lines without reproduction."""
         first = self.deciding[: 1 if self.reproduced else SHOWN]
         others = len(self.deciding) - len(first)
         parts = [f"{line.text}, claimed {line.claimed.text}" for line in first]

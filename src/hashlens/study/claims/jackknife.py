@@ -7,7 +7,7 @@ import numpy as np
 from hashlens.study.charts.intervals import Array, Estimate, mean_intervals
 
 FEWEST = 3
-"""Smallest number of repeats with an interval: a statistic of two or more repeats must be known without any one."""
+"""Smallest number of repeats with an interval: the jackknife leaves out one, and the statistic needs two."""
 
 
 def jackknife_interval(values: Array, statistic: Callable[[Array], float], confidence: float = 0.95) -> Estimate:

@@ -93,7 +93,7 @@ class Line:
 
     @property
     def margin(self) -> float:
-        """How far its interval lies inside the claimed range, at the nearer end; negative if it is not inside."""
+        """Distance from the interval to the nearer end of the claimed range; negative if it is not inside the range."""
         ends = (self.low - (self.claimed.above if self.claimed.above is not None else -float("inf")),
                 (self.claimed.below if self.claimed.below is not None else float("inf")) - self.high)  # fmt: skip
         return min(ends) if isfinite(self.low) else -float("inf")
@@ -141,9 +141,9 @@ def overall(lines: tuple[Line, ...]) -> Verdict:
     """Return the verdict on a claim from its lines. The claim says that all of them are true.
 
     A claim is reproduced if all of its lines are. If the claim is false, at least one line is false, and the claim can
-    be called reproduced only if that line is. So each line may be tested at the full level, however many lines there
-    are (an intersection-union test). A claim is not reproduced if at least one line is not. Here each further line adds
-    a chance of error, so this verdict uses the simultaneous intervals.
+    be called reproduced only if that line is. So each line may be tested at the full level, whatever the number of
+    lines (an intersection-union test). A claim is not reproduced if at least one line is not. Each further line then
+    adds a chance of error, so this verdict uses the simultaneous intervals.
 
     References
     ----------

@@ -64,7 +64,7 @@ def claims_of(mappings: Any, source: Source, field_path: FieldPath = ("claims",)
     try:
         return _CLAIMS.validate_python(tuple(mappings))
     except ValidationError as error:
-        raise source.error(*_explained(error, field_path)) from None
+        raise source.error(*_field_errors(error, field_path)) from None
 
 
 def decide(results: Results, claim: Claim) -> Finding:
@@ -102,7 +102,7 @@ def _kind(claim: Claim) -> str:
     return next(name for name, kind in KINDS.items() if isinstance(claim, kind))
 
 
-def _explained(error: ValidationError, base: FieldPath) -> Iterator[tuple[FieldPath, str]]:
+def _field_errors(error: ValidationError, base: FieldPath) -> Iterator[tuple[FieldPath, str]]:
     """Yield the path of each wrong field, and what is wrong with it."""
     for problem in error.errors(include_url=False):
         index, *rest = problem["loc"]

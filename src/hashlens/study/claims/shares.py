@@ -25,8 +25,8 @@ def factor_questions(claim: "Difference", results: Results, others: Any, claimed
     rows = narrowed(results, claim.where)
     axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
     named = others if isinstance(others, tuple) else (others,)
-    others_named = [axis for axis in axes if axis not in claim.factors] if named == ("others",) else list(named)
-    for factor in (*claim.factors, *others_named):
+    other_factors = [axis for axis in axes if axis not in claim.factors] if named == ("others",) else list(named)
+    for factor in (*claim.factors, *other_factors):
         if factor not in axes:
             raise StudyError(f"{claim.says!r}: {factor!r} does not vary here: {nearest(str(factor), axes)}")
     grid = lay_out(results, axes, claim.where)
@@ -34,8 +34,8 @@ def factor_questions(claim: "Difference", results: Results, others: Any, claimed
         values = _repeats(grid, measure, split)
         if claim.scale == "logit":
             values = finite_logit(values, claim.examples.get(split, EXAMPLES))
-        for factor, other in product(claim.factors, others_named):
-            name = f"{results.variables.label(measure)} {split}, {_read(factor)} less {_read(other)}"
+        for factor, other in product(claim.factors, other_factors):
+            name = f"{results.variables.label(measure)} {split}, {_factor_text(factor)} less {_factor_text(other)}"
             interval = partial(_interval, values, grid.axes, results.step, factor, other)
             yield Question(name, "difference of shares of variance", claimed, interval, FEWEST)
 
@@ -55,10 +55,10 @@ def _interval(
 
 
 def _repeats(grid: Grid, measure: str, split: str) -> Array:
-    """Return a measure of every cell, repeats in the first axis; repeats with missing cells are left out."""
+    """Return the values ``(repeats, levels of each axis...)`` of a measure, without repeats that lack a cell."""
     table = np.moveaxis(grid.values(measure, split), -1, 0)
     return np.asarray(table[np.isfinite(table).reshape(len(table), -1).all(axis=1)])
 
 
-def _read(factor: Any) -> str:
+def _factor_text(factor: Any) -> str:
     return str(factor).replace("_", " ")

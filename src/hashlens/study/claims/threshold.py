@@ -31,7 +31,7 @@ class Threshold(Claim):
     below: float | None = None
 
     @model_validator(mode="after")
-    def _somewhere(self) -> "Threshold":
+    def _require_bounds(self) -> "Threshold":
         if self.above is None and self.below is None:
             raise ValueError("must say above, below or both: a number")
         if self.above is not None and self.below is not None and self.above >= self.below:

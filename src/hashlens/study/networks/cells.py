@@ -114,30 +114,30 @@ def packs(networks: Sequence[tuple[Cell, int]], ensemble: int) -> list[list[tupl
         Largest number of MLPs in a pack.
     """
     kinds: dict[tuple[Any, ...], list[tuple[Cell, int]]] = {}
-    for cell, repeat in sorted(networks, key=_dearest_first):
+    for cell, repeat in sorted(networks, key=_most_expensive_first):
         kinds.setdefault((cell.architecture, cell.depth, cell.batch_norm), []).append((cell, repeat))
-    found = [pack for members in kinds.values() for pack in _parted(members, ensemble)]
-    return sorted(found, key=lambda pack: _dearest_first(pack[0]))
+    in_packs = [pack for members in kinds.values() for pack in _divided_by_size(members, ensemble)]
+    return sorted(in_packs, key=lambda pack: _most_expensive_first(pack[0]))
 
 
 def _levels(spec: NetworksSpec, architecture: str, n: int) -> dict[str, tuple[Any, ...]]:
     """Return the levels of each factor but the architecture: from its axis, else the spec, else the recipe."""
     recipe, parameters = spec.recipe(), signature(ARCHITECTURES[architecture]).parameters
-    found: dict[str, tuple[Any, ...]] = {}
+    levels: dict[str, tuple[Any, ...]] = {}
     for factor in FACTORS[1:]:
         axis = getattr(spec.axes, factor)
         if factor in CHOICES and factor not in parameters:
-            found[factor] = (CHOICES[factor],)
+            levels[factor] = (CHOICES[factor],)
         elif factor == "batch_norm":
-            found[factor] = tuple(recipe.batch_norm if value is None else value for value in axis or (None,))
+            levels[factor] = tuple(recipe.batch_norm if value is None else value for value in axis or (None,))
         elif axis is not None:
-            found[factor] = axis
+            levels[factor] = axis
         elif factor in CHOICES:
             fixed = getattr(spec.network, factor)
-            found[factor] = (parameters[factor].default if fixed is None else fixed,)
+            levels[factor] = (parameters[factor].default if fixed is None else fixed,)
         else:
-            found[factor] = ({"samples": n, "label_noise": 0.0, "weight_decay": recipe.weight_decay}[factor],)
-    return found
+            levels[factor] = ({"samples": n, "label_noise": 0.0, "weight_decay": recipe.weight_decay}[factor],)
+    return levels
 
 
 def _cost(cell: Cell) -> float:
@@ -147,11 +147,11 @@ def _cost(cell: Cell) -> float:
     return cell.width * (NOMINAL_INPUTS + (cell.depth - 1) * cell.width)
 
 
-def _dearest_first(run: tuple[Cell, int]) -> tuple[float, str, int]:
+def _most_expensive_first(run: tuple[Cell, int]) -> tuple[float, str, int]:
     cell, repeat = run
     return -_cost(cell), cell.key, repeat
 
 
-def _parted(members: list[tuple[Cell, int]], ensemble: int) -> Iterator[list[tuple[Cell, int]]]:
+def _divided_by_size(members: list[tuple[Cell, int]], ensemble: int) -> Iterator[list[tuple[Cell, int]]]:
     size = ensemble if members[0][0].architecture == "mlp" else 1
     yield from (members[start : start + size] for start in range(0, len(members), size))

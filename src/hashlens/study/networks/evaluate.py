@@ -70,10 +70,10 @@ def evaluate(
 ) -> tuple[Row, ...]:
     """Measure a network after `epochs` epochs.
 
-    All accuracies are for the true labels, also if the network was trained on noisy labels; `loss` is that of the noisy
+    All accuracies are for the true labels, even if the network was trained on noisy labels; `loss` is that of the noisy
     labels. If no bit varies over train and test, K-NN, logistic regression and K-Means can only predict the most
-    frequent class, and their rows have the accuracy of that. K-Means has as many clusters as classes in train, also on
-    test: fewer than in the data if the examples of a cell do not contain all classes.
+    frequent class, and their rows hold the accuracy of this prediction. K-Means uses as many clusters as there are
+    classes in the training examples of the cell, also on test.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def evaluate(
     Returns
     -------
     tuple of Row
-        One for each measure, split and layer.
+        One row for each measure, split and layer.
     """
     parts = Split(evaluation.data.train, evaluation.data.test)
     row_budget = max(8, MEMORY_BUDGET // (len(parts.train) + len(parts.test)))
@@ -98,10 +98,10 @@ def evaluate(
     )
     values = list(_whole_code(observations, evaluation, loss))
     for kind, examples in evaluation.random_inputs.items():
-        prints = fingerprint(
+        fingerprints = fingerprint(
             network, examples, batch_size=evaluation.reading.batch_size, device=evaluation.reading.device
         )
-        values += _determinism(evaluation.measures, kind, prints)
+        values += _determinism(evaluation.measures, kind, fingerprints)
     if any(MEASURES[name].geometry for name in evaluation.measures):
         from hashlens.study.networks.geometry import geometry
 
@@ -112,17 +112,17 @@ def evaluate(
     return tuple(rows)
 
 
-def _determinism(measures: Sequence[str], split: str, prints: Fingerprints) -> MeasuredValues:
+def _determinism(measures: Sequence[str], split: str, fingerprints: Fingerprints) -> MeasuredValues:
     if "redundancy_ratio" in measures:
-        yield "redundancy_ratio", split, redundancy_ratio(prints)
+        yield "redundancy_ratio", split, redundancy_ratio(fingerprints)
     if "collision_probability" in measures:
-        yield "collision_probability", split, determinism(prints).collision_probability
+        yield "collision_probability", split, determinism(fingerprints).collision_probability
 
 
 def _whole_code(observations: Split[Observation], evaluation: Evaluation, loss: float | None) -> MeasuredValues:
     """Yield measure, split and value of the whole code."""
     parts = (("train", observations.train), ("test", observations.test))
-    works: dict[str, Callable[[], MeasuredValues]] = {
+    values_of: dict[str, Callable[[], MeasuredValues]] = {
         "bits_to_determinism": lambda: iter(
             [("bits_to_determinism", "train", _enough_bits(observations.train.codes, evaluation))]
         ),
@@ -136,8 +136,8 @@ def _whole_code(observations: Split[Observation], evaluation: Evaluation, loss: 
     for name, part in parts:
         yield from _determinism(evaluation.measures, name, part.fingerprints)
     for measure in evaluation.measures:
-        if measure in works:
-            yield from works[measure]()
+        if measure in values_of:
+            yield from values_of[measure]()
     yield from _categories(Split(observations.train.codes, observations.test.codes), evaluation)
 
 
@@ -172,8 +172,8 @@ def _categories(codes: Split[Codes], evaluation: Evaluation) -> MeasuredValues:
             yield from _category(measure, prepared, Split(train_labels, test_labels), len(classes), evaluation)
 
 
-def _constant_predictions(measures: Sequence[str], labels: Split[np.ndarray], named: int) -> MeasuredValues:
-    share = {name: float(np.mean(part == named)) for name, part in (("train", labels.train), ("test", labels.test))}
+def _constant_predictions(measures: Sequence[str], labels: Split[np.ndarray], predicted: int) -> MeasuredValues:
+    share = {name: float(np.mean(part == predicted)) for name, part in (("train", labels.train), ("test", labels.test))}
     majority = {
         name: float(np.unique(part, return_counts=True)[1].max() / len(part))
         for name, part in (("train", labels.train), ("test", labels.test))

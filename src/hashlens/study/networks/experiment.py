@@ -46,7 +46,7 @@ class Networks(Experiment):
         train, test : any form that :func:`hashlens.load_data` takes, optional
             Examples to use instead of the spec's ``data``.
         **inputs
-            Unknown arguments, which raise an error.
+            Unknown arguments; they raise an error.
         """
         if inputs:
             raise StudyError(f"networks take train= and test=, received {next(iter(inputs))}=")
@@ -115,13 +115,13 @@ def _outcome(trained: TrainedRun, resources: NetworkResources, training_seconds:
     if trained.failure is not None:
         return Outcome(trained.run, failure=trained.failure)
     try:
-        rows = _measured(trained, resources)
+        rows = _measure_checkpoints(trained, resources)
     except Exception as error:
         return Outcome(trained.run, failure=reason(error))
     return Outcome(trained.run, rows, metadata=_metadata(trained, resources, training_seconds + time.perf_counter()))
 
 
-def _measured(trained: TrainedRun, resources: NetworkResources) -> list[Row]:
+def _measure_checkpoints(trained: TrainedRun, resources: NetworkResources) -> list[Row]:
     """Return the rows of all checkpoints; after an early stop the rows of the last network are repeated."""
     evaluation, by_epoch = resources.evaluation(trained.run.cell.samples), dict[int, tuple[Row, ...]]()
     checkpoints = resources.spec.checkpoints

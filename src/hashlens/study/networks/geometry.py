@@ -1,6 +1,6 @@
 """Geometry of one network of a study: number of linear regions around examples, and lengths of chords.
 
-It is separate from the other measures, so that a study without these measures does not import what they need.
+It is separate from the other measures: a study without these measures does not import what they need.
 """
 
 from collections.abc import Iterator

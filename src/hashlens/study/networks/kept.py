@@ -1,4 +1,4 @@
-"""Networks stored beside the store of a study, which are measured again when the study is extended."""
+"""Networks that are stored beside the store of a study, and measured again when the study is extended."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -43,8 +43,8 @@ def remeasured(
     for epoch in resources.spec.checkpoints:
         reached = min(epoch, int(metadata["epochs_trained"]))
         network.load_state_dict(load(read(metadata["kept"][_file(reached)])))
-        rows_found = evaluate(network, reached, evaluation, metadata["losses"][str(reached)])
-        rows += [replace(row, step=epoch) for row in rows_found]
+        checkpoint_rows = evaluate(network, reached, evaluation, metadata["losses"][str(reached)])
+        rows += [replace(row, step=epoch) for row in checkpoint_rows]
     return Outcome(run, rows)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
-    """Return the fields that do not fit each other."""
+    """Yield the fields that do not fit each other, each with what is wrong."""
     axes, last = spec.axes, spec.last_epoch
     for i, epoch in enumerate(axes.epochs or ()):
         if epoch > last:
@@ -36,7 +36,7 @@ def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
 
 
 def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
-    """Return arguments that architectures do not have: an axis that one of them lacks, a field that all of them lack.
+    """Yield arguments that architectures do not have: an axis that one of them lacks, a field that all of them lack.
 
     An axis without an effect on an architecture would duplicate its cells.
     """
@@ -52,22 +52,22 @@ def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
 
 
 def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
-    """Return the fields that do not fit the data."""
+    """Yield the fields that do not fit the data, each with what is wrong."""
     samples = spec.axes.samples or ()
     needing = [name for name in spec.measures if MEASURES[name].labels]
     if not has_labels and needing:
         free = ", ".join(name for name, measure in MEASURES.items() if not measure.labels)
-        place = spec.measures.index(needing[0])
+        index = spec.measures.index(needing[0])
         yield (
-            ("measures", place),
+            ("measures", index),
             (f"{needing[0]!r} needs labels, but the data have none; measures that need none: {free}"),
         )
     elif not has_labels:
         yield ("data",), "training needs labels, but the data have none"
-    for place, count in enumerate(samples):
+    for index, count in enumerate(samples):
         if n_train is not None and count > n_train:
             yield (
-                ("axes", "samples", place),
+                ("axes", "samples", index),
                 f"must be at most {n_train}, the number of training examples, received {count}",
             )
     fewest = min((*samples, *(() if n_train is None else (n_train,))), default=None)

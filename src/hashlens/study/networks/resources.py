@@ -152,11 +152,11 @@ def require_networks(resources: NetworkResources) -> None:
 
 def _require_geometry(resources: NetworkResources, network: torch.nn.Module) -> None:
     """Raise StudyError if a measure of regions cannot be computed for the network or the data."""
-    for place, name in enumerate(resources.spec.measures):
+    for index, name in enumerate(resources.spec.measures):
         if MEASURES[name].geometry:
             from hashlens.study.networks.geometry import require_geometry
 
             try:
                 require_geometry(name, network, resources.data.train)
             except HashlensError as error:
-                raise resources.spec.error(("measures", place), f"{name!r} cannot be measured: {error}") from error
+                raise resources.spec.error(("measures", index), f"{name!r} cannot be measured: {error}") from error

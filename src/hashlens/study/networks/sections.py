@@ -13,7 +13,7 @@ class DataSpec(Section):
 
 
 class NetworkSpec(Section):
-    """Network settings that are not axes; None is the architecture's default, for ``batch_norm`` the recipe's.
+    """Network settings that are not axes; None is the architecture's default (the recipe's for ``batch_norm``).
 
     If architectures are an axis, each uses the settings that it has.
     """
@@ -49,15 +49,15 @@ class TrainingSpec(Section):
 
 
 class Axes(Section):
-    """Levels of the axes, which are all crossed; None for an axis that does not vary.
+    """Levels of the axes; all are crossed. None for an axis that does not vary.
 
     Attributes
     ----------
     epochs : tuple of int
         Checkpoints of one training; 0 is the initial network. Each network is trained only once.
     samples : tuple of int
-        Numbers of training examples, the first ones; they are repeated to the full number, so that every network takes
-        the same number of steps.
+        Numbers of training examples. The first examples are used; they are repeated up to the full number, so that
+        every network takes the same number of steps.
     label_noise : tuple of float
         Shares of the training labels that are shuffled among themselves.
     random_inputs : tuple of str

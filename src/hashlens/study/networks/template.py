@@ -54,7 +54,7 @@ def template(train: str, test: str, path: Path) -> str:
     train, test : str
         Names for :func:`hashlens.load_data`.
     path : Path
-        Path of the file, from which the name of the study is taken.
+        Path of the file; the name of the study is taken from it.
     """
     # Every JSON string is a valid YAML string.
     return TEMPLATE.format(path=path, name=json.dumps(path.stem), train=json.dumps(train), test=json.dumps(test))

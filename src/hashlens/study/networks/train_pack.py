@@ -59,13 +59,13 @@ class TrainedRun:
 
     @contextmanager
     def at_epoch(self, epoch: int) -> Iterator[torch.nn.Module]:
-        """Run the body with the network's weights after `epoch` epochs, or at its end; then restore its weights."""
-        now = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        """Give the network its weights after `epoch` epochs (or its last ones) during the body, then restore them."""
+        final_weights = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         try:
-            self.network.load_state_dict(dict(self.checkpoints.get(epoch, now)))
+            self.network.load_state_dict(dict(self.checkpoints.get(epoch, final_weights)))
             yield self.network
         finally:
-            self.network.load_state_dict(now)
+            self.network.load_state_dict(final_weights)
 
 
 def train_pack(
@@ -91,7 +91,7 @@ def train_pack(
     recipe : Recipe
         Training recipe; weight decay and batch normalisation are those of the run's cell.
     checkpoints : collection of int
-        Epochs to measure.
+        Epochs after which weights are kept, to be measured.
     device : str or torch.device, optional
         Device to train on; the CPU by default.
     on_epoch : callable, optional

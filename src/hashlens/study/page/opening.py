@@ -7,7 +7,7 @@ from hashlens.report.page import Section
 
 @dataclass(frozen=True)
 class Opening:
-    """The first part of a page, which the experiment itself provides.
+    """The first part of a page; the experiment provides it.
 
     Attributes
     ----------

@@ -42,8 +42,8 @@ def study_page(results: Results) -> Page:
 
 def opening_of(results: Results) -> Opening:
     """Return the first part of the page; an empty one if the experiment is not part of the library."""
-    known = _experiment(results)
-    return Opening() if known is None else known.opening(results)
+    experiment = _experiment(results)
+    return Opening() if experiment is None else experiment.opening(results)
 
 
 def _experiment(results: Results) -> Experiment | None:
@@ -53,8 +53,8 @@ def _experiment(results: Results) -> Experiment | None:
 
 
 def _runs(results: Results) -> str:
-    known = _experiment(results)
-    return Experiment.runs if known is None else known.runs
+    experiment = _experiment(results)
+    return Experiment.runs if experiment is None else experiment.runs
 
 
 def store_page(store: "Store", command: str = "") -> Page:
@@ -65,8 +65,7 @@ def store_page(store: "Store", command: str = "") -> Page:
     store : Store
         The store of a study, finished or not.
     command : str
-        The command shown on the page as the one that made it; by default the commands that run the study and write the
-        page.
+        The command that the page names as its origin; by default the commands that run the study and write the page.
 
     Raises
     ------
@@ -158,7 +157,7 @@ def _factors(results: Results) -> Section:
     return Section("Factors", (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
 
 
-def _origin(store: "Store", status: "StudyStatus", named: str) -> Table:
+def _origin(store: "Store", status: "StudyStatus", runs_label: str) -> Table:
     from hashlens.study.store.schema import DONE, run_settings
     from hashlens.study.store.status import duration
 
@@ -168,7 +167,7 @@ def _origin(store: "Store", status: "StudyStatus", named: str) -> Table:
         ("store", store.name),
         *((f"{split} data, digest", digest) for split, digest in store.digests.items()),
         *run_settings(runs).items(),
-        (named, f"{status.done:,} of {status.runs:,}"),
+        (runs_label, f"{status.done:,} of {status.runs:,}"),
         ("time, over all workers", duration(seconds)),
     ]
     return table("Data and machine", ("", ""), rows, names=2)

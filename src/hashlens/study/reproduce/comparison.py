@@ -81,14 +81,16 @@ class Comparison(Result):
         if not np.isfinite(self.ours.mean):
             return f"{self.name}: nothing was measured."
         paper_text = f"{'at most ' if self.is_bound else ''}{self.paper:g}"
-        apart = f"{abs(self.difference):.3f} {'below' if self.difference < 0 else 'above'} the paper's {paper_text}"
+        difference_text = (
+            f"{abs(self.difference):.3f} {'below' if self.difference < 0 else 'above'} the paper's {paper_text}"
+        )
         band = f", band ± {self.band:g}" if self.band is not None and not self.is_bound else ""
-        return f"{self.name} is {self.ours.mean:.3f}: {apart}{band}."
+        return f"{self.name} is {self.ours.mean:.3f}: {difference_text}{band}."
 
 
 def compare(results: Results, reference: Reference) -> tuple[Comparison, ...]:
     """Compare the results of a study with all figures of a reference, in the order of the reference."""
-    return tuple(one for points in reference.points for one in _compared(results, points, reference))
+    return tuple(comparison for points in reference.points for comparison in _comparisons(results, points, reference))
 
 
 def resolved(results: Results, over: str, level: Level) -> Level:
@@ -110,12 +112,12 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
         )
         for comparison in comparisons
     ]
-    interval_note_ = around_note((comparison.ours for comparison in comparisons), 0.95)
-    columns = ("", "paper", "ours", interval_note_, "difference", "band", "")
+    interval_note = around_note((comparison.ours for comparison in comparisons), 0.95)
+    columns = ("", "paper", "ours", interval_note, "difference", "band", "")
     return table("Beside the paper", columns, rows, f"The paper's: {source}. The bands are this project's.")
 
 
-def _compared(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:
+def _comparisons(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:
     for is_bound, values in ((True, points.at_most), (False, points.values)):
         for level, value in values:
             at = {**points.at, points.over: resolved(results, points.over, level)}

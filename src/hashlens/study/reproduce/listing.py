@@ -32,8 +32,8 @@ def preset_table() -> Table:
     return table("Available reproductions", columns, rows, note, names=2)
 
 
-def _cells(spec: Any, whole: int) -> int:
-    return len(cells(spec, whole) if isinstance(spec, NetworksSpec) else crossed(spec, spec.variables))
+def _cells(spec: Any, train_size: int) -> int:
+    return len(cells(spec, train_size) if isinstance(spec, NetworksSpec) else crossed(spec, spec.variables))
 
 
 def _varied(preset: Preset) -> str:

@@ -40,7 +40,7 @@ def reproduction_page(reproduction: Reproduction) -> Page:
 def _study_sections(reproduction: Reproduction) -> tuple[tuple[Section, ...], tuple[str, ...], tuple[str, ...]]:
     """Return the sections of the page of the study, the titles of its first sections, and its notes.
 
-    If the reproduction was read from a file and its store is gone, only a note says why.
+    If the store is gone, as it may be for a reproduction read from a file, there is only a note with the reason.
     """
     try:
         page = store_page(reproduction.study.store)
@@ -54,7 +54,7 @@ def _study_sections(reproduction: Reproduction) -> tuple[tuple[Section, ...], tu
 
 
 def _verdict(reproduction: Reproduction) -> Iterator[str]:
-    """Yield the conclusion; of the figures outside their tolerance it names only the worst, the table has the rest."""
+    """Yield the conclusion; it names only the figure farthest outside its tolerance, since the table has the others."""
     outside = [comparison for comparison in reproduction.comparisons if comparison.inside is False]
     omitted = {
         comparison.sentence for comparison in sorted(outside, key=lambda comparison: -abs(comparison.difference))[1:]

@@ -224,10 +224,10 @@ def preset_of(text: str, name: str) -> Preset:
     try:
         return Preset(claims=claims, **fields)
     except ValidationError as error:
-        raise source.error(*_explained(error)) from None
+        raise source.error(*_field_errors(error)) from None
 
 
-def _explained(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
+def _field_errors(error: ValidationError) -> Iterator[tuple[FieldPath, str]]:
     for problem in error.errors(include_url=False):
         path = problem["loc"]
         if problem["type"] == "missing":
@@ -259,8 +259,8 @@ def _files() -> dict[str, Any]:
     """Return the file of each preset, by name of the preset."""
     return {
         entry.name.removesuffix(".yaml"): entry
-        for room, _, folder in (place.partition(":") for place in PRESETS.values())
-        for entry in (files(room) / folder).iterdir()
+        for package, _, folder in (place.partition(":") for place in PRESETS.values())
+        for entry in (files(package) / folder).iterdir()
         if entry.name.endswith(".yaml")
     }
 

@@ -41,10 +41,10 @@ def reproduce(
 ) -> Reproduction:
     """Repeat a study, test its claims, and compare it with the paper's figures if they are known.
 
-    The function can be interrupted at any moment; called again, it continues where it stopped. The output folder
-    contains the spec (``study.yaml``) and the store (``study.db``), from which :class:`Study` loads the study. At the
-    end it also contains ``results.parquet``, ``table.md``, the pictures as PNG and SVG, and ``report.html``, a page
-    with all results.
+    The function can be interrupted at any moment; the next call continues where it stopped. The output folder contains
+    the spec (``study.yaml``) and the store (``study.db``); :class:`Study` loads the study from them. The function
+    finally writes ``results.parquet``, ``table.md``, the pictures as PNG and SVG, and ``report.html``, a page with all
+    results.
 
     Parameters
     ----------
@@ -52,13 +52,13 @@ def reproduce(
         Name of a preset: ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`). Or the
         path of a YAML file with the ``study`` of any experiment, its ``claims`` and ``pictures``.
     data : str or Path, optional
-        Folder with the Parquet files of the training and test examples of MNIST or CIFAR-10, or with what else the
-        study needs. The presets ``digits-...`` need none.
+        Folder with the Parquet files of the training and test examples of MNIST or CIFAR-10, or with other files that
+        the study needs. The presets ``digits-...`` need none.
     preset : {"quick", "paper"}
         Size of the study: ``quick`` takes minutes, ``paper`` is the whole study.
     out : str or Path, optional
-        Output folder; by default ``hashlens-reproduce/NAME-PRESET``, where NAME of a YAML file is its name without
-        suffix.
+        Output folder; by default ``hashlens-reproduce/NAME-PRESET``. NAME is that of the preset, or the name of the
+        YAML file without its suffix.
     overwrite : bool
         Whether to start again. A reproduction of the same name in the folder is deleted, and the folder may contain
         other files. A study of another name, and files that are not a store or a spec, are never deleted.
@@ -85,7 +85,7 @@ def reproduce(
     title = Path(name).stem
     spec = preset_.spec(title, size, None if data is None else str(data))
     examples = _open(title, preset_, spec, data)
-    folder = _prepared(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), title, overwrite)
+    folder = _prepare_folder(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), title, overwrite)
     inputs = {} if examples is None else {"train": examples.train, "test": examples.test}
     study = Study(spec, folder / STORE, **inputs)
     done_before = _done_runs(study) if (folder / STORE).exists() else 0
@@ -159,7 +159,7 @@ def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Spli
     return examples
 
 
-def _prepared(folder: Path, name: str, overwrite: bool) -> Path:
+def _prepare_folder(folder: Path, name: str, overwrite: bool) -> Path:
     """Create the folder and return it; a reproduction in it is kept, or with `overwrite` deleted."""
     check_writable(folder / STORE, overwrite=True)
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []

@@ -34,7 +34,7 @@ class Provenance(Result):
     command : str
         The command that computes the numbers again.
     seed : int
-        The seed from which all other seeds are derived.
+        Seed of the study; all other seeds are derived from it.
     machine : str
         Processor and number of cores.
     settings : dict of str to str

@@ -16,7 +16,7 @@ EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false
 
 def completed(spec: type[StudySpec], variables: Variables) -> type[StudySpec]:
     """Return a subclass of `spec` with ``axes`` and ``measures`` of the variables, unless `spec` declares them."""
-    # YAML leaves out defaults, and a spec without an experiment would be read as a study of networks.
+    # YAML leaves out fields with defaults, and a spec without an experiment would be read as a study of networks.
     added: dict[str, Any] = {"experiment": (Text, variables.experiment if variables.experiment == DEFAULT else ...)}
     if spec.model_fields["axes"].annotation is Section:
         axes = _axes(variables)
@@ -36,7 +36,7 @@ def _axes(variables: Variables) -> type[Section]:
         factor.name: (Listed[Annotated[Any, _level(factor)]] | None, None)
         for factor in variables.factors
     }  # fmt: skip
-    return create_model("Axes", __base__=Section, __doc__="The levels that are crossed, all with all.", **fields)
+    return create_model("Axes", __base__=Section, __doc__="Levels of the axes; all are crossed.", **fields)
 
 
 def _level(factor: Factor) -> BeforeValidator:

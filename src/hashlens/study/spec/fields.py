@@ -12,7 +12,7 @@ from hashlens.errors import nearest
 
 T = TypeVar("T")
 MAX_INTEGER = 2**31 - 1
-"""The largest count, which fits an integer column of every supported database."""
+"""The largest count; it fits an integer column of every supported database."""
 
 
 def shown(value: Any) -> str:
@@ -41,7 +41,7 @@ def number_in_range(allowed: str, fits: Callable[[float], bool]) -> BeforeValida
     """Return a validator of numbers for which `fits` is true; `allowed` describes these numbers in messages."""
 
     def check(value: Any) -> float:
-        # Compared without conversion, because an integer may be too large for a float.
+        # The value is compared without conversion, because an integer may be too large for a float.
         if not is_number(value) or not abs(value) <= sys.float_info.max or not fits(value):
             raise ValueError(f"must be a number, {allowed}, received {shown(value)}")
         # Minus zero becomes zero, because both are the same level of a factor.
@@ -51,7 +51,7 @@ def number_in_range(allowed: str, fits: Callable[[float], bool]) -> BeforeValida
 
 
 def named(kind: str, names: Collection[str]) -> BeforeValidator:
-    """Return a validator of known names; `kind` says in messages what they name."""
+    """Return a validator of known names; `kind` is the word for such a name in messages."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in names:

@@ -27,7 +27,7 @@ def spelled(path: FieldPath) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """The file and lines of a spec, for error messages; any two are equal, so that specs are compared by content.
+    """The file and lines of a spec, for error messages. All sources are equal, so that specs compare by content.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Source:
 def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
     """Return the fields of a YAML mapping, and the line of each.
 
-    Numbers such as ``1e-3``, which YAML 1.1 reads as text, are numbers; dates are text.
+    Numbers such as ``1e-3`` are read as numbers (YAML 1.1 reads them as text), and dates as text.
 
     Raises
     ------
@@ -133,9 +133,9 @@ def _fields(node: yaml.MappingNode, path: FieldPath, source: Source) -> Iterator
         key, line = _value(key_node, path, source), key_node.start_mark.line + 1
         if not isinstance(key, str):
             raise StudyError(f"{source.name} line {line}: the name of a field must be text, received {key!r:.60}")
-        inside = (*path, key)
-        if inside in source.lines:
-            first = source.lines[inside]
-            raise StudyError(f"{source.name} line {line}: {spelled(inside)}: given twice, first on line {first}")
-        source.lines[inside] = line
-        yield key, _value(value_node, inside, source)
+        field_path = (*path, key)
+        if field_path in source.lines:
+            first = source.lines[field_path]
+            raise StudyError(f"{source.name} line {line}: {spelled(field_path)}: given twice, first on line {first}")
+        source.lines[field_path] = line
+        yield key, _value(value_node, field_path, source)

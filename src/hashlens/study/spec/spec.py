@@ -1,4 +1,4 @@
-"""The spec of a study: the fields of all experiments, to which each experiment adds its own."""
+"""The spec of a study: the fields that all experiments share. Each experiment adds its own."""
 
 import math
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class StudySpec(Section):
     repeats : int
         Number of runs of each cell, each with its own seed.
     seed : int
-        Seed from which all other seeds are derived.
+        Seed of the study; all other seeds are derived from it.
     measures : list of str
         Names of the measures to compute.
     **fields
@@ -72,9 +72,9 @@ class StudySpec(Section):
             return super().__new__(cls)
         from hashlens.study.experiment import find_experiment
 
-        named = fields.get("experiment", DEFAULT)
+        name = fields.get("experiment", DEFAULT)
         try:
-            return super().__new__(find_experiment(named).Spec)
+            return super().__new__(find_experiment(name).Spec)
         except StudyError as error:
             raise (source or Source()).error((("experiment",), str(error))) from error
 
@@ -88,7 +88,7 @@ class StudySpec(Section):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise source.error(*_explained(error, type(self))) from None
+            raise source.error(*_field_errors(error, type(self))) from None
         self._source = source
         self.require(self.misfits())
 
@@ -127,8 +127,8 @@ class StudySpec(Section):
 
     def levels(self, factor: str) -> tuple[Any, ...] | None:
         """Return the levels of a factor if it is an axis of the study, else None."""
-        found: tuple[Any, ...] | None = getattr(self.axes, factor, None)
-        return found
+        axis_levels: tuple[Any, ...] | None = getattr(self.axes, factor, None)
+        return axis_levels
 
     def misfits(self) -> Iterator[tuple[FieldPath, str]]:
         """Yield the path of each field that is inconsistent with others, and what is wrong with it."""
@@ -165,8 +165,8 @@ class StudySpec(Section):
         }
 
 
-def _explained(error: ValidationError, spec: type[StudySpec]) -> Iterator[tuple[FieldPath, str]]:
-    """Return the path of each wrong field, and what is wrong with it."""
+def _field_errors(error: ValidationError, spec: type[StudySpec]) -> Iterator[tuple[FieldPath, str]]:
+    """Yield the path of each wrong field, and what is wrong with it."""
     for problem in error.errors(include_url=False):
         path, kind = problem["loc"], problem["type"]
         if kind == "extra_forbidden":

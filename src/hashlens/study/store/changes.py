@@ -11,8 +11,8 @@ _ABSENT = "(nothing)"
 
 
 def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a spec that affect results: all but its name, its description and the paths of data."""
-    fields = {"experiment": DEFAULT, **spec}  # stores of version 1 have no such field
+    """Return the fields of a spec that affect results: all but `NOT_COMPARED`."""
+    fields = {"experiment": DEFAULT, **spec}  # specs in stores of version 1 have no field experiment
     return {name: value for name, value in fields.items() if name not in NOT_COMPARED}
 
 

@@ -21,7 +21,7 @@ from hashlens.study.interrupts import uninterrupted
 _KEPT = "finished runs are kept; run the same command again to resume"
 CORRUPT = "is corrupt: put back a copy of it, or begin the study in another file"
 
-# Error names of SQLite and SQLSTATE codes of PostgreSQL; the longest matching prefix counts.
+# Prefixes of SQLite's error names and of PostgreSQL's SQLSTATE codes; the longest prefix of an error's code is used.
 _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
     "SQLITE_BUSY": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
     "SQLITE_LOCKED": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
@@ -64,7 +64,7 @@ class Database:
         self.path = Path(str(self.url.database)) if self.url.drivername == "sqlite" else None
         shown = self.url.set(drivername="postgresql").render_as_string(hide_password=True)
         self.name = str(self.path) if self.path else masked(shown)
-        # Without a pool each transaction has its own connection, so that threads and forked processes share none.
+        # Each transaction has its own connection (no pool), so that threads and forked processes share none.
         try:
             self._engine = create_engine(
                 self.url, poolclass=NullPool, connect_args={"timeout": timeout} if self.path else {}
@@ -147,7 +147,7 @@ class Database:
         if writing:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('hashlens ' || current_schema()))")
         else:
-            # By default each statement sees a newer state, and counts would be inconsistent.
+            # Each statement would see a newer state by default, and counts would be inconsistent.
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
     def _explained(self, error: BaseException) -> HashlensError:
@@ -156,8 +156,8 @@ class Database:
         names = [name for name in _FAULTS if code.startswith(name)]
         if not names:
             return self.error(StudyError, f"cannot be used: {reason}; {_KEPT}")
-        kind, what = _FAULTS[max(names, key=len)]
-        return self.error(kind, what.format(timeout=self.timeout, reason=reason))
+        kind, template = _FAULTS[max(names, key=len)]
+        return self.error(kind, template.format(timeout=self.timeout, reason=reason))
 
 
 def _prepare_sqlite(connection: Any, record: object) -> None:

@@ -54,10 +54,10 @@ class Identity:
     @property
     def variables(self) -> Variables:
         """Factors, step and measures of the experiment."""
-        found: Variables = (
+        variables: Variables = (
             default_variables() if self.plain_variables is None else rebuilt(Variables, self.plain_variables, "terms")
         )
-        return found
+        return variables
 
     @property
     def name(self) -> str:
@@ -74,7 +74,7 @@ class StudyStart:
     existing : int
         Number of runs that were in the store already.
     done : int
-        Number of these that were done.
+        Number of existing runs that were done.
     added : int
         Number of new runs.
     remeasured : int
@@ -146,7 +146,7 @@ def write_study(connection: Connection, study: Identity, runs: Sequence[Run], cr
 
 
 def _add(connection: Connection, tables: Tables, runs: Sequence[Run]) -> None:
-    """Write runs, and those of their cells that the store lacks."""
+    """Write runs, and the cells of these runs that the store lacks."""
     if not runs:
         return
     cell, run = tables.cell, tables.run

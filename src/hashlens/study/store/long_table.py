@@ -1,4 +1,4 @@
-"""Conversion of the rows of a store, which may be millions, to the sorted columns of results."""
+"""Conversion of the rows of a store, possibly millions, to the sorted columns of results."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
@@ -47,13 +47,13 @@ class LongTable:
         """
         ordered = sorted(cells, key=lambda cell: cell[1])
         ranks = {number: rank for rank, (number, _, _) in enumerate(ordered)}
-        of_run = np.array([(ranks[cell], repeat) for _, cell, repeat in runs], np.int64)
+        cell_and_repeat = np.array([(ranks[cell], repeat) for _, cell, repeat in runs], np.int64)
         labels = sorted(self._labels)
         label_ranks = np.empty(len(labels), np.int64)
         label_ranks[[self._labels[label] for label in labels]] = np.arange(len(labels))
 
         run, step, number, value = self._joined()
-        cell, repeat = of_run.reshape(-1, 2)[run].T
+        cell, repeat = cell_and_repeat.reshape(-1, 2)[run].T
         label = label_ranks[number]
         order = np.lexsort((label, step, repeat, cell))
         cell, repeat, label = cell[order], repeat[order], label[order]

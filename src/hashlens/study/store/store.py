@@ -74,20 +74,20 @@ class Store:
             If the driver of PostgreSQL is not installed.
         """
         database = Database(target, timeout)
-        tables, found = CURRENT, database.tables()
-        if CURRENT.study.name in found:
+        tables, names = CURRENT, database.tables()
+        if CURRENT.study.name in names:
             with database.reading() as connection:
                 tables = tables_of(database, connection)
                 described(database, connection, tables)
-        elif found and database.path:
+        elif names and database.path:
             raise database.error(StudyError, "is an SQLite file of something else: choose another path for the store")
         elif not create:
-            there = database.path is None or database.path.exists()
-            problem = "holds no study" if there else "is not there"
+            exists = database.path is None or database.path.exists()
+            problem = "holds no study" if exists else "is not there"
             raise database.error(StudyError, f"{problem}: begin the study with `hashlens study run`")
-        found_store = cls(database, clock, tables)
-        found_store.is_begun = CURRENT.study.name in found
-        return found_store
+        store = cls(database, clock, tables)
+        store.is_begun = CURRENT.study.name in names
+        return store
 
     @property
     def _run(self) -> Any:
@@ -180,7 +180,7 @@ class Store:
         Parameters
         ----------
         worker : str
-            Name of the worker; no other worker may have it, or have had it before a restart.
+            Name of the worker; it must differ from the names of all other workers, earlier ones included.
         lease : float
             Seconds until other workers may claim the runs.
 
@@ -201,7 +201,7 @@ class Store:
                 .where(self._run.pack == pack, free)
                 .values(state=LEASED, worker=worker, leased_since=now, leased_until=now + lease)
             )
-            return _claimed(connection, self._tables, worker, self._run.pack == pack)
+            return _claimed_runs(connection, self._tables, worker, self._run.pack == pack)
 
     def extend_leases(self, worker: str, lease: float) -> tuple[Claimed, ...]:
         """Extend the leases of `worker` to `lease` seconds from now; return the runs that it still has claimed."""
@@ -211,7 +211,7 @@ class Store:
                 .where(self._run.state == LEASED, self._run.worker == worker)
                 .values(leased_until=self._clock() + lease)
             )
-            return _claimed(connection, self._tables, worker)
+            return _claimed_runs(connection, self._tables, worker)
 
     def release(self, worker: str) -> int:
         """Release the runs that `worker` has claimed and not done; return their number."""
@@ -219,7 +219,7 @@ class Store:
             return connection.execute(
                 update(self._tables.run)
                 .where(self._run.state == LEASED, self._run.worker == worker)
-                .values(**_released())
+                .values(**_released_values())
             ).rowcount
 
     def commit(self, run: Claimed, worker: str, rows: Sequence[Row], metadata: Mapping[str, Any]) -> bool:
@@ -247,14 +247,14 @@ class Store:
         StudyError
             If two rows have the same key.
         """
-        values = _values(run, rows)
+        values = _row_values(run, rows)
         metadata = {**run.metadata, **plain(dict(metadata))}
         with self._database.writing() as connection:
             done = connection.execute(
                 update(self._tables.run)
                 .where(self._run.id == run.id, self._run.state != DONE)
                 .values(
-                    **_released()
+                    **_released_values()
                     | {
                         "state": DONE,
                         "worker": worker,
@@ -271,7 +271,7 @@ class Store:
         return bool(done)
 
     def _missing(self, connection: Connection, run: Claimed, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the rows that are new, of a run that was measured again."""
+        """Return those rows of a run measured again that the store lacks."""
         names = ("step", "measure", "split", "layer")
         columns = (self._tables.row.c[name] for name in names)
         stored = connection.execute(select(*columns).where(self._tables.row.c.run == run.id))
@@ -284,7 +284,7 @@ class Store:
             failed = connection.execute(
                 update(self._tables.run)
                 .where(self._run.id == run.id, self._run.state == LEASED, self._run.worker == worker)
-                .values(**_released() | {"state": FAILED, "worker": worker, "reason": reason})
+                .values(**_released_values() | {"state": FAILED, "worker": worker, "reason": reason})
             )
             return bool(failed.rowcount)
 
@@ -292,7 +292,7 @@ class Store:
         """Make the failed runs pending again, so that they can be claimed; return their number."""
         with self._database.writing() as connection:
             return connection.execute(
-                update(self._tables.run).where(self._run.state == FAILED).values(**_released(), reason=None)
+                update(self._tables.run).where(self._run.state == FAILED).values(**_released_values(), reason=None)
             ).rowcount
 
     def runs(self) -> tuple[StoredRun, ...]:
@@ -313,14 +313,14 @@ class Store:
     def status(self) -> StudyStatus:
         """Return the numbers of runs done, claimed, pending and failed, and an estimate of the remaining time."""
         now = self._clock()
-        living = and_(self._run.state == LEASED, self._run.leased_until > now)
+        is_leased = and_(self._run.state == LEASED, self._run.leased_until > now)
         with self._database.reading() as connection:
             study = described(self._database, connection, self._tables)
             by_state = select(self._run.state, func.count()).group_by(self._run.state)
             counts: dict[str, int] = dict(connection.execute(by_state).all())
             leases = connection.execute(
                 select(self._run.worker, func.count(), func.min(self._run.leased_since))
-                .where(living)
+                .where(is_leased)
                 .group_by(self._run.worker)
                 .order_by(self._run.worker)
             ).all()
@@ -356,7 +356,7 @@ class Store:
             ).all()
             table = LongTable()
             for first in range(0, len(runs), _RUNS_AT_ONCE):
-                # Some runs at a time, which bounds the memory in every database; directly from the driver, because
+                # Rows are fetched for some runs at a time, to bound the memory, and directly from the driver, because
                 # SQLAlchemy would wrap each of millions of rows.
                 chunk = self._tables.row.c.run.between(first, first + _RUNS_AT_ONCE - 1)
                 cursor = connection.execute(select(self._tables.row).where(chunk)).cursor
@@ -371,11 +371,11 @@ class Store:
             return described(self._database, connection, self._tables)
 
 
-def _released() -> dict[str, str | None]:
+def _released_values() -> dict[str, str | None]:
     return {"state": PENDING, "worker": None, "leased_since": None, "leased_until": None}
 
 
-def _claimed(
+def _claimed_runs(
     connection: Connection, tables: Tables, worker: str, *conditions: ColumnElement[bool]
 ) -> tuple[Claimed, ...]:
     _cell, _run = tables.cell.c, tables.run.c
@@ -391,7 +391,7 @@ def _claimed(
     )
 
 
-def _values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _row_values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return the values of results for the table of rows."""
     values = {
         (row.step, row.measure, row.split, row.layer): None if np.isnan(row.value) else float(row.value) for row in rows

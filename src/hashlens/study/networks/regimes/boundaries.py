@@ -24,7 +24,7 @@ class Boundary(Result):
     lines : tuple of polylines
         Points (x, y) in the units of the axes; empty if there is no crossing.
     low, high : tuple of polylines
-        Contours of the lower and upper bounds of the cells' intervals (or ranges of repeats), which bound the line.
+        Contours of the lower and upper bounds of the cells' intervals (or ranges of repeats): bounds of the line.
     """
 
     name: str

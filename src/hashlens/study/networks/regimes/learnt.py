@@ -37,7 +37,7 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.ND
     results : Results
         Results of the whole study.
     learnt : float
-        Share of the best accuracy, from 0, which marks no cell, to 1.
+        Share of the best accuracy, from 0 to 1; 0 marks no cell.
 
     Raises
     ------

@@ -65,14 +65,14 @@ def _cells_page(cells: Cells, title: str, shown: Sequence[Block]) -> Page:
     return Page(title, "Activation hash phase chart", *_verdict(cells), sections, cells.notes)
 
 
-def sensitivity_page(found: PhaseSensitivity) -> Page:
-    """Return the page of a sensitivity, with the number of cells that never change first."""
-    shown = blocks(found)
+def sensitivity_page(sensitivity: PhaseSensitivity) -> Page:
+    """Return the page of a sensitivity; it starts with the number of cells that never change."""
+    shown = blocks(sensitivity)
     tables = tuple(block for block in shown if isinstance(block, Table))
     verdict = next((block.text for block in shown if isinstance(block, Prose)), "")
-    cells = chart_cells([found.chart])
+    cells = chart_cells([sensitivity.chart])
     sections = (
-        Section("Sensitivity to the thresholds", (*charts(found.figures()), *tables)),
+        Section("Sensitivity to the thresholds", (*charts(sensitivity.figures()), *tables)),
         Section("Interactive chart", (phase_widget(cells),)),
     )
-    return Page(_name(found.chart), "How regimes depend on the thresholds", verdict, "", sections, cells.notes)
+    return Page(_name(sensitivity.chart), "How regimes depend on the thresholds", verdict, "", sections, cells.notes)

@@ -95,7 +95,7 @@ class PhaseChart(Result):
     confidence : float
         Confidence level of the intervals.
     retained_by : tuple of str
-        Classifiers on codes, of which the better one counts.
+        Classifiers on the codes; the better one determines retention.
     reference : float or None
         Accuracy that retention is relative to; None if it is each network's own.
     where : dict
@@ -131,10 +131,10 @@ class PhaseChart(Result):
         for axis, levels, level in ((self.x, self.x_levels, x), (self.y, self.y_levels, y)):
             if level not in levels:
                 raise StudyError(f"{axis} {level!r} is not on the chart: {nearest(level, levels)}")
-        found = next((cell for cell in self.cells if (cell.x, cell.y) == (x, y)), None)
-        if found is None:
+        match = next((cell for cell in self.cells if (cell.x, cell.y) == (x, y)), None)
+        if match is None:
             raise StudyError(f"{self.x}={x}, {self.y}={y} is not measured yet")
-        return found
+        return match
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -230,12 +230,12 @@ def phase_chart(
     """Return the regime of every cell of a study, over two axes.
 
     The regime of a cell follows from its mean R on train and its mean retention. Retention is the test accuracy of the
-    better of K-NN and logistic regression on the codes, divided by a reference accuracy. By default the reference is
-    the best accuracy of the whole study. So the codes of a network near chance do not count as retaining everything it
-    knows; the codes of a wide network may separate classes well even before training. :func:`hashlens.measure`, which
-    has only one network, uses the network's own accuracy instead. Repeats that lack one of these numbers are left out.
+    better of K-NN and logistic regression on the codes, divided by a reference accuracy. The default reference is the
+    best accuracy of the whole study. Retention relative to a network's own accuracy would be high for a network near
+    chance, since the codes of a wide network may separate classes well even before training. :func:`hashlens.measure`
+    has only one network, and uses its own accuracy. Repeats that lack one of these numbers are left out.
 
-    Over the axis ``samples``, note that R on train grows with the number of examples for any network.
+    R on train grows with the number of examples for any network, which matters if ``samples`` is an axis.
 
     Parameters
     ----------
@@ -252,8 +252,8 @@ def phase_chart(
         Reference accuracy of retention: the highest mean test accuracy of the networks of any cell and checkpoint in
         `results`; each network's own; or a number.
     confidence : float
-        Confidence level of the intervals of the means, which stay in range (see
-        :func:`~hashlens.study.charts.intervals.mean_intervals`). With fewer than four repeats their range is shown
+        Confidence level of the intervals of the means. Intervals stay in range (see
+        :func:`~hashlens.study.charts.intervals.mean_intervals`). Fewer than four repeats are shown by their range
         instead.
     learnt : float
         Cells are marked as failed if the mean accuracy of the networks on train is below this share of the best in
@@ -349,7 +349,7 @@ def ratio_and_retention(
     grid: Grid,
     reference: float | None,
 ) -> tuple[Split[npt.NDArray[np.float64]], npt.NDArray[np.float64], tuple[str, ...]]:
-    """Return R and retention of every repeat; if one is missing, all are NaN."""
+    """Return R, retention and the classifiers that it uses; a repeat that lacks a number is NaN in all arrays."""
     train, test = (grid.values("redundancy_ratio", split) for split in ("train", "test"))
     rows = grid.results.where(split="test")
     retained_by = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
@@ -369,10 +369,10 @@ def _boundaries(grid: Grid, ratio: Estimates, retention: Estimates, limits: Regi
     x, y = grid.levels
     if not (is_numeric(x) and is_numeric(y)):
         return ()
-    crossed = (("under_redundancy", ratio), ("sufficient_redundancy", ratio), ("under_retention", retention),
+    surfaces = (("under_redundancy", ratio), ("sufficient_redundancy", ratio), ("under_retention", retention),
                ("sufficient_retention", retention))  # fmt: skip
     boundaries = []
-    for name, surface in crossed:
+    for name, surface in surfaces:
         level = getattr(limits, name)
         lines = (crossings(part, level, x, y) for part in (surface.mean, surface.low, surface.high))
         boundaries.append(Boundary(name, level, *lines))

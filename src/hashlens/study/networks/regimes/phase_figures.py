@@ -18,6 +18,7 @@ MOVED = {
     "sufficient_redundancy": "threshold of R: sufficiently expressive up to",
     "sufficient_retention": "threshold of retention: sufficiently expressive from",
 }
+"""Label of the axis along which each threshold moves."""
 
 
 def phase_map(chart: PhaseChart) -> Heatmap:
@@ -35,7 +36,7 @@ def phase_map(chart: PhaseChart) -> Heatmap:
 
 
 def sensitivity_figures(sensitivity: PhaseSensitivity) -> tuple[Figure, ...]:
-    """Return the figure data of a sensitivity: cells that can change, and counts as each threshold moves."""
+    """Return the figures of a sensitivity: a map of the cells that can change, and counts as each threshold moves."""
     fixed = sensitivity.fixed
     cells = len(fixed)
     spans = (f"{name.replace('_', ' ')} {low:g}–{high:g}" for name, (low, high) in sensitivity.ranges.items())

@@ -24,7 +24,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "sufficient_redundancy": (0.01, 0.1),
     "sufficient_retention": (0.9, 1.0),
 }
-"""Default range of each threshold, about as wide as could be argued for."""
+"""Default range of each threshold: the values that seem defensible."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class PhaseSensitivity(Result):
         return sensitivity_figures(self)
 
     def page(self) -> Page:
-        """Return the page of a sensitivity, with the number of cells that never change first."""
+        """Return the page of a sensitivity; it starts with the number of cells that never change."""
         from hashlens.study.networks.regimes.page import sensitivity_page
 
         return sensitivity_page(self)

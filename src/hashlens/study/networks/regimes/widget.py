@@ -34,12 +34,14 @@ MAX_CELLS = 200_000
 
 @dataclass(frozen=True, eq=False)
 class CellLine:
-    """One measure of every cell, with the chart that its curve is drawn in.
+    """One measure of every cell, and the chart in which its curve is drawn.
 
     Attributes
     ----------
-    panel, name : str
-        Title of the chart of its curve, and its name there; empty if it is alone.
+    panel : str
+        Title of the chart.
+    name : str
+        Name of the curve in the chart; empty if the chart has no other curve.
     full_name : str
         Full name of the measure.
     estimates : Estimates
@@ -192,7 +194,7 @@ def _first_axes(axes: Sequence[str], levels: Sequence[Sequence[Any]]) -> tuple[i
 
 
 def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[Any] = ()) -> Cells:
-    """Return the cells of a chart, or of its slices over a third axis, with means only."""
+    """Return the cells of a chart, or of its slices over a third axis, without the values of single repeats."""
     first = charts[0]
     x_levels, y_levels = (
         tuple(sorted({level for chart in charts for level in getattr(chart, name)}))
@@ -202,9 +204,9 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
     numbers = {name: np.full((5, *shape), np.nan) for name in ("train", "test", "retention")}
     agreement = np.full(shape, np.nan)
     failed = np.zeros(shape, np.bool_)
-    for slice_at, chart in enumerate(charts):
+    for slice_index, chart in enumerate(charts):
         for cell in chart.cells:
-            index = (x_levels.index(cell.x), y_levels.index(cell.y), slice_at)
+            index = (x_levels.index(cell.x), y_levels.index(cell.y), slice_index)
             estimates = {"train": cell.redundancy_ratio.train, "test": cell.redundancy_ratio.test,
                      "retention": cell.retention}  # fmt: skip
             for name, estimate in estimates.items():
@@ -264,9 +266,9 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
         "thresholds": asdict(limits),
         "maxRetention": max(1.0, largest, limits.sufficient_retention),
         "failed": cells.failed.ravel().nonzero()[0].tolist(),
-        "repeats": _packed(exact[0].estimates.repeats),
-        "repeatValues": None if cells.repeat_values is None else [_packed(part) for part in cells.repeat_values],
-        "agreement": None if cells.agreement_values is None else _packed(cells.agreement_values),
+        "repeats": _base64(exact[0].estimates.repeats),
+        "repeatValues": None if cells.repeat_values is None else [_base64(part) for part in cells.repeat_values],
+        "agreement": None if cells.agreement_values is None else _base64(cells.agreement_values),
         "lines": [_line(line, line in exact) for line in cells.lines],
         "colours": COLOURS,
         "regimes": REGIME_COLOURS,
@@ -277,13 +279,13 @@ def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
 def _line(line: CellLine, exact: bool) -> dict[str, Any]:
     estimates = line.estimates
     # Regimes depend on comparisons: the script must compare exactly the same numbers as Python.
-    mean = _packed(estimates.mean, "<f8" if exact else "<f4")
+    mean = _base64(estimates.mean, "<f8" if exact else "<f4")
     return {"panel": line.panel, "name": line.name, "label": line.full_name, "exact": exact, "mean": mean,
-            "low": _packed(estimates.low, "<f4"), "high": _packed(estimates.high, "<f4"),
-            "isRange": _packed(estimates.is_range, "u1")}  # fmt: skip
+            "low": _base64(estimates.low, "<f4"), "high": _base64(estimates.high, "<f4"),
+            "isRange": _base64(estimates.is_range, "u1")}  # fmt: skip
 
 
-def _packed(values: Any, kind: str = "<f8") -> str:
+def _base64(values: Any, kind: str = "<f8") -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
 
 
