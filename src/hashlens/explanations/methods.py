@@ -92,12 +92,12 @@ METHODS = (
            "Mordvintsev et al. (2015)", "dream:deep_dream", aliases=("deepdream",)),
     Method("inversion", "global", ("image",), "an image with the same activations of a layer",
            "Mahendran, Vedaldi (2015)", "inversion:inversion", aliases=("inverted_representation", "inverted")),
-    Method("code_inversion", "global", NUMERIC, "an input with the requested neural code", "this project",
+    Method("code_inversion", "global", NUMERIC, "an input with the requested neural code", "hashlens",
            "code_inversion:code_inversion"),
     Method("region", "code", NUMERIC, "the affine map of the network at the input, and the radius in which it is valid",
-           "this project", "region:region"),
+           "hashlens", "region:region"),
     Method("contrast", "code", NUMERIC, "the smallest change towards the nearest example of another class",
-           "this project", "contrast:contrast"),
+           "hashlens", "contrast:contrast"),
 )  # fmt: skip
 NAMES = {name: method for method in METHODS for name in (method.name, *method.aliases)}
 

@@ -59,7 +59,7 @@ def measure(
     untrained : torch.nn.Module, optional
         The network before training, for the control; by default a copy with random parameters.
     thresholds : RegimeThresholds, optional
-        Thresholds between the regimes; by default this project's, which are not the paper's.
+        Thresholds between the regimes; the default ones are set by hashlens, not by the paper.
     memory_budget : int
         Bytes that codes and features may take, 2 GiB by default. Determinism is always measured on whole codes. Other
         measures that would need more memory use a seeded sample of the bits, and ``notes`` report it.

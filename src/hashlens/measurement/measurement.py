@@ -93,7 +93,7 @@ class Measurement(Result):
     layers : tuple of LayerMeasurement
         Measures of each layer; empty for a code of one layer.
     regime : Regime
-        Regime, by this project's thresholds.
+        Regime, by the default thresholds of hashlens.
     notes : tuple of str
         Remarks on what was sampled or left out, and why.
     provenance : Split of Provenance

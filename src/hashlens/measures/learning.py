@@ -37,7 +37,7 @@ class Learning(Result):
     matched : float or None
         Accuracy with outputs and labels matched one to one, if :func:`matched_accuracy` returns one.
     most_constant : float
-        Largest share of the bits that may be constant; a threshold of this project.
+        Largest share of the bits that may be constant; a threshold set by hashlens.
     """
 
     bits: int

@@ -1,4 +1,4 @@
-"""The regime of a network: under-, critically or sufficiently expressive, by this project's thresholds."""
+"""The regime of a network: under-, critically or sufficiently expressive, by thresholds that hashlens sets."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ RegimeName = Literal["under-expressive", "critically-expressive", "sufficiently-
 
 @dataclass(frozen=True)
 class RegimeThresholds(Result):
-    """Thresholds between the regimes. They are this project's: the paper's numeric criteria were not available.
+    """Thresholds between the regimes. hashlens sets them, since the paper's numeric criteria were not available.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class RegimeThresholds(Result):
 
 
 def as_thresholds(thresholds: RegimeThresholds | None) -> RegimeThresholds:
-    """Return `thresholds`, or this project's for None; raise MeasureError for anything else."""
+    """Return `thresholds`, or the default ones for None; raise MeasureError for anything else."""
     if thresholds is None:
         return RegimeThresholds()
     if not isinstance(thresholds, RegimeThresholds):
@@ -121,7 +121,7 @@ def regime(
         Test accuracy of the better of K-NN and logistic regression on the codes, divided by the network's own test
         accuracy; above 1 if the codes do better.
     thresholds : RegimeThresholds, optional
-        Thresholds between the regimes; this project's by default.
+        Thresholds between the regimes; by default those of :class:`RegimeThresholds`.
     learning : Learning, optional
         Evidence on whether the network has learnt. Problems change the advice, not the name of the regime.
     compared : bool

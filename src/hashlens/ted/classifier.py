@@ -96,7 +96,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     ----------
     Hind, Wei, Campbell, Codella, Dhurandhar, Mojsilovic, Ramamurthy, Varshney (2019): TED: teaching AI to explain its
     decisions. AIES. Hind, Wei, Zhang (2020): Consumer-driven explanations for machine learning decisions: an empirical
-    study of robustness. Imputing within each label and deciding on sums are this project's.
+    study of robustness. Imputing within each label and deciding on sums are not from the paper.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """The study of TED: accuracy of labels and explanations by classifier, explanations, noise and missing explanations.
 
-The protocol is this project's. Each repeat generates a table and trains on four fifths of it. Only the training
+The protocol is that of hashlens. Each repeat generates a table and trains on four fifths of it. Only the training
 explanations are noisy or missing; accuracies are measured against the clean explanations of the rest.
 """
 

@@ -108,7 +108,7 @@ RECIPES = {
     ),
     # The recipe that gives the paper's MNIST figures.
     "figures": Recipe("figures", epochs=100, batch_size=128, learning_rate=1e-3, init="glorot"),
-    # This project's, for convolutional networks on small images.
+    # Chosen for hashlens, for convolutional networks on small images.
     "cifar": Recipe(
         "cifar",
         epochs=30,

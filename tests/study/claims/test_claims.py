@@ -118,7 +118,7 @@ def test_factors_are_compared_by_what_they_explain(made, noise, verdict):
     results = made({"width": [10, 20, 40], "label_noise": [0.0, 1.0]}, measure)
     found = decide(results, difference(factors=("width",), above="label_noise"))
     assert found.verdict == verdict
-    assert found.lines[0].name == "a test, width less label noise"
+    assert found.lines[0].name == "a test, width minus label noise"
     few = decide(results.where(repeat=[0, 1]), difference(factors=("width",), above="others"))
     assert few.verdict == "inconclusive"
     assert "2 repeats give no interval: 3 or more are needed" in str(few)

@@ -149,7 +149,7 @@ def test_a_band_ends_where_it_says(made, shift, inside):
     assert at.inside is inside
     assert sum(not one.inside for one in found) == (not inside)
     side = "above" if shift > 0 else "below"
-    assert f"is {0.77 + shift:.3f}: 0.060 {side} the paper's 0.77, band ± 0.06" in at.sentence
+    assert f"is {0.77 + shift:.3f}: 0.060 {side} the paper's 0.77, tolerance ± 0.06" in at.sentence
 
 
 def test_a_figure_that_was_not_measured_is_said(made):

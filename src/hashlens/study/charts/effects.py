@@ -31,7 +31,7 @@ from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
 
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
-"""Limits of the total share, chosen by this project: a factor dominates from the first, hardly matters below the
+"""Limits of the total share, set by hashlens: a factor dominates from the first, hardly matters below the
 second."""
 EXAMPLES = 10_000
 """Default number of examples behind each share on the logit scale."""

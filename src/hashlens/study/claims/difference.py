@@ -106,7 +106,7 @@ def _measure_differences(
         if level in second.levels:
             place = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
             yield difference(
-                first, level, second, level, f"{first.name}{place}, less {second.name.partition(',')[0]}", claimed
+                first, level, second, level, f"{first.name}{place}, minus {second.name.partition(',')[0]}", claimed
             )
 
 
@@ -117,7 +117,7 @@ def _level_differences(
     for other in (
         [other_level for other_level in by_level.levels if other_level != level] if named == (OTHERS,) else named
     ):
-        name = f"{by_level.name}, {over.replace('_', ' ')} {level_name(level)} less {level_name(other)}"
+        name = f"{by_level.name}, {over.replace('_', ' ')} {level_name(level)} minus {level_name(other)}"
         yield difference(by_level, level, by_level, other, name, claimed)
 
 

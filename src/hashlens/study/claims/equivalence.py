@@ -55,5 +55,5 @@ class Equivalence(ComparisonClaim):
         for measure, split in self.pairs(results):
             for by_level in values_along(results, self.over, measure, split, self.by, self.where):
                 for first, second in combinations(by_level.levels, 2):
-                    levels = f"{self.over.replace('_', ' ')} {level_name(first)} less {level_name(second)}"
+                    levels = f"{self.over.replace('_', ' ')} {level_name(first)} minus {level_name(second)}"
                     yield difference(by_level, first, by_level, second, f"{by_level.name}, {levels}", claimed)

@@ -35,7 +35,7 @@ def factor_questions(claim: "Difference", results: Results, others: Any, claimed
         if claim.scale == "logit":
             values = finite_logit(values, claim.examples.get(split, EXAMPLES))
         for factor, other in product(claim.factors, other_factors):
-            name = f"{results.variables.label(measure)} {split}, {_factor_text(factor)} less {_factor_text(other)}"
+            name = f"{results.variables.label(measure)} {split}, {_factor_text(factor)} minus {_factor_text(other)}"
             interval = partial(_interval, values, grid.axes, results.step, factor, other)
             yield Question(name, "difference of shares of variance", claimed, interval, FEWEST)
 

@@ -32,7 +32,7 @@ class Comparison(Result):
     ours : Estimate
         Our mean over repeats, with its interval; NaN if nothing was measured.
     band : float or None
-        Tolerance, set by this project: the largest difference that counts as agreement. None if no tolerance is set.
+        Tolerance, set by hashlens: the largest difference that counts as agreement. None if no tolerance is set.
     label : str
         Readable name of the measure.
     """
@@ -84,7 +84,7 @@ class Comparison(Result):
         difference_text = (
             f"{abs(self.difference):.3f} {'below' if self.difference < 0 else 'above'} the paper's {paper_text}"
         )
-        band = f", band ± {self.band:g}" if self.band is not None and not self.is_bound else ""
+        band = f", tolerance ± {self.band:g}" if self.band is not None and not self.is_bound else ""
         return f"{self.name} is {self.ours.mean:.3f}: {difference_text}{band}."
 
 
@@ -113,8 +113,8 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
         for comparison in comparisons
     ]
     interval_note = around_note((comparison.ours for comparison in comparisons), 0.95)
-    columns = ("", "paper", "ours", interval_note, "difference", "band", "")
-    return table("Beside the paper", columns, rows, f"The paper's: {source}. The bands are this project's.")
+    columns = ("", "paper", "measured", interval_note, "difference", "tolerance", "")
+    return table("Beside the paper", columns, rows, f"The paper's: {source}. The tolerances are set by hashlens.")
 
 
 def _comparisons(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:

@@ -79,7 +79,7 @@ class Reference(Section):
     source : str
         Source of the figures.
     bands : dict of str to float
-        Tolerance of each measure, set by this project: the largest difference of means that counts as agreement.
+        Tolerance of each measure, set by hashlens: the largest difference of means that counts as agreement.
     points : tuple of Points
         The figures.
     """

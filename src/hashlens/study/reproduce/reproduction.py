@@ -98,12 +98,12 @@ class Reproduction(Result):
 
     @property
     def inside(self) -> bool:
-        """Whether no figure (number) is outside its tolerance band or above its upper bound."""
+        """Whether no figure (number) is outside its tolerance or above its upper bound."""
         return all(comparison.inside is not False for comparison in self.comparisons)
 
     @property
     def differences(self) -> tuple[str, ...]:
-        """A sentence for each figure outside its band or bound, and for each claim that is not reproduced."""
+        """A sentence for each figure outside its tolerance or bound, and for each claim that is not reproduced."""
         outside = [comparison.sentence for comparison in self.comparisons if comparison.inside is False]
         failing = [
             f"{finding.says}: {finding.counts}: {finding.summary}."
@@ -154,7 +154,7 @@ class Reproduction(Result):
         with_band = [comparison for comparison in self.comparisons if comparison.inside is not None]
         if with_band:
             inside = sum(bool(comparison.inside) for comparison in with_band)
-            yield f"{inside} of {len(with_band)} figures are inside their band."
+            yield f"{inside} of {len(with_band)} figures are within their tolerance."
         elif not self.comparisons:
             paper = (
                 "The paper's figures for this study are not known"

@@ -9,7 +9,7 @@ from hashlens.study.charts.grid import Grid
 from hashlens.study.results import Results
 
 LEARNT = 0.5
-"""Share of the best accuracy below which training counts as failed; a threshold of this project."""
+"""Share of the best accuracy below which training counts as failed; a threshold set by hashlens."""
 
 
 def best_accuracy(results: Results, split: str) -> float:

@@ -91,7 +91,7 @@ class PhaseChart(Result):
     boundaries : tuple of Boundary
         Contours where mean R on train and mean retention cross the thresholds; empty if an axis is not numeric.
     thresholds : RegimeThresholds
-        Thresholds between the regimes; this project's by default.
+        Thresholds between the regimes; by default those of :class:`RegimeThresholds`.
     confidence : float
         Confidence level of the intervals.
     retained_by : tuple of str
@@ -245,7 +245,7 @@ def phase_chart(
         Two axes of ``architecture``, ``width``, ``depth``, ``samples``, ``label_noise``, ``weight_decay``,
         ``batch_norm``, ``dropout``, ``epochs``.
     thresholds : RegimeThresholds, optional
-        Thresholds between the regimes; this project's by default.
+        Thresholds between the regimes; by default those of :class:`RegimeThresholds`.
     where : mapping, optional
         Levels at which the other factors are fixed, such as ``{"samples": 48000}``.
     against : {"best", "own"} or float
@@ -267,7 +267,7 @@ def phase_chart(
     References
     ----------
     He, Lei, Ji, Tao (2021): Neural networks behave as hash encoders: an empirical study. arXiv 2101.05490, for the
-    chart; the thresholds are this project's.
+    chart; hashlens sets the thresholds.
     """
     limits = as_thresholds(thresholds)
     grid = lay_out(results, (x, y), where)
