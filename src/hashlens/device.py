@@ -24,18 +24,18 @@ def find_device(device: str | torch.device) -> torch.device:
     device(type='cpu')
     """
     try:
-        found = torch.device(device)
+        result = torch.device(device)
     except RuntimeError as error:
         raise DeviceError(f"unknown device {str(device)!r}: use cpu, cuda, cuda:N or mps") from error
-    if found.type == "cuda":
+    if result.type == "cuda":
         count = torch.cuda.device_count()
-        if (found.index or 0) >= count:
-            raise DeviceError(f"device {str(found)!r} is not there: this machine has {count} CUDA devices; use cpu")
-    elif found.type == "mps" and not torch.backends.mps.is_available():
+        if (result.index or 0) >= count:
+            raise DeviceError(f"device {str(result)!r} is not there: this machine has {count} CUDA devices; use cpu")
+    elif result.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("device 'mps' is not there: use cpu")
-    elif found.type != "cpu":
-        _try(found)
-    return found
+    elif result.type != "cpu":
+        _try(result)
+    return result
 
 
 def _try(device: torch.device) -> None:

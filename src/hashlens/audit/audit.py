@@ -387,14 +387,14 @@ def _leaks(
     if len(codes.test) < 2:
         return None, ["leaks were not searched: a single test example may be suspected by chance alone"]
     try:
-        found = leaks(codes.train, codes.test, expected_false=_expected_false(codes), seed=seed,
+        result = leaks(codes.train, codes.test, expected_false=_expected_false(codes), seed=seed,
                       suspect_copies=suspect_copies, views=views)  # fmt: skip
     except AuditError as error:
         return None, [f"leaks were not searched: {error}"]
-    if found.score is not None:
-        return found, []
-    reasons = "; ".join(f"{layer.name}: {layer.reason}" for layer in found.layers)
-    return found, [f"near-duplicates were not searched by code, because no layer can be used ({reasons})"]
+    if result.score is not None:
+        return result, []
+    reasons = "; ".join(f"{layer.name}: {layer.reason}" for layer in result.layers)
+    return result, [f"near-duplicates were not searched by code, because no layer can be used ({reasons})"]
 
 
 def _expected_false(codes: Split[Codes]) -> int:

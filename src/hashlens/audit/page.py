@@ -104,14 +104,14 @@ def _novel_section(audit: Audit, sprite: Sprite) -> Section:
     )
 
 
-def _leak_table(found: Leaks) -> Table:
+def _leak_table(leaks: Leaks) -> Table:
     note = (
         "The local ratio: distance to the nearest training example, divided by the distance to neighbour number "
-        f"{found.k}, in {found.bits:,} bits of {found.layer}. {found.threshold_note} Expected: how many of "
-        f"{len(found):,} examples that are not leaks would have this ratio or a lower one. "
-        f"{found.copies_note}{found.views_note}"
+        f"{leaks.k}, in {leaks.bits:,} bits of {leaks.layer}. {leaks.threshold_note} Expected: how many of "
+        f"{len(leaks):,} examples that are not leaks would have this ratio or a lower one. "
+        f"{leaks.copies_note}{leaks.views_note}"
     )
-    return found.table("Most suspicious", note, shown=SHOWN)
+    return leaks.table("Most suspicious", note, shown=SHOWN)
 
 
 def _label_table(issues: LabelIssues) -> Table:

@@ -72,7 +72,7 @@ def audit(
     set_threads(threads)
     check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, train, test, forward, mask])
     wanted = views_wanted(views)
-    found = hl.audit(
+    result = hl.audit(
         open_model(model, weights), train, test, suspect_copies=suspect_copies, views=wanted,
         reading=reading_of(
             forward, mask, layers=layers, seed=seed, device=device, batch_size=batch_size, output=output
@@ -81,10 +81,10 @@ def audit(
     command = _command(
         model, weights, train, test, layers, batch_size, seed, suspect_copies, views, output, forward, mask
     )
-    found = replace(found, command=command)
+    result = replace(result, command=command)
     if csv is not None:
-        found.to_csv(csv, overwrite=force)
-    show_result(found, json, html, force)
+        result.to_csv(csv, overwrite=force)
+    show_result(result, json, html, force)
     if csv is not None:
         tell(f"tables: {csv}")
     if html is None:

@@ -105,7 +105,7 @@ def explain(
             first = inputs_of(inputs[:1], kind_of(kind, inputs[:1]), subject)
             classes = subject.scores(first).shape[1]
         names = examples.class_names if len(examples.class_names) == classes else ()
-    found = hl.explain(
+    result = hl.explain(
         network,
         inputs,
         method,
@@ -116,10 +116,10 @@ def explain(
         class_names=names,
         reading=reading,
     )
-    write_json(found, json, force)
+    write_json(result, json, force)
     if out is not None:
-        _write(found, out, force)
-    console(json).print(found)
+        _write(result, out, force)
+    console(json).print(result)
     if out is None:
         tell("for a picture, add --out explanation.html")
 
@@ -136,14 +136,14 @@ def _some(source: str) -> Any:
     return torch.cat([batch.inputs for place in places for batch in examples.narrow(place, place + 1).batches(1)])
 
 
-def _write(found: "Explanation", out: Path, force: bool) -> None:
+def _write(explanation: "Explanation", out: Path, force: bool) -> None:
     from hashlens.report.plots import save
 
     kind = out.suffix.lower()
     if kind == ".html":
-        found.to_html(out, overwrite=force)
+        explanation.to_html(out, overwrite=force)
     elif kind == ".npz":
-        found.save(out, overwrite=force)
+        explanation.save(out, overwrite=force)
     else:
-        save(found.plot(), out, overwrite=force)
+        save(explanation.plot(), out, overwrite=force)
     tell(f"explanation: {out}")

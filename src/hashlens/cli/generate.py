@@ -132,8 +132,8 @@ def sample(
     check_outputs(out, json=json, page=html, force=force, reads=[str(model)])
     loaded = load(model)
     write_grid(out, loaded.sample(n, seed=seed), overwrite=force)
-    found = pictures(loaded, n=n, seed=seed)
-    show_result(found, json, html, force)
+    result = pictures(loaded, n=n, seed=seed)
+    show_result(result, json, html, force)
     tell(f"{n:,} samples: {out}")
 
 
@@ -159,10 +159,10 @@ def reconstruct(
     loaded = load(model)
     if "encoder" not in loaded.roles:
         raise ModelError(f"{model} has no encoder: train one with hashlens generate train inverted-gan")
-    found = pictures(loaded, data, seed=seed)
-    save(draw(found.figures()[1:2]), out, overwrite=force)
-    show_result(found, json, html, force)
-    tell(f"{len(found.originals):,} images above their reconstructions: {out}")
+    result = pictures(loaded, data, seed=seed)
+    save(draw(result.figures()[1:2]), out, overwrite=force)
+    show_result(result, json, html, force)
+    tell(f"{len(result.originals):,} images above their reconstructions: {out}")
 
 
 @generate.command()
@@ -188,5 +188,5 @@ def evaluate(
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[str(model), train, test, classifier])
-    found = evaluated(load(model), train, test, classifier=classifier, n=n, k=k, seed=seed)
-    show_result(found, json, html, force)
+    result = evaluated(load(model), train, test, classifier=classifier, n=n, k=k, seed=seed)
+    show_result(result, json, html, force)

@@ -31,13 +31,13 @@ def options_of(root: Any, words: Sequence[str]) -> dict[str, tuple[str, str | No
         if below is None:
             break
         command = below
-    found = {}
+    result = {}
     for parameter in getattr(command, "params", ()):
         longest = [word for word in parameter.opts if word.startswith("--")]
         if longest:
             against = parameter.secondary_opts[0] if parameter.secondary_opts else None
-            found[_CALLED.get(parameter.name, parameter.name)] = (longest[0], against)
-    return found
+            result[_CALLED.get(parameter.name, parameter.name)] = (longest[0], against)
+    return result
 
 
 def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
@@ -57,10 +57,10 @@ def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
                    for i, piece in enumerate(pieces))  # fmt: skip
 
 
-def _option(found: "re.Match[str]", options: Mapping[str, tuple[str, str | None]]) -> str:
-    name, written = found["name"], found["value"]
+def _option(match: "re.Match[str]", options: Mapping[str, tuple[str, str | None]]) -> str:
+    name, written = match["name"], match["value"]
     if name not in options:
-        return f"{found[0]} (in Python)"
+        return f"{match[0]} (in Python)"
     option, against = options[name]
     if written == "False" and against is not None:
         return against

@@ -93,19 +93,19 @@ def search(
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[where, queries])
     opened, asked = Index.load(where), Codes.load(queries)
-    found: Neighbours | WithinRadius
+    result: Neighbours | WithinRadius
     if radius is None:
         weights = dict(map(_weight, weight)) if weight else None
-        found = opened.search(asked, k, nprobe=nprobe, efSearch=efSearch, layers=layers, weights=weights)
+        result = opened.search(asked, k, nprobe=nprobe, efSearch=efSearch, layers=layers, weights=weights)
     else:
-        found = opened.range_search(asked, radius, layers=layers)
-    write_json(found, json, force)
+        result = opened.range_search(asked, radius, layers=layers)
+    write_json(result, json, force)
     if out is not None:
-        found.to_csv(out, overwrite=force)
+        result.to_csv(out, overwrite=force)
         tell(f"all results: {out}")
     else:
         tell("--out FILE.csv writes all results")
-    console(json).print(found)
+    console(json).print(result)
 
 
 def _weight(text: str) -> tuple[str, float]:

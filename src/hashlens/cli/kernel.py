@@ -70,10 +70,10 @@ def compute(
         None if source is None else load_data(source).narrow(0, limit).load().tensor() for source in (data, others)
     )
     try:
-        found = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
+        result = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command goes on from here") from stopped
-    console().print(f"{out}: {kind}, {found.shape[0]:,} x {found.shape[1]:,}, {found.dtype}")
+    console().print(f"{out}: {kind}, {result.shape[0]:,} x {result.shape[1]:,}, {result.dtype}")
 
 
 @kernel.command()
@@ -105,8 +105,8 @@ def predict(
     check_outputs(json=json, page=html, force=force, reads=[network, train, test])
     layers = _network(network, init, weight_variance, bias_variance)
     known = load_data(train) if limit is None else load_data(train).narrow(0, limit)
-    found = classified(layers, known, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
-    show_result(found, json, html, force)
+    result = classified(layers, known, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
+    show_result(result, json, html, force)
 
 
 @kernel.command()
@@ -130,8 +130,8 @@ def compare(
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[model, data, weights])
     opened = open_model(model, weights)
-    found = compare_codes(opened, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
-    show_result(found, json, html, force)
+    result = compare_codes(opened, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
+    show_result(result, json, html, force)
 
 
 def _network(name: str, init: str | None, weight_variance: float | None, bias_variance: float) -> "InfiniteNetwork":

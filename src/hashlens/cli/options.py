@@ -177,14 +177,14 @@ def _places(read: str) -> list[Path]:
         words.append(file)
     if Path(read).suffix in (".yaml", ".yml"):
         words.append(str(Path(read).with_suffix(".db")))
-    found = []
+    paths = []
     for word in words:
         if word and "://" not in word:
             with suppress(OSError, ValueError, RuntimeError):  # no path: a word too long, or of another kind
                 place = Path(word).expanduser().resolve()
                 place.exists()
-                found.append(place)
-    return found
+                paths.append(place)
+    return paths
 
 
 def open_model(model: str, weights: Path | None) -> "torch.nn.Module":

@@ -78,11 +78,11 @@ def at(
         inputs = _as_fed(network, batch)
         program = program or trace(network, inputs)
         rows += radius_rows(region_at(program, inputs), NORMS[norm], batch.ids, batch.labels)
-    found = RadiusTable(examples.name, NORMS[norm], tuple(rows), examples.class_names)
+    radius_table = RadiusTable(examples.name, NORMS[norm], tuple(rows), examples.class_names)
     if out is not None:
         _draw(out, force, radius_figure({examples.name: [one.radius for one in rows]}, NORMS[norm]))
-    write_json(found, json, force)
-    console(json).print(found)
+    write_json(radius_table, json, force)
+    console(json).print(radius_table)
 
 
 @regions.command()
@@ -107,8 +107,8 @@ def along(
     check_outputs(out, json=json, force=force, reads=[model, weights, data])
     network, examples = _opened(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
-    found = pieces_along(network, inputs[:1], inputs[1:])
-    pieces = piece_table(found, examples.name, names[0], names[1], examples.class_names)
+    result = pieces_along(network, inputs[:1], inputs[1:])
+    pieces = piece_table(result, examples.name, names[0], names[1], examples.class_names)
     write_json(pieces, json, force)
     if out is not None:
         _draw(out, force, pieces.figures()[0])
@@ -167,16 +167,16 @@ def plane(
     elif examples is not None:
         shown["points"], shown["labels"] = _first(network, examples, pca)
         laid |= {} if pca is None else {"pca": shown["points"]}
-    found = partition(network, box, max_regions=max_regions, **laid)
-    found = found if sampled is None else found.with_sampled(sampled)
-    write_json(found, json, force)
+    result = partition(network, box, max_regions=max_regions, **laid)
+    result = result if sampled is None else result.with_sampled(sampled)
+    write_json(result, json, force)
     if out is not None:
-        figure = plane_figure(found, colour, **shown)  # type: ignore[arg-type]
+        figure = plane_figure(result, colour, **shown)  # type: ignore[arg-type]
         if out.suffix.lower() == PAGE:
-            write_page(plane_page(found, figure), out, overwrite=force)
+            write_page(plane_page(result, figure), out, overwrite=force)
         else:
             _draw(out, force, figure)
-    console(json).print(found)
+    console(json).print(result)
     if out is None:
         tell("for a picture, add --out plane.png, or --out plane.html for an interactive page")
 

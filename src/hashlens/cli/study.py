@@ -117,9 +117,9 @@ def run(
 def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
     """Show progress, active workers, failures, and the remaining time."""
     check_outputs(json=json, force=force, reads=[store])
-    found = _open(store).status()
-    write_json(found, json, force)
-    console(json).print(found)
+    result = _open(store).status()
+    write_json(result, json, force)
+    console(json).print(result)
 
 
 @study.command()
@@ -162,11 +162,11 @@ def chart(
         if factor in held:
             raise StudyError(f"--where {factor} is given twice: fix it at one level, or use it as --x, --y or --z")
         held[factor] = level
-    found: PhaseChart | PhaseSlices
-    found = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
-    write_json(found, json, force)
-    save(found.plot(), out, overwrite=force)
-    console(json).print(found)
+    result: PhaseChart | PhaseSlices
+    result = phase_chart(results, x, y, where=held) if z is None else phase_slices(results, x, y, z, where=held)
+    write_json(result, json, force)
+    save(result.plot(), out, overwrite=force)
+    console(json).print(result)
     tell(f"picture: {out}")
 
 

@@ -66,13 +66,13 @@ def run(
     check_outputs(json=json, page=html, force=force, reads=[objective])
     chosen = rule_named(rule)
     try:
-        found = tuned(
+        result = tuned(
             load_function(objective), n_trials=n_trials, rule=chosen, direction=direction, storage=storage, name=name,  # type: ignore[arg-type]
             n_jobs=n_jobs, seed=seed,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command again to continue") from stopped
-    show_result(found, json, html, force)
+    show_result(result, json, html, force)
 
 
 @tune.command()

@@ -127,16 +127,16 @@ def anchor(
     answer = _answer(example)
     space = space_of(example.parts)
     search = Search(example, space, float(threshold), samples, numpy_generator(request.seed, "anchor"), answer)
-    rule, found = _searched(search, beam)
+    rule, result = _searched(search, beam)
     kept, counter = _tested(search, rule, held_out)
     interval = clopper_pearson(kept, held_out, CONFIDENCE)
-    found = found or interval[0] >= threshold
+    result = result or interval[0] >= threshold
     conditions = [space.conditions[index] for index in sorted(rule)]
     values = np.zeros(len(example.parts.names))
     values[[condition.feature for condition in conditions]] = 1
-    notes = request.notes + _notes(search, found, rule, kept / held_out)
+    notes = request.notes + _notes(search, result, rule, kept / held_out)
     diagnostics = {"threshold": float(threshold), "held_out": held_out, "search_rows": samples - search.budget,
-                   "reached": found, "counter_examples": counter}  # fmt: skip
+                   "reached": result, "counter_examples": counter}  # fmt: skip
     explanation = explained_parts(request, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
     return replace(explanation, rule=Rule(
         tuple(condition.text for condition in conditions), tuple(condition.feature for condition in conditions),
@@ -153,12 +153,12 @@ def _answer(example: PerturbedExample) -> int:
             "output='binary_logit' if its sign tells two classes apart, or a function of two classes"
         )
     whole = parts.inputs(np.ones((1, len(parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))
-    found = int(example.answers(whole)[0])
-    if not (output is not None and output.multilabel) and found != example.target:
+    result = int(example.answers(whole)[0])
+    if not (output is not None and output.multilabel) and result != example.target:
         raise ExplainError(
-            f"an anchor explains the predicted class, {found}: leave target out, received {example.target}"
+            f"an anchor explains the predicted class, {result}: leave target out, received {example.target}"
         )
-    return found
+    return result
 
 
 def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
@@ -291,5 +291,5 @@ def _divergence(p: Array, q: Array) -> Array:
     """Return the Kullback-Leibler divergence of Bernoulli distributions, in nats."""
     from scipy.special import rel_entr
 
-    found: Array = rel_entr(p, q) + rel_entr(1 - p, 1 - q)
-    return found
+    result: Array = rel_entr(p, q) + rel_entr(1 - p, 1 - q)
+    return result

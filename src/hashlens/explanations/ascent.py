@@ -173,14 +173,16 @@ def layer_output(request: Request, place: Place, x: Tensor) -> Tensor:
                 raise
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
-    found = request.subject.own_rows(kept.outputs[-1], len(x))
-    found = request.reshaped(found.movedim(place.channel_axis, 1) if found.dim() > place.channel_axis > 1 else found)
-    if found.dim() < 2 or len(found) != len(x):
+    result = request.subject.own_rows(kept.outputs[-1], len(x))
+    result = request.reshaped(
+        result.movedim(place.channel_axis, 1) if result.dim() > place.channel_axis > 1 else result
+    )
+    if result.dim() < 2 or len(result) != len(x):
         raise ExplainError(
-            f"layer {place.name!r} gives {tuple(found.shape)} for {len(x)} inputs, but needs one row for "
+            f"layer {place.name!r} gives {tuple(result.shape)} for {len(x)} inputs, but needs one row for "
             "each: give reshape=, or another layer"
         )
-    return found
+    return result
 
 
 def total_variation(x: Tensor) -> Tensor:
@@ -193,10 +195,10 @@ def finite_gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Return the gradient of a scalar function of inputs; raise ExplainError if it is not finite."""
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
-        found = gradient_of(function(leaf * 1), leaf)  # in-place operators may not modify a leaf
-    if not bool(torch.isfinite(found).all()):
+        result = gradient_of(function(leaf * 1), leaf)  # in-place operators may not modify a leaf
+    if not bool(torch.isfinite(result).all()):
         raise ExplainError("the gradient became NaN or infinite: check the weights of the network")
-    return found
+    return result
 
 
 def unit_rows(x: Tensor) -> Tensor:

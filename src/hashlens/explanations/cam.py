@@ -27,9 +27,9 @@ def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Expl
     upsample : bool
         Whether the map is resized to the image, bilinearly; otherwise it has the size of the layer, ``(n, h, w)``.
     """
-    name, found, gradient = _activations(request)
+    name, result, gradient = _activations(request)
     weights = gradient.flatten(2).mean(dim=2)
-    return _explained(request, "grad_cam", name, found, weights, relu, upsample)
+    return _explained(request, "grad_cam", name, result, weights, relu, upsample)
 
 
 def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
@@ -43,14 +43,14 @@ def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = Tru
     request, relu, upsample
         As in :func:`grad_cam`.
     """
-    name, found, gradient = _activations(request)
+    name, result, gradient = _activations(request)
     squared, cubed = gradient**2, gradient**3
-    below = 2 * squared + cubed * found.flatten(2).sum(dim=2).reshape(*found.shape[:2], *[1] * (found.dim() - 2))
+    below = 2 * squared + cubed * result.flatten(2).sum(dim=2).reshape(*result.shape[:2], *[1] * (result.dim() - 2))
     share = torch.where(
         (squared > 0) & (below.abs() > 0), squared / torch.where(below == 0, torch.ones_like(below), below), 0
     )
     weights = (share * gradient.relu()).flatten(2).sum(dim=2)
-    return _explained(request, "grad_cam_plus_plus", name, found, weights, relu, upsample)
+    return _explained(request, "grad_cam_plus_plus", name, result, weights, relu, upsample)
 
 
 def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
@@ -64,15 +64,15 @@ def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Exp
     request, relu, upsample
         As in :func:`grad_cam`.
     """
-    name, found, _ = _activations(request)
+    name, result, _ = _activations(request)
     weights = []
-    for image, channels, target in zip(request.inputs, found, request.target, strict=True):
+    for image, channels, target in zip(request.inputs, result, request.target, strict=True):
         scores = [
             request.subject.scores(_masked(image, _spread(masks, image)))
             for masks in torch.split(_unit(channels)[:, None].to(image), request.subject.batch_size)
         ]
         weights.append(torch.cat(scores)[:, int(target)].softmax(dim=0))
-    return _explained(request, "score_cam", name, found, torch.stack(weights).to(found), relu, upsample)
+    return _explained(request, "score_cam", name, result, torch.stack(weights).to(result), relu, upsample)
 
 
 def _masked(example: Tensor, masks: Tensor) -> Tensor:
@@ -94,9 +94,9 @@ def _unit(maps: Tensor) -> Tensor:
 
 
 def _explained(
-    request: Request, method: str, layer: str, found: Tensor, weights: Tensor, relu: bool, upsample: bool
+    request: Request, method: str, layer: str, result: Tensor, weights: Tensor, relu: bool, upsample: bool
 ) -> Explanation:
-    cam = (weights.reshape(*weights.shape, *[1] * (found.dim() - 2)) * found).sum(dim=1)
+    cam = (weights.reshape(*weights.shape, *[1] * (result.dim() - 2)) * result).sum(dim=1)
     cam = cam.relu() if relu else cam
     empty = int((~cam.flatten(1).any(dim=1)).sum())
     which = "the map is" if len(cam) == 1 else f"{empty:,} of {len(cam):,} maps are"
@@ -121,8 +121,8 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
         both = (request.subject.own_rows(maps, len(x)) for maps in (kept.outputs[call].detach(), gradient))
         parts.append(tuple(_shaped(request, place, maps) for maps in both))
         names.append(place.name if len(kept.outputs) == 1 else f"{place.name}#{call}")
-    found, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
-    return names[0], found, gradients
+    result, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
+    return names[0], result, gradients
 
 
 def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: int) -> int:
@@ -146,5 +146,5 @@ def _axes(request: Request) -> tuple[int, ...]:
     return (4,) if request.kind == "image" else (3, 4)
 
 
-def _shaped(request: Request, place: Place, found: Tensor) -> Tensor:
-    return request.reshaped(found.movedim(place.channel_axis, 1) if found.dim() > place.channel_axis > 1 else found)
+def _shaped(request: Request, place: Place, result: Tensor) -> Tensor:
+    return request.reshaped(result.movedim(place.channel_axis, 1) if result.dim() > place.channel_axis > 1 else result)

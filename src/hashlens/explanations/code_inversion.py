@@ -167,12 +167,12 @@ def _wanted(encoder: InputEncoder, code: Any, example: Any, probe: Tensor) -> Co
 
 
 def _example(request: Request, example: Any, probe: Tensor) -> Tensor:
-    found = numbers(example, "example", request.subject)
-    found = found[None] if found.dim() == probe.dim() - 1 else found
-    if found.shape[1:] != probe.shape[1:] or not len(found):
+    result = numbers(example, "example", request.subject)
+    result = result[None] if result.dim() == probe.dim() - 1 else result
+    if result.shape[1:] != probe.shape[1:] or not len(result):
         expected = ", ".join(map(str, probe.shape[1:]))
-        raise ExplainError(f"example must be inputs (n, {expected}), received {tuple(found.shape)}")
-    return found
+        raise ExplainError(f"example must be inputs (n, {expected}), received {tuple(result.shape)}")
+    return result
 
 
 def _checked(code: Codes, own: Codes) -> Codes:
@@ -291,11 +291,11 @@ class Search:
 
     def _reached(self, x: Tensor, codes: Codes, likely: Tensor) -> Tensor:
         """Return which of the likely rows have their code in the network itself, whose rounding may cross a margin."""
-        found = likely.clone()
+        result = likely.clone()
         if bool(likely.any()):
             wrong = self.encoder.differing(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
-            found[likely] = torch.from_numpy(~wrong).to(found.device)
-        return found
+            result[likely] = torch.from_numpy(~wrong).to(result.device)
+        return result
 
     def _count(self, step: int, x: Tensor) -> None:
         subject = self.encoder.request.subject
@@ -350,13 +350,13 @@ def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor,
     diagnostics = {"bits": codes.code_bits, "steps": search.steps} | {
         name: each_or_only(values) for name, values in each.items()
     }
-    found = explained(
+    explanation = explained(
         request, "code_inversion", made if x is None else made - x, diagnostics=diagnostics,
         notes=(*request.notes, *notes),
         inputs=None if x is None else as_array(x), image=as_array(made) if request.kind != "table" else None,
     )  # fmt: skip
-    rows = np.zeros(n, np.int64) if len(found.target) == 1 else np.arange(len(found.target))
-    return replace(found, target=found.target[rows], prediction=found.prediction[rows])
+    rows = np.zeros(n, np.int64) if len(explanation.target) == 1 else np.arange(len(explanation.target))
+    return replace(explanation, target=explanation.target[rows], prediction=explanation.prediction[rows])
 
 
 def _by_layer(codes: Codes, differing: Bits) -> dict[str, int]:

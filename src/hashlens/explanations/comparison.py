@@ -63,19 +63,19 @@ class ExplanationComparison(Result):
         """
         _, at = self._at(self.methods[0], metric)
         rows = [row for row, name in enumerate(self.methods) if name not in CONTROLS]
-        found = means(self.values[rows, at])
-        if np.isnan(found).all():
+        result = means(self.values[rows, at])
+        if np.isnan(result).all():
             return ()
-        best = int(np.nanargmin(found) if METRICS[metric].better == LOWER else np.nanargmax(found))
+        best = int(np.nanargmin(result) if METRICS[metric].better == LOWER else np.nanargmax(result))
         with np.errstate(invalid="ignore"):  # infinity minus infinity
             ahead = self.values[rows, at] - self.values[rows[best], at]
             spread = ahead.std(axis=1, ddof=1) / np.sqrt(self.n) if self.n > 1 else np.full(len(rows), np.inf)
-        close = ~np.isnan(found) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
+        close = ~np.isnan(result) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
         return tuple(self.methods[row] for row, kept in zip(rows, close, strict=True) if kept)
 
     def beaten(self) -> dict[str, tuple[str, ...]]:
         """Return the controls that are better than every method, by metric; metrics of cost are not included."""
-        found = {}
+        result = {}
         for metric in self.metrics:
             sign = 1 if METRICS[metric].better == LOWER else -1
             values = {name: sign * self.mean(name, metric) for name in self.methods}
@@ -84,8 +84,8 @@ class ExplanationComparison(Result):
                 name for name in self.methods if name in CONTROLS and values[name] < min(best, default=-np.inf)
             )
             if better and metric not in COSTS:
-                found[metric] = better
-        return found
+                result[metric] = better
+        return result
 
     @property
     def followed(self) -> str:
@@ -136,5 +136,5 @@ def means(values: Floats) -> Floats:
     known = ~np.isnan(values)
     counts = known.sum(axis=-1)
     sums = np.where(known, values, 0).sum(axis=-1)
-    found: Floats = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-    return found
+    result: Floats = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return result

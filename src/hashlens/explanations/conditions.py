@@ -138,13 +138,13 @@ def _of_column(columns: Columns, column: int) -> list[Condition]:
     name, value = columns.names[column], float(row[column])
     if columns.categorical[column]:
         return [Condition(column, f"{name} = {value:.4g}", equals=value)]
-    found = []
+    conditions = []
     for edge in np.unique(np.quantile(background[:, column], QUARTERS)).tolist():
         if value > edge:
-            found.append(Condition(column, f"{name} > {edge:.4g}", low=edge))
+            conditions.append(Condition(column, f"{name} > {edge:.4g}", low=edge))
         elif (background[:, column] > edge).any():
-            found.append(Condition(column, f"{name} <= {edge:.4g}", high=edge))
-    return found
+            conditions.append(Condition(column, f"{name} <= {edge:.4g}", high=edge))
+    return conditions
 
 
 def _all_hold(conditions: Sequence[Condition], values: Array) -> Array:

@@ -134,8 +134,8 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
     return explained(request, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score, notes=notes)
 
 
-def _classes(found: Region, output: Output) -> npt.NDArray[np.int64]:
-    return class_columns(found.output.reshape(len(found), -1), output).argmax(dim=1).cpu().numpy()
+def _classes(region: Region, output: Output) -> npt.NDArray[np.int64]:
+    return class_columns(region.output.reshape(len(region), -1), output).argmax(dim=1).cpu().numpy()
 
 
 def _past(
@@ -221,9 +221,9 @@ def _walk_diagnostics(way: Walk) -> dict[str, Any]:
 
 def _settled(way: Walk, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
     """Return the share of the segment after which each bit keeps its final value."""
-    found = np.zeros(len(bits))
+    result = np.zeros(len(bits))
     for rows in way.codes.chunks():
         unlike = way.codes.unpack(rows)[:, bits] != last
         latest = len(unlike) - 1 - unlike[::-1].argmax(axis=0)
-        found = np.where(unlike.any(axis=0), way.end[rows][latest], found)
-    return found
+        result = np.where(unlike.any(axis=0), way.end[rows][latest], result)
+    return result

@@ -72,8 +72,8 @@ def deep_dream(
     shifts = shifts_of(request, steps, jitter)
 
     def seen(images: Tensor) -> Tensor:
-        found = layer_output(request, place, images)
-        return (found if chosen is None else found[:, chosen]).flatten(1).square().mean(dim=1)
+        result = layer_output(request, place, images)
+        return (result if chosen is None else result[:, chosen]).flatten(1).square().mean(dim=1)
 
     def climbed(images: Tensor) -> Tensor:
         return torch.cat([
@@ -98,8 +98,8 @@ def _channels(request: Request, place: Place, channels: int | Sequence[int] | No
     if channels is None:
         return None
     with torch.no_grad():
-        found = layer_output(request, place, request.inputs[:1])
-    return channels_of(channels, place.name, found.shape[1])
+        result = layer_output(request, place, request.inputs[:1])
+    return channels_of(channels, place.name, result.shape[1])
 
 
 def _sizes(size: tuple[int, ...], octaves: int, scale: float) -> list[tuple[int, ...]]:

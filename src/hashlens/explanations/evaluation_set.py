@@ -85,8 +85,8 @@ class Candidate:
     def made(cls, name: str, evaluation_set: EvaluationSet, make: Explainer) -> "Candidate":
         """Compute the explanation, and record the time it takes."""
         started = time.perf_counter()
-        found = make(evaluation_set.subject.function, evaluation_set.x, evaluation_set.target, evaluation_set.seed)
-        return cls(name, evaluation_set, make, found, (time.perf_counter() - started) / len(evaluation_set.x))
+        result = make(evaluation_set.subject.function, evaluation_set.x, evaluation_set.target, evaluation_set.seed)
+        return cls(name, evaluation_set, make, result, (time.perf_counter() - started) / len(evaluation_set.x))
 
     @cached_property
     def values(self) -> Tensor:
@@ -98,13 +98,13 @@ class Candidate:
     ) -> Tensor:
         """Return the values for another network, for other inputs or classes, or with another seed."""
         evaluation_set = self.evaluation_set
-        found = self.make(
+        result = self.make(
             evaluation_set.subject.function if model is None else model,
             evaluation_set.x if x is None else x,
             evaluation_set.target if target is None else target,
             evaluation_set.seed if seed is None else seed,
         )
-        return spread(found, tuple(evaluation_set.x.shape[1:]))
+        return spread(result, tuple(evaluation_set.x.shape[1:]))
 
 
 def explainer(name: str, options: Mapping[str, Any]) -> Explainer:

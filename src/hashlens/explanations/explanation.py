@@ -253,8 +253,8 @@ class Explanation(Result):
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Explanation":
         """Return the explanation from the values that :meth:`to_dict` returned; missing arrays are empty."""
-        found: Explanation = rebuilt_fields(cls, {**body, "kind": body.get("of")})
-        return found
+        explanation: Explanation = rebuilt_fields(cls, {**body, "kind": body.get("of")})
+        return explanation
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the explanation to one file ``.npz``, which :meth:`load` reads; return its path.
@@ -292,12 +292,12 @@ class Explanation(Result):
         if version > cls.schema_version:
             raise ExplainError(f"{path} was written by a newer hashlens: install that")
         try:
-            found = replace(cls.from_dict(diagnostics), **arrays)
+            explanation = replace(cls.from_dict(diagnostics), **arrays)
         except (ReportError, TypeError) as error:
             raise ExplainError(f"{path} is not a saved explanation: {error}") from error
-        if wrong := found._unfitting():
+        if wrong := explanation._unfitting():
             raise ExplainError(f"{path} is not a saved explanation: {wrong}")
-        return found
+        return explanation
 
     def _unfitting(self) -> str:
         """Return what is inconsistent in a file; empty if it is consistent."""

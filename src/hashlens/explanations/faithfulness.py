@@ -99,8 +99,8 @@ def removal_curve(
 
 def area(curve: Floats) -> Floats:
     """Return the area under curves ``(n, steps + 1)`` over shares from 0 to 1, by the trapezoidal rule."""
-    found: Floats = (curve[:, 1:] + curve[:, :-1]).mean(axis=1) / 2
-    return found
+    result: Floats = (curve[:, 1:] + curve[:, :-1]).mean(axis=1) / 2
+    return result
 
 
 def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed: int = 0) -> Floats:
@@ -111,15 +111,15 @@ def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed
     values are interpreted in two ways: as slopes, with noise of a tenth of the example's range, and as shares, with
     noise of a tenth of each input. The better one counts. It is NaN where the score does not change.
     """
-    found = []
+    result = []
     for row, example in enumerate(x):
         drawn = torch.randn((PERTURBATIONS, *example.shape), generator=torch_generator(seed, "infidelity", row))
         noise = NOISE * drawn.to(x)
         slopes = noise * (example.max() - example.min())
         readings = [(slopes, slopes), (noise * example, noise)]
         own = [_unsaid(subject, example, int(target[row]), values[row], *reading) for reading in readings]
-        found.append(min((one for one in own if one is not None), default=float("nan")))
-    return np.array(found)
+        result.append(min((one for one in own if one is not None), default=float("nan")))
+    return np.array(result)
 
 
 def _unsaid(subject: Subject, x: Tensor, target: int, values: Tensor, taken: Tensor, weighed: Tensor) -> float | None:

@@ -128,12 +128,12 @@ def saliency(explanation: "Explanation", row: int) -> Floats:
 
 def _outlined(image: Floats, segments: npt.NDArray[np.int64]) -> Floats:
     """Return an image with the boundaries of its segments."""
-    found = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
+    result = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
     edge = np.zeros(segments.shape, np.bool_)
     edge[:-1] |= segments[:-1] != segments[1:]
     edge[:, :-1] |= segments[:, :-1] != segments[:, 1:]
-    found[edge] = (0.90, 0.62, 0.0)
-    return found
+    result[edge] = (0.90, 0.62, 0.0)
+    return result
 
 
 def _made(explanation: "Explanation", row: int) -> Pixels:

@@ -54,10 +54,10 @@ def gradient_of(score: Tensor, leaf: Tensor) -> Tensor:
     if not (score.requires_grad and leaf.requires_grad):
         return torch.zeros_like(leaf)
     try:
-        (found,) = torch.autograd.grad(score, leaf, allow_unused=True)
+        (result,) = torch.autograd.grad(score, leaf, allow_unused=True)
     except RuntimeError as error:
         raise ExplainError(_autograd_message(error)) from error
-    return torch.zeros_like(leaf) if found is None else found
+    return torch.zeros_like(leaf) if result is None else result
 
 
 def _autograd_message(error: RuntimeError) -> str:
@@ -96,13 +96,13 @@ def smoothed(request: Request, gradient_function: GradientFunction, samples: int
     require_whole(ExplainError, "samples", samples)
     if not is_number(noise) or not 0 <= noise < inf:
         raise ExplainError(f"noise must be a number, 0 or more, received {shortly(noise)}")
-    found = []
+    result = []
     for row, (x, target) in enumerate(zip(request.inputs, request.target, strict=True)):
         generator = torch_generator(request.seed, "smooth", row)
         drawn = torch.randn((samples, *x.shape), generator=generator).to(x)
         copies = x + float(noise) * (x.max() - x.min()) * drawn
-        found.append(gradient_function(request.subject, copies, target.expand(samples)).mean(dim=0))
-    return torch.stack(found)
+        result.append(gradient_function(request.subject, copies, target.expand(samples)).mean(dim=0))
+    return torch.stack(result)
 
 
 def integrated_gradients(
@@ -158,13 +158,13 @@ def integrated(
             # With many baselines the gap is relative to the mean change too: the change from one of them may be 0.
             allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
             path = _Path(request.subject, baseline, x[row], target, gradient_function)
-            found, points = (
+            result, points = (
                 _by_pieces(request, x[row], baseline, target)
                 if exact
                 else path.adapted(steps, max_steps, change, allowed)
             )
-            values[row] += (found / len(baselines)).to(values)
-            total += float(found.double().sum()) / len(baselines)
+            values[row] += (result / len(baselines)).to(values)
+            total += float(result.double().sum()) / len(baselines)
             used.append(points)
         gaps.append(completeness_gap(total, mean, rounding))
     diagnostics = {"completeness_gap": each_or_only(gaps), "steps": max(used), "baselines": len(baselines)}
@@ -204,10 +204,10 @@ class _Path:
 
     def adapted(self, steps: int, most: int, change: float, allowed: float) -> tuple[Tensor, int]:
         """Return shares whose gap is at most `allowed`, or the best with `most` steps, and the number of steps used."""
-        (found,), used = self._shares([(0.0, 1.0)], steps), steps
+        (result,), used = self._shares([(0.0, 1.0)], steps), steps
         count = max(steps // IN_A_PIECE, 1)
-        if abs(float(found.double().sum()) - change) <= allowed or used + count * IN_A_PIECE > most:
-            return found, used
+        if abs(float(result.double().sum()) - change) <= allowed or used + count * IN_A_PIECE > most:
+            return result, used
         pieces = self._pieces([(i / count, (i + 1) / count) for i in range(count)])
         used += count * IN_A_PIECE
         while abs(sum(float(piece.shares.double().sum()) for piece in pieces) - change) > allowed:
@@ -275,8 +275,8 @@ def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) ->
     program = of_network(pieces.program, "this segment")
     gradient = region_gradients(at(program, pieces.middles()), target.expand(len(pieces)), request.output)
     width = torch.as_tensor(pieces.end - pieces.start).to(gradient)
-    found = (width.reshape(-1, *[1] * x.dim()) * gradient).sum(dim=0) * (pieces.b - pieces.a)[0]
-    return found, len(pieces)
+    result = (width.reshape(-1, *[1] * x.dim()) * gradient).sum(dim=0) * (pieces.b - pieces.a)[0]
+    return result, len(pieces)
 
 
 def completeness_gap(total: float, change: float, rounding: float = 1e-12) -> float:

@@ -77,8 +77,8 @@ def guided_backprop(request: Request) -> Explanation:
     edges of the input rather than evidence for the prediction (Adebayo et al., 2018): see the metric MPRT of
     :func:`hashlens.compare_explanations`.
     """
-    found = guided_gradients(request.subject, request.inputs, request.target)
-    return explained(request, "guided_backprop", found, notes=_noted(request))
+    result = guided_gradients(request.subject, request.inputs, request.target)
+    return explained(request, "guided_backprop", result, notes=_noted(request))
 
 
 def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanation:
@@ -86,10 +86,10 @@ def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanatio
 
     Unlike those of integrated gradients, the values need not add up to the change of the score.
     """
-    found = integrated(request, guided_gradients, steps, steps, float("inf"))
-    found["notes"] = _noted(request)
-    del found["diagnostics"]["completeness_gap"]
-    return explained(request, "guided_integrated_gradients", **found)
+    result = integrated(request, guided_gradients, steps, steps, float("inf"))
+    result["notes"] = _noted(request)
+    del result["diagnostics"]["completeness_gap"]
+    return explained(request, "guided_integrated_gradients", **result)
 
 
 def smooth_guided_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Explanation:
@@ -100,5 +100,5 @@ def smooth_guided_grad(request: Request, samples: int = 50, noise: float = 0.15)
     request, samples, noise
         As in :func:`hashlens.explanations.gradients.smooth_grad`.
     """
-    found = smoothed(request, guided_gradients, samples, noise)
-    return explained(request, "smooth_guided_grad", found, notes=_noted(request))
+    result = smoothed(request, guided_gradients, samples, noise)
+    return explained(request, "smooth_guided_grad", result, notes=_noted(request))

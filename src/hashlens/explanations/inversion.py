@@ -71,11 +71,11 @@ def inversion(
             wanted = layer_output(request, place, x[rows]).detach().clone()
         silent |= bool((wanted.flatten(1) == 0).all(dim=1).any())
         loss = Loss(request, place, wanted, input_range, total_variation, alpha_norm)
-        found = loss.descend(start[rows], steps, step_size)
-        made.append(found)
+        result = loss.descend(start[rows], steps, step_size)
+        made.append(result)
         with torch.no_grad():
             before += loss.distance(start[rows]).sqrt().tolist()
-            after += loss.distance(found).sqrt().tolist()
+            after += loss.distance(result).sqrt().tolist()
     image = torch.cat(made)
     now = request.subject.scores(image).argmax(dim=1).tolist()
     diagnostics = {"layer": place.name, "error": each_or_only(after), "error_at_start": each_or_only(before),
@@ -104,8 +104,8 @@ class Loss:
 
     def distance(self, x: Tensor) -> Tensor:
         """Return squared distances, relative to the square of the required output, ``(n,)``."""
-        found = layer_output(self.request, self.place, x)
-        return (found - self.wanted).flatten(1).square().sum(dim=1) / self.size
+        result = layer_output(self.request, self.place, x)
+        return (result - self.wanted).flatten(1).square().sum(dim=1) / self.size
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the sum over images of the distance and the penalties."""

@@ -77,8 +77,8 @@ class FixedGates:
         """Return the gradient of a loss of the margins of each layer."""
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
-            (found,) = torch.autograd.grad(loss(self._margins(leaf, wanted)), leaf)
-        return found
+            (result,) = torch.autograd.grad(loss(self._margins(leaf, wanted)), leaf)
+        return result
 
     def _margins(self, x: Tensor, wanted: dict[str, TargetBits]) -> dict[str, Tensor]:
         margins = {}
@@ -132,8 +132,8 @@ class UnconstrainedGates:
                 name: torch.where(wanted[name].bits, side := torch.cat(parts), -side) for name, parts in sides.items()
             }
             pulls = torch.autograd.grad(loss(margins), inputs)
-            (found,) = torch.autograd.grad(edges, leaf, pulls, allow_unused=True)
-        return torch.zeros_like(x) if found is None else found
+            (result,) = torch.autograd.grad(edges, leaf, pulls, allow_unused=True)
+        return torch.zeros_like(x) if result is None else result
 
     def _run(self, rows: Tensor) -> dict[str, tuple[Gate, Bound, GradientEdge]]:
         """Return the input of each gate that is wanted, as the network runs on some rows."""

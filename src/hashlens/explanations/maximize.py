@@ -60,9 +60,9 @@ class Goal:
     layer: Place | None
     place: tuple[int, ...]
 
-    def of(self, found: Tensor) -> Tensor:
+    def of(self, result: Tensor) -> Tensor:
         """Return the value of the objective, from the layer's output for one image."""
-        return found[self.place].mean() if self.place else found.square().mean()
+        return result[self.place].mean() if self.place else result.square().mean()
 
 
 def activation_maximization(
@@ -139,8 +139,8 @@ def batches(request: Request, rows: int) -> list[slice]:
 def liking(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
     """Return the objective of each image, ``(n,)``, with gradients."""
     layer = goals[0].layer
-    found = request.subject.run(x) if layer is None else layer_output(request, layer, x)
-    return torch.stack([goal.of(row) for goal, row in zip(goals, found, strict=True)])
+    result = request.subject.run(x) if layer is None else layer_output(request, layer, x)
+    return torch.stack([goal.of(row) for goal, row in zip(goals, result, strict=True)])
 
 
 def _total(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
@@ -255,19 +255,19 @@ def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor,
     each: dict[str, list[Any]] = {"maximised": names, "activation": reached, "activation_at_start": before}
     each |= {"best_of_shuffled": shuffled} if controls else {}
     diagnostics = {"layer": request.layer} if request.layer else {}
-    found = explained(
+    explanation = explained(
         request, "activation_maximization", made if request.x is None else made - start, image=as_array(made),
         inputs=None if request.x is None else as_array(start), prediction=np.array(reached),
         diagnostics=diagnostics | {name: each_or_only(values) for name, values in each.items()},
         notes=(*request.notes, *notes),
     )  # fmt: skip
     classes = [] if request.layer else [goal.place[0] for goal in goals]
-    return replace(found, target=np.array(classes, np.int64))
+    return replace(explanation, target=np.array(classes, np.int64))
 
 
 def _likings(request: Request, goals: list[Goal], x: Tensor) -> list[float]:
-    found = [liking(request, goals[rows], x[rows]).double().cpu() for rows in batches(request, len(x))]
-    return [float(value) for value in torch.cat(found)]
+    result = [liking(request, goals[rows], x[rows]).double().cpu() for rows in batches(request, len(x))]
+    return [float(value) for value in torch.cat(result)]
 
 
 def _best_of_shuffled(request: Request, goal: Goal, image: Tensor, row: int, controls: int) -> float:

@@ -11,12 +11,12 @@ from hashlens.errors import ExplainError
 from hashlens.explanations.explanation import Explanation
 
 
-def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading) -> Explanation:
+def without_padding(explanation: Explanation, x: torch.Tensor | None, reading: Reading) -> Explanation:
     """Return an explanation with values of 0 at padded positions, and a note of the share that they had.
 
     Parameters
     ----------
-    found : Explanation
+    explanation : Explanation
         Explanation with values ``(n, ...)`` of the parts of the inputs.
     x : torch.Tensor or None
         The inputs; None for texts.
@@ -28,11 +28,13 @@ def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading
     ExplainError
         If the values do not belong to positions, or the axis of positions is ambiguous.
     """
-    if x is None or found.image is not None or found.values.shape[:1] != x.shape[:1]:
-        raise ExplainError(f"mask= marks positions, but {found.method} gives no values for positions: leave it out")
+    if x is None or explanation.image is not None or explanation.values.shape[:1] != x.shape[:1]:
+        raise ExplainError(
+            f"mask= marks positions, but {explanation.method} gives no values for positions: leave it out"
+        )
     assert reading.mask is not None
     masks = [at for at in masks_of(reading.mask, x).values() if at is not None]
-    values = found.values
+    values = explanation.values
     if len(masks) != 1 or len(masks[0]) != len(values):
         raise ExplainError(f"mask= must give one mask ({len(values)}, positions), of all inputs explained")
     mask = masks[0].cpu().numpy()
@@ -47,9 +49,11 @@ def without_padding(found: Explanation, x: torch.Tensor | None, reading: Reading
     padded = np.broadcast_to(~mask.reshape(shape), values.shape)
     whole, lost = float(np.abs(values).sum()), float(np.abs(values[padded]).sum())
     if not lost:
-        return found
+        return explanation
     note = (
         f"{lost / whole:.1%} of the absolute values were at padded positions, which the network uses; they "
         "were set to 0"
     )
-    return replace(found, values=np.where(padded, 0, values).astype(values.dtype), notes=(*found.notes, note))
+    return replace(
+        explanation, values=np.where(padded, 0, values).astype(values.dtype), notes=(*explanation.notes, note)
+    )

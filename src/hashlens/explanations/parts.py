@@ -158,8 +158,8 @@ class Columns:
         """Return 1 where a column has the row's category; for other columns standard deviations from the mean."""
         row, background = self.values
         mean, spread = self._spread()
-        found = np.where(present, row, background[replaced_by])
-        return np.where(self.categorical, found == row, (found - mean) / spread)
+        result = np.where(present, row, background[replaced_by])
+        return np.where(self.categorical, result == row, (result - mean) / spread)
 
     def alike(self, present: Array, replaced_by: Array) -> Array:
         """Return where a column has the row's category, or a value in the same quarter of the background."""

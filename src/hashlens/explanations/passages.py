@@ -139,8 +139,8 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
 def _reshaped(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
     """Return the index of an axis after a view: the axis of the same size with as many numbers before it."""
     before = prod(taken[:axis])
-    found = [i for i, size in enumerate(shape) if size == taken[axis] and prod(shape[:i]) == before]
-    return found[-1] if found else None
+    result = [i for i, size in enumerate(shape) if size == taken[axis] and prod(shape[:i]) == before]
+    return result[-1] if result else None
 
 
 def _reduced(axis: int, node: Node, axes: int) -> int | None:

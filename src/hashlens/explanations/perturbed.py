@@ -48,27 +48,27 @@ class PerturbedExample:
             subject.raw(self.parts.inputs(present[start : start + size], replaced_by[start : start + size]))
             for start in range(0, len(present), size)
         ])  # fmt: skip
-        found = self._finite(subject.read(raw, self.probability))
-        return np.asarray(found[:, self.target])
+        result = self._finite(subject.read(raw, self.probability))
+        return np.asarray(result[:, self.target])
 
     def answers(self, inputs: Any) -> Array:
         """Return the predicted class of each input, int64 ``(n,)``; for multi-label outputs, 1 if it has the target."""
         output = self.request.subject.declared
         if output is not None and output.multilabel:
-            found = self._finite(output.probabilities(self.request.subject.raw(inputs)))
-            return np.asarray(found[:, self.target] > 0.5, np.int64)
+            result = self._finite(output.probabilities(self.request.subject.raw(inputs)))
+            return np.asarray(result[:, self.target] > 0.5, np.int64)
         return np.asarray(self._finite(self.request.subject.scores(inputs)).argmax(axis=1))
 
-    def _finite(self, found: Tensor) -> Array:
+    def _finite(self, result: Tensor) -> Array:
         """Return scores as an array; raise ExplainError if they are not finite."""
-        if not bool(torch.isfinite(found).all()):
+        if not bool(torch.isfinite(result).all()):
             remedy = (
                 "it must accept texts without words"
                 if self.request.kind == "text"
                 else "give a background= that it accepts"
             )
             raise ExplainError(f"the model gives NaN or infinite scores for inputs with replaced parts: {remedy}")
-        return found.numpy()
+        return result.numpy()
 
     def own(self) -> float:
         """Return the output of the network for the example itself."""
@@ -163,7 +163,7 @@ def _same_segments(request: Request) -> bool:
 
 
 def _segments(request: Request, count: int | None) -> list[Segments]:
-    found = []
+    result = []
     for example in request.inputs:
         # The colours of a pixel are one part; the channels of a signal are separate parts.
         shape = tuple(example.shape[1:] if request.kind == "image" else example.shape)
@@ -180,8 +180,8 @@ def _segments(request: Request, count: int | None) -> list[Segments]:
             if request.kind == "signal"
             else tuple(f"segment {number}" for number in range(int(segments.max()) + 1))
         )
-        found.append(Segments(example, segments, _backgrounds(request, example, segments), names))
-    return found
+        result.append(Segments(example, segments, _backgrounds(request, example, segments), names))
+    return result
 
 
 def _stretch_names(segments: Array) -> tuple[str, ...]:
@@ -207,11 +207,11 @@ def _backgrounds(request: Request, example: Tensor, segments: Array) -> Tensor:
 
 
 def _fitting(background: Tensor, example: Tensor) -> Tensor:
-    found = background[None] if background.dim() == example.dim() else background
-    if found.shape[1:] != example.shape or not len(found):
+    result = background[None] if background.dim() == example.dim() else background
+    if result.shape[1:] != example.shape or not len(result):
         wanted = ", ".join(map(str, example.shape))
         raise ExplainError(f"background must be (m, {wanted}), received {tuple(background.shape)}")
-    return found
+    return result
 
 
 def _columns(request: Request, categorical: Sequence[int | str] | None) -> list[Columns]:
@@ -238,13 +238,13 @@ def _guessed_categories(background: Tensor) -> Array:
 
 
 def _named(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:
-    found = np.zeros(len(names), dtype=bool)
+    result = np.zeros(len(names), dtype=bool)
     for column in categorical:
         number = names.index(column) if column in names else column
         if not is_whole(number) or not 0 <= int(number) < len(names):
             raise ExplainError(f"categorical: no column {column!r}: {nearest(column, names)}")
-        found[int(number)] = True
-    return found
+        result[int(number)] = True
+    return result
 
 
 def _words(request: Request) -> Words:

@@ -107,13 +107,13 @@ def compare_explanations(
         for candidate in candidates:
             values.append(_measured(evaluation_set, candidate, wanted))
             advance(candidate.name)
-    found = np.stack(values)
+    result = np.stack(values)
     if isinstance(metrics, str):
         # Rows of a table have no blurred image: a metric without any value is left out, unless it was requested.
-        is_known = ~np.isnan(found).all(axis=(0, 2))
-        wanted, found = tuple(np.array(wanted)[is_known].tolist()), found[:, is_known]
+        is_known = ~np.isnan(result).all(axis=(0, 2))
+        wanted, result = tuple(np.array(wanted)[is_known].tolist()), result[:, is_known]
     notes = tuple(dict.fromkeys((*map(_sentence, notes_on(evaluation_set.subject)), *evaluation_set.notes)))
-    return ExplanationComparison((*chosen, *controls), wanted, found, len(evaluation_set.x), notes, str(read))
+    return ExplanationComparison((*chosen, *controls), wanted, result, len(evaluation_set.x), notes, str(read))
 
 
 def _sentence(note: str) -> str:
@@ -168,8 +168,8 @@ def score_explanation(
     reading = replace(reading, output=reading.output or explanation.output.partition(" ")[0] or None)
     evaluation_set = _compared(model, explanation.inputs, explanation.target, reading, shared)
     candidate = Candidate(explanation.method, evaluation_set, lambda *_: explanation, explanation)
-    found = _measured(evaluation_set, candidate, wanted)
-    return {name: float(value) for name, value in zip(wanted, means(found), strict=True)}
+    result = _measured(evaluation_set, candidate, wanted)
+    return {name: float(value) for name, value in zip(wanted, means(result), strict=True)}
 
 
 def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -177,17 +177,17 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
     if isinstance(methods, str) or not isinstance(methods, (Sequence, Mapping)) or not methods:
         raise ExplainError("methods must be names, at least one, as ['gradient', 'integrated_gradients']")
     options = methods if isinstance(methods, Mapping) else {name: {} for name in methods}
-    found: dict[str, Mapping[str, Any]] = {}
+    result: dict[str, Mapping[str, Any]] = {}
     for name, method_options in options.items():
         method = find_method(name)
         if not isinstance(method_options, Mapping):
             raise ExplainError(f"options of {method.name} must be a dict, received {shortly(method_options)}")
         if method.group == "global" or method.name == "contrast":
             raise ExplainError(f"{method.name} generates an input and gives no attributions: it cannot be compared")
-        if method.name in found:
+        if method.name in result:
             raise ExplainError(f"{method.name} is named twice: compare its options one after the other")
-        found[method.name] = method_options
-    return found
+        result[method.name] = method_options
+    return result
 
 
 def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mapping[str, Any]) -> EvaluationSet:

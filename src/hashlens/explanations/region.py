@@ -28,12 +28,12 @@ def region(request: Request) -> Explanation:
     """
     from hashlens.regions.at import at
 
-    found = at(request.scoring, request.inputs)
-    values = region_gradients(found, request.target, request.output) * found.x
-    score = region_scores(found, request.target, request.output).cpu().numpy()
+    result = at(request.scoring, request.inputs)
+    values = region_gradients(result, request.target, request.output) * result.x
+    score = region_scores(result, request.target, request.output).cpu().numpy()
     bias = score - values.flatten(1).sum(dim=1).cpu().numpy()
     size, rest = values.flatten(1).abs().sum(dim=1).cpu().numpy(), np.abs(bias)
-    near, nearest = found.radius(), found.radius(np.inf)
+    near, nearest = result.radius(), result.radius(np.inf)
     diagnostics = {
         "bias": bias.tolist(),
         "share_of_inputs": (size / np.where(size + rest > 0, size + rest, 1)).tolist(),
@@ -41,25 +41,25 @@ def region(request: Request) -> Explanation:
         "radius_infinity": nearest.distance.tolist(),
         "first_unit_to_flip": [None if unit is None else str(unit) for unit in near.units],
     }
-    on = int((found.on_boundary > 0).sum())
-    notes = (f"{on} of {len(found)} examples lie on a boundary, where the radius is 0",) if on else ()
+    on = int((result.on_boundary > 0).sum())
+    notes = (f"{on} of {len(result)} examples lie on a boundary, where the radius is 0",) if on else ()
     kept = {name: each_or_only(each) for name, each in diagnostics.items()}
     return explained(request, "region", values, diagnostics=kept, notes=(*request.notes, *notes), prediction=score)
 
 
-def region_gradients(found: "Region", target: Tensor, output: Output) -> Tensor:
+def region_gradients(region: "Region", target: Tensor, output: Output) -> Tensor:
     """Return the gradient of each example's score in its region, ``(n, ...)``."""
-    chosen = torch.zeros_like(found.output.reshape(len(found), -1))
+    chosen = torch.zeros_like(region.output.reshape(len(region), -1))
     if output.binary and chosen.shape[1] == 1:
         chosen[:, 0] = 2.0 * target.to(chosen) - 1  # opposite sign for class 0
     else:
         chosen.scatter_(1, target.to(chosen.device)[:, None], 1.0)
-    return found.affine.rmatvec(chosen.reshape(found.output.shape))
+    return region.affine.rmatvec(chosen.reshape(region.output.shape))
 
 
-def region_scores(found: "Region", target: Tensor, output: Output) -> Tensor:
+def region_scores(region: "Region", target: Tensor, output: Output) -> Tensor:
     """Return the score of each example's class, ``(n,)``."""
-    scores = class_columns(found.output.reshape(len(found), -1), output)
+    scores = class_columns(region.output.reshape(len(region), -1), output)
     return scores.gather(1, target.to(scores.device)[:, None])[:, 0]
 
 

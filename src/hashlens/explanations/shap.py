@@ -85,8 +85,8 @@ def _background(example: PerturbedExample) -> Array:
 def _worths(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array:
     """Return the value of each coalition: the mean output over the background."""
     present = np.repeat(coalitions, len(drawn), axis=0)
-    found = example.outputs(present, np.tile(drawn, len(coalitions)))
-    worths: Array = found.reshape(len(coalitions), len(drawn)).mean(axis=1)
+    result = example.outputs(present, np.tile(drawn, len(coalitions)))
+    worths: Array = result.reshape(len(coalitions), len(drawn)).mean(axis=1)
     return worths
 
 
@@ -100,19 +100,19 @@ def _coalitions(d: int, samples: int, generator: np.random.Generator) -> tuple[A
     masses = np.array([(d - 1) / (size * (d - size)) * (1 if 2 * size == d else 2) for size in sizes])
     counts = [comb(d, int(size)) * (1 if 2 * size == d else 2) for size in sizes]
     everything = d <= ALWAYS_EXACT or 2**d <= samples
-    found, weights, left, at = [], [], samples, 0
+    result, weights, left, at = [], [], samples, 0
     while at < len(sizes) and (everything or counts[at] <= left * masses[at] / masses[at:].sum()):
         whole = np.array([*_all_of_size(d, int(sizes[at]))])
-        found.append(whole)
+        result.append(whole)
         weights.append(np.full(len(whole), masses[at] / len(whole)))
         left -= counts[at]
         at += 1
-    taken = sum(map(len, found))
+    taken = sum(map(len, result))
     if at < len(sizes):
         drawn = _drawn(d, sizes[at:], masses[at:], max(left // 2, 1), generator)
-        found.append(drawn)
+        result.append(drawn)
         weights.append(np.full(len(drawn), masses[at:].sum() / len(drawn)))
-    coalitions = np.concatenate([np.zeros((0, d), dtype=bool), *found])
+    coalitions = np.concatenate([np.zeros((0, d), dtype=bool), *result])
     pairs = np.zeros(len(coalitions), dtype=np.int64)
     pairs[taken:] = np.arange(len(coalitions) - taken) // 2 + 1
     return coalitions, np.concatenate([np.zeros(0), *weights]), pairs

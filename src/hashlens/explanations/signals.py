@@ -43,8 +43,8 @@ def _values(explanation: "Explanation", row: int) -> Floats:
 
 
 def _channels(array: "npt.ArrayLike") -> Floats:
-    found = np.asarray(array, np.float64)
-    return found.reshape(-1, found.shape[-1])
+    result = np.asarray(array, np.float64)
+    return result.reshape(-1, result.shape[-1])
 
 
 def _lines(title: str, y_label: str, channels: Floats, names: dict[int, str]) -> Lines:

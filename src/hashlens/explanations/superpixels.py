@@ -55,8 +55,8 @@ def superpixels(image: Array, count: int) -> Array:
     except ImportError:
         raise MissingExtraError("scikit-image", "explanations", "an image that is cut into superpixels") from None
     compactness = COMPACTNESS * np.sqrt(len(image))
-    found = slic(image, count, compactness, convert2lab=False, start_label=0, channel_axis=0)
-    return found.astype(np.int64, copy=False)  # type: ignore[no-any-return]
+    result = slic(image, count, compactness, convert2lab=False, start_label=0, channel_axis=0)
+    return result.astype(np.int64, copy=False)  # type: ignore[no-any-return]
 
 
 def stretches(shape: Sequence[int], count: int) -> Array:

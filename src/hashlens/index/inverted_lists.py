@@ -115,9 +115,9 @@ class InvertedLists:
         index = faiss.read_index_binary(str(folder / FILE), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         if (index.ntotal, index.d) != (len(rows), rows.row_bytes * 8):
             raise ValueError("its lists and its rows contradict each other")
-        found = cls(index, nprobe, seed)
-        found.mapped = True
-        return found
+        inverted_lists = cls(index, nprobe, seed)
+        inverted_lists.mapped = True
+        return inverted_lists
 
     def _assign(self, rows: Rows) -> npt.NDArray[np.int32]:
         """Return the list of each row: that of the nearest centre."""

@@ -89,8 +89,8 @@ class Neighbours(Result):
             (name, tuple((np.histogram(self.distances[:, rank], edges)[0] / m).tolist()))
             for name, rank in ranks.items()
         )
-        found = tuple(edges.tolist())
-        return (Histogram("Distances of the neighbours", "distance", found, shares, "share of queries"),)
+        result = tuple(edges.tolist())
+        return (Histogram("Distances of the neighbours", "distance", result, shares, "share of queries"),)
 
 
 @dataclass(frozen=True, eq=False)

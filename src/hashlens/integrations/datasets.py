@@ -238,9 +238,9 @@ def stacked(images: Sequence[Any], column: str, decoding: Decoding, channels: in
         pixels = [decode(image, decoding=decoding).pixels for image in images]
     sizes = {each.shape[1:] for each in pixels}
     if len(sizes) > 1:
-        found = " and ".join("x".join(map(str, reversed(size))) for size in sorted(sizes)[:2])
+        result = " and ".join("x".join(map(str, reversed(size))) for size in sorted(sizes)[:2])
         raise DataError(
-            f"column {column!r} holds no images or numbers of one shape: images of {found} pixels; resize them"
+            f"column {column!r} holds no images or numbers of one shape: images of {result} pixels; resize them"
         )
     channels = max(channels, *(len(each) for each in pixels))
     whole = np.stack([np.broadcast_to(each, (channels, *each.shape[1:])) for each in pixels])

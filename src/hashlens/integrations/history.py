@@ -107,10 +107,10 @@ class CodeHistory(Result):
         )  # fmt: skip
 
     def _series(self, *named: tuple[str, str]) -> tuple[Series, ...]:
-        found = []
+        result = []
         for metric, name in named:
             points = [
                 (reading.step, reading.metrics()[metric]) for reading in self.readings if metric in reading.metrics()
             ]
-            found.append(Series(name, tuple(float(x) for x, _ in points), tuple(y for _, y in points)))
-        return tuple(found)
+            result.append(Series(name, tuple(float(x) for x, _ in points), tuple(y for _, y in points)))
+        return tuple(result)

@@ -136,9 +136,9 @@ def _network_of(module: Any, which: str | Callable[[Any], torch.nn.Module] | Non
     """
     if which is None:
         return module  # type: ignore[no-any-return]
-    found = getattr(module, which, None) if isinstance(which, str) else which(module)
-    if not isinstance(found, torch.nn.Module):
+    result = getattr(module, which, None) if isinstance(which, str) else which(module)
+    if not isinstance(result, torch.nn.Module):
         raise ModelError(
-            f"network={which!r} gives no torch.nn.Module of {type(module).__name__}, but {type(found).__name__}"
+            f"network={which!r} gives no torch.nn.Module of {type(module).__name__}, but {type(result).__name__}"
         )
-    return found
+    return result

@@ -294,12 +294,12 @@ class CodeKNNAccuracy(_CodeMetric):
             If there are fewer than `k` rows to search among.
         """
         asked, reference = _settled(self._part("asked"), self._part("reference"))
-        found = float("nan")
+        result = float("nan")
         if _labelled(asked) and len(reference):
-            found = knn_accuracy(reference, asked, k=self.k)
+            result = knn_accuracy(reference, asked, k=self.k)
         elif _labelled(asked):
-            found = knn_accuracy_leave_one_out(asked, k=self.k)
-        return torch.tensor(found, dtype=torch.float32, device=self.device)
+            result = knn_accuracy_leave_one_out(asked, k=self.k)
+        return torch.tensor(result, dtype=torch.float32, device=self.device)
 
     def _part(self, part: str) -> Codes:
         labels, ids = self._rows(f"{part}_labels"), self._rows(f"{part}_ids")

@@ -38,9 +38,9 @@ class BitsToDeterminism(Result):
     curve: tuple[tuple[int, float], ...]
 
     def __rich__(self) -> RenderableType:
-        found = "not with all bits" if self.bits is None else f"with {self.bits:,} of {self.code_bits:,} bits"
+        result = "not with all bits" if self.bits is None else f"with {self.bits:,} of {self.code_bits:,} bits"
         rows = [(number(bits), number(ratio)) for bits, ratio in self.curve]
-        return table(f"R <= {self.threshold:g} {found}", ("random bits", "R"), rows)
+        return table(f"R <= {self.threshold:g} {result}", ("random bits", "R"), rows)
 
 
 def bits_to_determinism(codes: Codes, threshold: float = 0.01, seed: int = 0) -> BitsToDeterminism:

@@ -49,10 +49,10 @@ def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels
     if rows == 0:
         raise MeasureError(f"{purpose} needs at least one row, received none")
     try:
-        found = class_labels(labels, purpose, all_labels=False)
+        result = class_labels(labels, purpose, all_labels=False)
         if (values := float_labels(labels, purpose)) is not None:
             require_few(values, purpose)
-        return found
+        return result
     except DataError as error:
         raise MeasureError(str(error)) from error
 
@@ -110,10 +110,10 @@ def labelled_row_pairs(
         In the cases of :func:`labelled_rows`, and if class numbers of one set do not fit the names of the other.
     """
     parts = [_read(labels, rows, purpose) for labels, rows in (reference, queries)]
-    found, names, note = one_numbering(parts, ["labels of train", "labels of test"], MeasureError)
+    result, names, note = one_numbering(parts, ["labels of train", "labels of test"], MeasureError)
     if note:
         _log.warning("%s: %s", purpose, note)
-    numbers = [part for part in found if part is not None]
+    numbers = [part for part in result if part is not None]
     kept = _labelled_selection(numbers, names, purpose, True)
     return (numbers[0][kept[0]], kept[0]), (numbers[1][kept[1]], kept[1])
 
@@ -140,8 +140,8 @@ def named_rows(
 
 
 def _by_name(parts: list[tuple[Labels | None, ClassNames]]) -> tuple[Labels | None, ClassNames]:
-    found, names, _ = one_numbering(parts, ["the classes", "labels="], MeasureError)
-    return found[1], names
+    result, names, _ = one_numbering(parts, ["the classes", "labels="], MeasureError)
+    return result[1], names
 
 
 def labelled_codes(codes: Codes, labels: npt.ArrayLike | None, purpose: str) -> tuple[Codes, Labels, Labels | slice]:

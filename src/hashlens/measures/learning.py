@@ -76,21 +76,21 @@ class Learning(Result):
     @property
     def problems(self) -> tuple[str, ...]:
         """Problems in words, those of units first; empty where there are none."""
-        found = []
+        result = []
         if self.mostly_constant:
             constant = self.never_on + self.always_on
-            found.append(
+            result.append(
                 f"{constant:,} of {self.bits:,} bits never change on train ({self.never_on:,} never on, "
                 f"{self.always_on:,} always)"
             )
         if self.matched is not None:
-            return (*found, numbered_otherwise(self.matched))
+            return (*result, numbered_otherwise(self.matched))
         accuracy = "" if self.accuracy is None else f"the network's accuracy is {self.accuracy:.3f}"
         if self.at_chance:
-            found.append(f"{accuracy}, not clearly above the share of the most frequent class, {self.chance:.3f}")
+            result.append(f"{accuracy}, not clearly above the share of the most frequent class, {self.chance:.3f}")
         if self.below_raw_inputs:
-            found.append(f"{accuracy}, and the raw inputs alone give {self.raw_inputs:.3f}")
-        return tuple(found)
+            result.append(f"{accuracy}, and the raw inputs alone give {self.raw_inputs:.3f}")
+        return tuple(result)
 
     @property
     def advice(self) -> str:

@@ -144,5 +144,5 @@ def cluster_accuracies(
     """Return purity and Hungarian accuracy of K-Means."""
     if isinstance(rows, Codes):
         rows = rows.sample_bits(KMEANS_BITS, seed)
-    found = kmeans(rows, k, restarts, seed)
-    return purity(found.assignment, labels), hungarian_accuracy(found.assignment, labels)
+    result = kmeans(rows, k, restarts, seed)
+    return purity(result.assignment, labels), hungarian_accuracy(result.assignment, labels)

@@ -19,8 +19,8 @@ class Copying(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.__deepcopy__ and not args[0].is_leaf:
             tensor, memo = args
-            memo[id(tensor)] = found = tensor.detach().clone()
-            return found
+            memo[id(tensor)] = result = tensor.detach().clone()
+            return result
         return func(*args, **(kwargs or {}))
 
 

@@ -82,10 +82,10 @@ def load_function(spec: str) -> Callable[..., Any]:
     >>> load_function("torch.nn.functional:relu").__name__
     'relu'
     """
-    found = load_object(spec, "function")
-    if not callable(found):
-        raise ModelError(f"function {spec!r}: {spec.rpartition(':')[2]} is a {type(found).__name__}")
-    function: Callable[..., Any] = found
+    result = load_object(spec, "function")
+    if not callable(result):
+        raise ModelError(f"function {spec!r}: {spec.rpartition(':')[2]} is a {type(result).__name__}")
+    function: Callable[..., Any] = result
     return function
 
 
@@ -165,15 +165,15 @@ def _import(source: str, spec: str, kind: str = "model") -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    found = importlib.util.spec_from_file_location(f"hashlens_model_{path.stem}", path)
-    if found is None or found.loader is None:
+    result = importlib.util.spec_from_file_location(f"hashlens_model_{path.stem}", path)
+    if result is None or result.loader is None:
         raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(found)
+    module = importlib.util.module_from_spec(result)
     # Registered before it runs, since dataclasses and annotations look up their module by name.
-    sys.modules[found.name] = module
+    sys.modules[result.name] = module
     try:
-        found.loader.exec_module(module)
+        result.loader.exec_module(module)
     except BaseException:
-        del sys.modules[found.name]
+        del sys.modules[result.name]
         raise
     return module

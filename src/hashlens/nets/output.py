@@ -221,12 +221,12 @@ def _step(value: Any, key: str | int) -> Any:
 
 def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
     """Return all parts of a model's output that may be scores, by their keys."""
-    found: dict[tuple[str | int, ...], Tensor] = {}
+    result: dict[tuple[str | int, ...], Tensor] = {}
 
     def collect(value: Any, path: tuple[str | int, ...]) -> None:
         scores = as_scores(value, n)
         if scores is not None:
-            found[path] = scores
+            result[path] = scores
         elif isinstance(value, Mapping):
             for name, part in value.items():
                 collect(part, (*path, name))
@@ -239,12 +239,12 @@ def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
 
     collect(raw, ())
     # Integers are not scores. Neither is a loss, a single number; but so may be the row of a batch of one.
-    real = {path for path, part in found.items() if part.is_floating_point()}
-    named = {path for path in found if not (path and "loss" in str(path[-1]).lower())}
-    rows = {path for path in found if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
+    real = {path for path, part in result.items() if part.is_floating_point()}
+    named = {path for path in result if not (path and "loss" in str(path[-1]).lower())}
+    rows = {path for path in result if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
     for candidates in (real, named, rows):
-        found = {path: part for path, part in found.items() if path in candidates} or found
-    return found
+        result = {path: part for path, part in result.items() if path in candidates} or result
+    return result
 
 
 def _names(value: Any) -> tuple[str, ...]:

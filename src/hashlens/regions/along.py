@@ -124,11 +124,11 @@ class Along(Result):
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Along":
         """Return the pieces that :meth:`to_dict` wrote, without their network."""
-        found: Along = rebuilt_fields(cls, body)
+        pieces: Along = rebuilt_fields(cls, body)
         units = rebuilt(tuple[Unit | None, ...], body.get("units"), "units")
-        if len(units) != len(found):
-            raise ReportError(f"units are {len(units):,}, and there are {len(found):,} pieces")
-        return replace(found, named=tuple(units[piece] for piece in found.after.tolist()))
+        if len(units) != len(pieces):
+            raise ReportError(f"units are {len(units):,}, and there are {len(pieces):,} pieces")
+        return replace(pieces, named=tuple(units[piece] for piece in pieces.after.tolist()))
 
     def __rich__(self) -> Table:
         columns = (self.segment.tolist(), self.start.tolist(), self.end.tolist(), self.lengths.tolist(),

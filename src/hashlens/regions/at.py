@@ -151,7 +151,7 @@ class Region:
         direction = torch.randn(self.x.shape[1:], generator=torch_generator(0, "on_boundary"), dtype=torch.float64).to(
             self.x
         )
-        found = []
+        result = []
         for rows in self._chunks(2):
             tangent = self.program.rows(direction[None])[None]
             flow = Flow(self.program, self.program.rows(self.x[rows]), tangent)
@@ -160,8 +160,8 @@ class Region:
                 zero = gate.slack(state, flow.value) == 0
                 ties += (zero & (gate.slack_tangents(state, flow.tangent)[0] != 0)).sum(dim=1)
                 flow.bend(state)
-            found.append(ties)
-        return torch.cat(found).cpu().numpy()
+            result.append(ties)
+        return torch.cat(result).cpu().numpy()
 
     def radius(self, norm: float = 2) -> Radius:
         """Return the distance from each example to the nearest boundary, and the unit that flips there.
@@ -254,10 +254,10 @@ def at(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype = torch.floa
     """
     with torch.inference_mode(False), torch.no_grad():
         program, rows = program_of(model, x, dtype)
-        outputs, found = list[Tensor](), list[list[Tensor]]()
+        outputs, result = list[Tensor](), list[list[Tensor]]()
         for chunk in torch.split(rows, program.chunk()):
             output, parts = states(program, program.rows(chunk))
             outputs.append(output.reshape(len(chunk), *program.output_shape))
-            found.append(parts)
-        joined = [torch.cat(tensors) for tensors in zip(*found, strict=True)]
+            result.append(parts)
+        joined = [torch.cat(tensors) for tensors in zip(*result, strict=True)]
         return Region(program, rows, torch.cat(outputs), joined)

@@ -53,8 +53,8 @@ class Call:
     @property
     def dependent(self) -> dict[str, list[Wire]]:
         """Arguments that depend on the input, with the wires in each."""
-        found = {name: list(_wires(value)) for name, value in self.bound.items()}
-        return {name: wires for name, wires in found.items() if wires}
+        result = {name: list(_wires(value)) for name, value in self.bound.items()}
+        return {name: wires for name, wires in result.items() if wires}
 
     def run(self, bound: Bound) -> Any:
         """Run the operator on other arguments."""

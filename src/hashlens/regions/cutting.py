@@ -57,7 +57,7 @@ def cut_lines(
         be longer.
     """
     lines = values.shape[1]
-    parents, parts, found = np.empty((2 * faces.size, 1), np.int64), np.empty((2 * faces.size, 1), np.int64), 0
+    parents, parts, result = np.empty((2 * faces.size, 1), np.int64), np.empty((2 * faces.size, 1), np.int64), 0
     loop, corners, heights = np.empty((64, 2), np.int64), np.empty((64, 2)), np.empty((64, 1))
     waiting, spans, pending = (
         np.empty((64, 1), np.int64),
@@ -101,10 +101,10 @@ def cut_lines(
                     points, born, half, first, counts, loop, corners, count, heights,
                 )  # fmt: skip
             if new < 0:
-                if found == parts.shape[0]:
+                if result == parts.shape[0]:
                     parents, parts = longer(parents, 0), longer(parts, 0)
-                parents[found, 0], parts[found, 0] = row, face
-                found, depth = found + 1, depth - 1
+                parents[result, 0], parts[result, 0] = row, face
+                result, depth = result + 1, depth - 1
                 continue
             left = kept - start
             if kept + left > pending.shape[0]:
@@ -115,4 +115,4 @@ def cut_lines(
             spans[depth - 1, 1] = kept
             waiting[depth, 0], spans[depth, 0], spans[depth, 1] = new, kept, kept + left
             depth += 1
-    return parents, parts, found, points, born, half, first
+    return parents, parts, result, points, born, half, first

@@ -152,17 +152,17 @@ def room(points: Any, born: Any, half: Any, first: Any, counts: Any) -> Any:
 @compiled
 def centers(faces: Any, points: Any, half: Any, first: Any) -> Any:
     """Return the mean of the corners of each face, float64 ``(faces, 2)``."""
-    found = np.zeros((faces.size, 2))
+    result = np.zeros((faces.size, 2))
     for i in range(faces.size):
         start = at = first[faces[i], 0]
         count = 0
         while True:
             for axis in range(2):
-                found[i, axis] += points[half[at, TAIL], axis]
+                result[i, axis] += points[half[at, TAIL], axis]
             count += 1
             at = half[at, NEXT]
             if at == start:
                 break
         for axis in range(2):
-            found[i, axis] /= count
-    return found
+            result[i, axis] /= count
+    return result

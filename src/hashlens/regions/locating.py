@@ -13,7 +13,7 @@ from hashlens.compiling import compiled
 @compiled
 def locate(where: Any, points: Any, corners: Any, starts: Any, zero: Any) -> Any:
     """Return the face of each point ``(n, 2)``, int64 ``(n,)``, or -1; of several, the one it is deepest in."""
-    found = np.full(where.shape[0], -1, np.int64)
+    result = np.full(where.shape[0], -1, np.int64)
     depths = np.full(where.shape[0], -zero)
     for face in range(starts.size - 1):
         loop = corners[starts[face] : starts[face + 1]]
@@ -32,5 +32,5 @@ def locate(where: Any, points: Any, corners: Any, starts: Any, zero: Any) -> Any
                 right, up = head[0] - tail[0], head[1] - tail[1]
                 depth = min(depth, (right * (y - tail[1]) - up * (x - tail[0])) / np.hypot(right, up))
             if depth > depths[i]:
-                found[i], depths[i] = face, depth
-    return found
+                result[i], depths[i] = face, depth
+    return result

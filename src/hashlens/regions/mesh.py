@@ -89,9 +89,9 @@ class Mesh:
         arrays = (self.points, self.born, self.half, self.first, self.counts)
         kernel = cut_lines if values.ndim == 2 else cut_windows
         lines = (np.ascontiguousarray(tensor.cpu().numpy(), np.float64) for tensor in (values, *slopes, breakpoints))
-        parents, parts, found, *arrays = kernel(faces, *lines, label, noise, resolution, self.extent, *arrays)
+        parents, parts, result, *arrays = kernel(faces, *lines, label, noise, resolution, self.extent, *arrays)
         self.points, self.born, self.half, self.first = arrays
-        return parents[:found, 0], parts[:found, 0]
+        return parents[:result, 0], parts[:result, 0]
 
     def to_plain(self) -> dict[str, Any]:
         """Return the arrays as values for JSON, without unused entries."""
@@ -141,8 +141,8 @@ class Mesh:
         """
         from hashlens.regions.half_edges import centers
 
-        found: Floats = centers(faces, self.points, self.half, self.first)
-        return found
+        result: Floats = centers(faces, self.points, self.half, self.first)
+        return result
 
     def areas(self) -> Floats:
         """Return the area of each face, float64 ``(faces,)``."""

@@ -224,8 +224,8 @@ class Plane(Result):
         corners, starts = self.outlines
         away = np.ascontiguousarray(where - self.mesh.center)
         zero = 1e-12 * float(self.mesh.extent.max())
-        found: npt.NDArray[np.int64] = locate(away, self.mesh.points, corners, starts, zero)
-        return found
+        result: npt.NDArray[np.int64] = locate(away, self.mesh.points, corners, starts, zero)
+        return result
 
     def points_in(self, x: Any, within: float = 1e-6) -> npt.NDArray[np.int64]:
         """Return the face of each example ``(n, *input)``, int64 ``(n,)``; -1 if it is not on the plane or in the box.
@@ -254,8 +254,8 @@ class Plane(Result):
         for t in np.linspace(bottom, top, per_side):
             row = self.slice.points(np.stack([s, np.full(per_side, t)], axis=1))
             for chunk in torch.split(row.to(device=program.device, dtype=program.dtype), step):
-                _, found = states(program, program.rows(chunk))
-                seen.update(map(bytes, _bits(program, found, len(chunk))))
+                _, result = states(program, program.rows(chunk))
+                seen.update(map(bytes, _bits(program, result, len(chunk))))
         return len(seen)
 
     def with_sampled(self, per_side: int) -> "Plane":

@@ -26,8 +26,8 @@ def predicted(output: Tensor, read_as: Output, noise: Tensor | None = None) -> n
         raise DataError(no_classes(read_as))
     noise = tolerances(flat.dtype)[0] * flat.abs() if noise is None else noise
     classes = (flat - read_as.cut > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
-    found: npt.NDArray[np.int64] = classes.cpu().numpy()
-    return found
+    result: npt.NDArray[np.int64] = classes.cpu().numpy()
+    return result
 
 
 def has_classes(read_as: Output, outputs: int) -> bool:

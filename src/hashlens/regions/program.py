@@ -212,12 +212,12 @@ class Flow:
 
 def states(program: Program, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     """Return the output ``(n, *output)`` and the state of every gate at rows `x`."""
-    found = []
+    result = []
     flow = Flow(program, x)
     for gate in flow:
-        found.append(gate.state(flow.value))
-        flow.bend(found[-1])
-    return flow.value, found
+        result.append(gate.state(flow.value))
+        flow.bend(result[-1])
+    return flow.value, result
 
 
 def pushed(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:

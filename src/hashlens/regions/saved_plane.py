@@ -63,10 +63,10 @@ class SavedPlane(Result):
         sides = {
             tuple(sorted(side)) for region in self.regions for side in pairwise((*region.corners, region.corners[0]))
         }  # each edge belongs to two regions
-        found = f"{self.count:,} linear region{'s' if self.count > 1 else ''}"
+        result = f"{self.count:,} linear region{'s' if self.count > 1 else ''}"
         return (
             Polygons(
-                title=found if self.sampled is None else f"{found} ({self.sampled:,} found by sampling)",
+                title=result if self.sampled is None else f"{result} ({self.sampled:,} found by sampling)",
                 x_label="s",
                 y_label="t",
                 box=self.box,

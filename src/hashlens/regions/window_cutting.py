@@ -63,7 +63,7 @@ def cut_windows(
     A cut between two elements crosses the whole face, also where a third element wins: parts may have the same winners.
     """
     windows, elements = values.shape[1:]
-    parents, parts, found = np.empty((2 * faces.size, 1), np.int64), np.empty((2 * faces.size, 1), np.int64), 0
+    parents, parts, result = np.empty((2 * faces.size, 1), np.int64), np.empty((2 * faces.size, 1), np.int64), 0
     loop, corners, heights = np.empty((64, 2), np.int64), np.empty((64, 2)), np.empty((64, 1))
     winners = np.empty((64, 1), np.int64)
     waiting, begun = np.empty((64, 1), np.int64), np.empty((64, 1), np.int64)
@@ -99,10 +99,10 @@ def cut_windows(
                         break
                 window += 1
             if new < 0:
-                if found == parts.shape[0]:
+                if result == parts.shape[0]:
                     parents, parts = longer(parents, 0), longer(parts, 0)
-                parents[found, 0], parts[found, 0] = row, face
-                found, depth = found + 1, depth - 1
+                parents[result, 0], parts[result, 0] = row, face
+                result, depth = result + 1, depth - 1
                 continue
             if depth == waiting.shape[0]:
                 waiting, begun = longer(waiting, 0), longer(begun, 0)
@@ -110,4 +110,4 @@ def cut_windows(
             begun[depth - 1, 0] = window
             waiting[depth, 0], begun[depth, 0] = new, window
             depth += 1
-    return parents, parts, found, points, born, half, first
+    return parents, parts, result, points, born, half, first

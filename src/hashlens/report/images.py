@@ -27,8 +27,8 @@ def signed_colours(values: Floats) -> Floats:
     """Return colours ``(..., 3)`` of values from -1 to 1: blue, white at 0, red."""
     size = np.abs(np.clip(values, -1, 1))[..., None]
     ends = np.where((values >= 0)[..., None], np.array(FOR), np.array(AGAINST))
-    found: Floats = 1 - size * (1 - ends)
-    return found
+    result: Floats = 1 - size * (1 - ends)
+    return result
 
 
 def pixels_size(figure: Pixels) -> tuple[float, float]:

@@ -47,10 +47,10 @@ class Sprite:
         if not self.images:
             return None
         for side in SIDES:
-            found = _encoded([fitted(image, side) for image in self.images])
-            if len(found.source) <= LETTERS:
+            encoded = _encoded([fitted(image, side) for image in self.images])
+            if len(encoded.source) <= LETTERS:
                 break
-        return found
+        return encoded
 
 
 def _encoded(images: list[Image]) -> Encoded:

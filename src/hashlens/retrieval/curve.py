@@ -91,12 +91,12 @@ class QualityCurve(Result):
 
     def best(self, bits: int, source: str) -> QualityPoint | None:
         """Return the point with the highest mAP among the codes of a source at one length; None if there is none."""
-        found = [
+        result = [
             (point.quality.mean_average_precision, point)
             for point in self.points
             if point.bits == bits and point.source == source and point.quality is not None and not point.is_float
         ]
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+        return max(result, key=lambda pair: pair[0])[1] if result else None
 
     def __rich__(self) -> RenderableType:
         coded = [point for point in self.points if not point.is_float]
@@ -125,10 +125,10 @@ class QualityCurve(Result):
         """Return a plot of mAP against bits, with one line for each coding method."""
         series = []
         for source, coding in dict.fromkeys((point.source, point.coding) for point in self.points):
-            found = self.of(source, coding)
-            if found:
-                values = tuple(found[bits].mean_average_precision for bits in sorted(found))
-                series.append(Series(f"{source}, {coding}", tuple(map(float, sorted(found))), values))
+            result = self.of(source, coding)
+            if result:
+                values = tuple(result[bits].mean_average_precision for bits in sorted(result))
+                series.append(Series(f"{source}, {coding}", tuple(map(float, sorted(result))), values))
         return (Lines("Retrieval against bits", "bits", "mAP", tuple(series), log_x=True),)
 
 

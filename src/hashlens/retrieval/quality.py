@@ -309,17 +309,17 @@ class _RankingTask:
 
     def run(self, rank: Callable[[slice, Scores, Scores], None], step: int) -> RetrievalQuality:
         """Rank `step` queries at a time, with torch's number of threads, and return the averages."""
-        found, precisions = np.zeros((2, len(self.query_classes), len(self.cuts)))
-        parts = [slice(start, start + step) for start in range(0, len(found), step)]
+        result, precisions = np.zeros((2, len(self.query_classes), len(self.cuts)))
+        parts = [slice(start, start + step) for start in range(0, len(result), step)]
         with (
             bar("ranking", len(parts)) as advance,
             ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="rank") as pool,
         ):
-            for _ in pool.map(lambda part: rank(part, found[part], precisions[part]), parts):
+            for _ in pool.map(lambda part: rank(part, result[part], precisions[part]), parts):
                 advance("")
-        return self._average(found, precisions)
+        return self._average(result, precisions)
 
-    def _average(self, found: Scores, precisions: Scores) -> RetrievalQuality:
+    def _average(self, result: Scores, precisions: Scores) -> RetrievalQuality:
         kept = self.relevant > 0
         relevant = self.relevant[kept, None]
         averages = precisions[kept] / np.minimum(self.cuts, relevant)
@@ -333,8 +333,8 @@ class _RankingTask:
             mean_average_precision=float(means[-1]),
             standard_error=float(averages[:, -1].std() / np.sqrt(answered)),
             k=self.k,
-            precision=heads((found[kept] / self.cuts).mean(axis=0)),
-            recall=heads((found[kept] / relevant).mean(axis=0)),
+            precision=heads((result[kept] / self.cuts).mean(axis=0)),
+            recall=heads((result[kept] / relevant).mean(axis=0)),
             mean_average_precision_at=heads(means),
             queries=answered,
             without_relevant=len(kept) - answered,

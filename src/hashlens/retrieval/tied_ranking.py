@@ -28,7 +28,7 @@ QUERIES_AT_ONCE = 16
 
 @compiled
 def _add_group(
-    size: int, hits: int, ahead: int, ahead_hits: int, cuts: Any, harmonic: Any, found: Any, precisions: Any
+    size: int, hits: int, ahead: int, ahead_hits: int, cuts: Any, harmonic: Any, result: Any, precisions: Any
 ) -> None:
     """Add a group of ties to the relevant codes before each cutoff, and to the sums of precisions."""
     share = hits / size
@@ -37,7 +37,7 @@ def _add_group(
     for i in range(cuts.size):
         counted = min(size, cuts[i] - ahead)
         if counted > 0:
-            found[i] += share * counted
+            result[i] += share * counted
             precisions[i] += share * (slope * counted + level * (harmonic[ahead + counted] - harmonic[ahead]))
 
 
@@ -51,7 +51,7 @@ def rank_codes(
     itself: bool,
     cuts: Any,
     harmonic: Any,
-    found: Any,
+    result: Any,
     precisions: Any,
 ) -> None:
     """Rank all codes for each query by Hamming distance.
@@ -91,13 +91,13 @@ def rank_codes(
                 hits = histogram[q, 1, distance]
                 size = histogram[q, 0, distance] + hits
                 if hits > 0:
-                    _add_group(size, hits, ahead, ahead_hits, cuts, harmonic, found[start + q], precisions[start + q])
+                    _add_group(size, hits, ahead, ahead_hits, cuts, harmonic, result[start + q], precisions[start + q])
                 ahead += size
                 ahead_hits += hits
 
 
 @compiled
-def rank_keys(keys: Any, cuts: Any, harmonic: Any, found: Any, precisions: Any) -> None:
+def rank_keys(keys: Any, cuts: Any, harmonic: Any, result: Any, precisions: Any) -> None:
     """Evaluate rankings that are already sorted.
 
     Parameters
@@ -117,6 +117,6 @@ def rank_keys(keys: Any, cuts: Any, harmonic: Any, found: Any, precisions: Any) 
                 hits += int(row[end] & one)
                 end += 1
             if hits > 0:
-                _add_group(end - ahead, hits, ahead, ahead_hits, cuts, harmonic, found[q], precisions[q])
+                _add_group(end - ahead, hits, ahead, ahead_hits, cuts, harmonic, result[q], precisions[q])
             ahead = end
             ahead_hits += hits

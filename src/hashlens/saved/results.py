@@ -80,8 +80,8 @@ def result_class(kind: str, kinds: Mapping[str, type[Result]] | None = None) -> 
         return kinds[kind]
     if kind not in KINDS:
         return None
-    found: type[Result] = getattr(import_module(KINDS[kind]), kind)
-    return found
+    result: type[Result] = getattr(import_module(KINDS[kind]), kind)
+    return result
 
 
 def _results(body: dict[str, Any]) -> Result:
@@ -106,12 +106,12 @@ def _audit(body: dict[str, Any]) -> Result:
     from hashlens.audit.audited_accuracy import AuditedAccuracy
 
     issues = body.get("label_issues")
-    found: Result
+    result: Result
     if isinstance(issues, dict) and isinstance(issues.get("test"), dict) and "rows" not in issues["test"]:
         rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # raises an error if a field is invalid
         return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
-    found = rebuilt(Audit, body)
-    return found
+    result = rebuilt(Audit, body)
+    return result
 
 
 def _reproduction(body: dict[str, Any]) -> Result:
@@ -119,8 +119,8 @@ def _reproduction(body: dict[str, Any]) -> Result:
         raise ReportError(
             "an earlier version of hashlens saved too little of it: see report.html in the folder of the run"
         )
-    found: Result = rebuilt(result_class("Reproduction"), body)
-    return found
+    result: Result = rebuilt(result_class("Reproduction"), body)
+    return result
 
 
 OWN: dict[str, Callable[[dict[str, Any]], Result]] = {

@@ -177,8 +177,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     def predict(self, X: Any) -> Array:
         """Return the label of each row, ``(n,)``."""
         check_is_fitted(self)
-        found: Array = self.classes_[self._labels_and_joint(X)[0]]
-        return found
+        result: Array = self.classes_[self._labels_and_joint(X)[0]]
+        return result
 
     @available_if(_gives_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Array:
@@ -364,8 +364,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     def _named(self, places: Codes) -> Array:
         if (places == NONE).any() or not len(self.explanations_):
             return self._or_none()[places]
-        found: Array = self.explanations_[places]
-        return found
+        result: Array = self.explanations_[places]
+        return result
 
     def _or_none(self) -> npt.NDArray[np.object_]:
         """Return the explanations followed by None, which the index -1 selects."""

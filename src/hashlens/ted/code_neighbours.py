@@ -44,10 +44,10 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the share of votes for each pair, ``(n, pairs)``."""
         check_is_fitted(self)
-        found = self.index_.search(self._encoded(X), k=min(self.k, len(self.index_))).ids
-        votes = np.zeros((len(found), len(self.classes_)))
-        for voter in found.T:
-            votes[np.arange(len(found)), self.pairs_[voter]] += self.weights_[voter]
+        result = self.index_.search(self._encoded(X), k=min(self.k, len(self.index_))).ids
+        votes = np.zeros((len(result), len(self.classes_)))
+        for voter in result.T:
+            votes[np.arange(len(result)), self.pairs_[voter]] += self.weights_[voter]
         total = votes.sum(axis=1, keepdims=True)
         shares: npt.NDArray[np.float64] = np.full_like(votes, 1 / votes.shape[1])
         np.divide(votes, total, out=shares, where=total > 0)
@@ -55,8 +55,8 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Numbers:
         """Return the pair with the most votes, int64 ``(n,)``."""
-        found: Numbers = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return found
+        result: Numbers = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return result
 
     def _encoded(self, X: Any) -> Codes:
         return encode(self.network_, np.asarray(X, np.float32))

@@ -66,13 +66,13 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Codes:
         """Return the pair with the most votes, int64 ``(n,)``."""
-        found: Codes = self.classes_[self.predict_proba(X).argmax(axis=1)]
-        return found
+        codes: Codes = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return codes
 
     def _embedded(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         with torch.no_grad():
-            found = normalize(self.network_(self.scale_(X, next(self.network_.parameters()).device)), dim=1)
-        return found.cpu().numpy()
+            result = normalize(self.network_(self.scale_(X, next(self.network_.parameters()).device)), dim=1)
+        return result.cpu().numpy()
 
 
 def contrastive(outputs: torch.Tensor, pairs: torch.Tensor, temperature: float) -> torch.Tensor:

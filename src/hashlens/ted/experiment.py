@@ -134,9 +134,9 @@ class TED(Experiment):
         spec = resources.spec
         for run in pack:
             seed = torch_seed(spec.seed, "ted", run.repeat) % SEEDS
-            found = accuracies(run.cell, spec.rows, spec.trees, seed, "label_alone" in spec.measures)
+            result = accuracies(run.cell, spec.rows, spec.trees, seed, "label_alone" in spec.measures)
             reporter.advance(run)
-            yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in spec.measures])
+            yield Outcome(run, [Row(measure=name, split="test", value=result[name]) for name in spec.measures])
 
 
 def accuracies(cell: Cell, rows: int, trees: int, seed: int, alone: bool) -> dict[str, float]:
@@ -149,13 +149,13 @@ def accuracies(cell: Cell, rows: int, trees: int, seed: int, alone: bool) -> dic
     model = TEDClassifier(make(seed, trees), missing=cell["algorithm"]).fit(train.rows, train.labels, train.E)
     labels, reasons = model.predict_explain(test.rows)
     right = labels == test.labels
-    found = {
+    result = {
         "label_accuracy": float(right.mean()),
         "pair_accuracy": float(np.mean(right & (reasons == test.explanations))),
     }
     if alone:
-        found["label_alone"] = float(make(seed, trees).fit(train.rows, train.labels).score(test.rows, test.labels))
-    return found
+        result["label_alone"] = float(make(seed, trees).fit(train.rows, train.labels).score(test.rows, test.labels))
+    return result
 
 
 def spoilt_table(cell: Cell, rows: int, seed: int) -> TaughtTable:

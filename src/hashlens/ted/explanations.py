@@ -64,13 +64,13 @@ def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes
     array = _as_column(E)
     if len(array) != rows:
         raise TEDError(f"E has {len(array):,} explanations and X has {rows:,} rows: expected one each, None where none")
-    found, codes = _numbered(array) if array.dtype.kind in "iufU" else _looked_up(array)
-    missing = np.array([is_missing(value, marker) for value in found], bool)
-    _check_undeclared(found, codes, missing)
-    kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(found[place]))
-    renumbered = np.full(len(found) + 1, NONE)
+    result, codes = _numbered(array) if array.dtype.kind in "iufU" else _looked_up(array)
+    missing = np.array([is_missing(value, marker) for value in result], bool)
+    _check_undeclared(result, codes, missing)
+    kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(result[place]))
+    renumbered = np.full(len(result) + 1, NONE)
     renumbered[kept] = np.arange(len(kept))
-    return tuple(found[place] for place in kept), renumbered[codes]
+    return tuple(result[place] for place in kept), renumbered[codes]
 
 
 def looked_up(E: Any, values: Iterable[Any], rows: int, marker: Any = None) -> tuple[Codes, npt.NDArray[np.bool_]]:
@@ -120,8 +120,8 @@ def _as_column(E: Any) -> npt.NDArray[Any]:
 
 
 def _numbered(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
-    found, codes = np.unique(array, return_inverse=True)
-    return list(found.tolist()), codes.astype(np.int64)
+    result, codes = np.unique(array, return_inverse=True)
+    return list(result.tolist()), codes.astype(np.int64)
 
 
 def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:

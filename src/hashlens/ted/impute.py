@@ -47,7 +47,7 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
     """
     from sklearn.utils import _safe_indexing
 
-    found = explanations.copy()
+    result = explanations.copy()
     for label, name in enumerate(names):
         rows = np.flatnonzero(labels == label)
         known, lost = rows[explanations[rows] != NONE], rows[explanations[rows] == NONE]
@@ -57,18 +57,18 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
         if not len(own):
             warn_unexplained(name)
         elif len(own) == 1:
-            found[lost] = own[0]
+            result[lost] = own[0]
         else:
             try:
                 model = fit(_safe_indexing(X, known), codes, None if weights is None else weights[known])
-                found[lost] = own[np.asarray(model.predict(_safe_indexing(X, lost)))]
+                result[lost] = own[np.asarray(model.predict(_safe_indexing(X, lost)))]
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 raise TEDError(
                     f"the explanations of label {name!r} cannot be imputed from its {len(known):,} explained "
                     f"rows, of {len(own)} explanations: {reason}; explain more rows, or use missing='unknown'"
                 ) from error
-    return found
+    return result
 
 
 def warn_unexplained(name: Any) -> None:

@@ -73,5 +73,5 @@ class TwoHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Codes:
         """Return the likeliest pair of each row, int64 ``(n,)``."""
-        found: Codes = self.predict_proba(X).argmax(axis=1)
-        return found
+        codes: Codes = self.predict_proba(X).argmax(axis=1)
+        return codes

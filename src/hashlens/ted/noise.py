@@ -56,7 +56,7 @@ def noisy(
     drawn = np.zeros(len(labels), bool)
     drawn[rng.permutation(len(labels))[: round(share * len(labels))]] = True
     person = rng.integers(annotators, size=len(labels))
-    found = explanations.copy()
+    result = explanations.copy()
     for label in np.unique(labels):
         of_label = labels == label
         own = np.unique(explanations[of_label])
@@ -64,7 +64,7 @@ def noisy(
         if kind == "across labels":
             others = np.setdiff1d(explanations, own)
             if len(others):
-                found[rows] = rng.choice(others, len(rows))
+                result[rows] = rng.choice(others, len(rows))
             continue
         if len(own) < 2:
             continue
@@ -72,8 +72,8 @@ def noisy(
         places = np.searchsorted(own, explanations[rows])
         habits = rng.integers(1, len(own), (annotators, len(own)))
         steps = rng.integers(1, len(own), len(rows)) if kind == "within label" else habits[person[rows], places]
-        found[rows] = own[(places + steps) % len(own)]
-    return found
+        result[rows] = own[(places + steps) % len(own)]
+    return result
 
 
 def check_share(name: str, share: object) -> None:

@@ -47,8 +47,8 @@ class Pairs:
     def explained(self, label: int) -> Codes:
         """Return the indices of the pairs of a label that have an explanation."""
         places = np.arange(self.starts[label], self.starts[label + 1])
-        found: Codes = places[self.explanations[places] != NONE]
-        return found
+        codes: Codes = places[self.explanations[places] != NONE]
+        return codes
 
     def ranked(self, joint: Floats, labels: Codes, top: int) -> tuple[Codes, Floats]:
         """Return the likeliest explanations of a label, by row.
@@ -71,7 +71,7 @@ class Pairs:
             float64 ``(n, top)``: probability of the explanation given the label; the sum over all explanations of a
             label is 1.
         """
-        found, shares = np.full((len(joint), top), NONE), np.zeros((len(joint), top))
+        result, shares = np.full((len(joint), top), NONE), np.zeros((len(joint), top))
         for label in np.unique(labels):
             rows, places = np.flatnonzero(labels == label), self.explained(int(label))
             if not len(places):
@@ -81,9 +81,9 @@ class Pairs:
             total = own.sum(axis=1, keepdims=True)
             best = np.take_along_axis(own, order, axis=1)
             width = order.shape[1]
-            found[rows, :width] = np.where(best > 0, self.explanations[places][order], NONE)
+            result[rows, :width] = np.where(best > 0, self.explanations[places][order], NONE)
             shares[rows, :width] = np.divide(best, total, out=np.zeros_like(best), where=total > 0)
-        return found, shares
+        return result, shares
 
 
 def contradictions(pairs: Pairs) -> Sequence[int]:

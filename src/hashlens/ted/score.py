@@ -190,15 +190,15 @@ def scored(
         labels, predicted = model.predict_explain(X)
         probabilities = np.full(len(y), np.nan)
     places = {value: place for place, value in enumerate(known_explanations)}
-    found = np.array([NONE if value is None else places[value] for value in predicted.tolist()], np.int64)
+    result = np.array([NONE if value is None else places[value] for value in predicted.tolist()], np.int64)
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    is_label, is_explanation = labels == y, (found == right) & (right != NONE)
+    is_label, is_explanation = labels == y, (result == right) & (right != NONE)
     is_pair, has_probabilities = is_label & is_explanation, not np.isnan(probabilities).all()
     is_sure = probabilities >= sure
     own_names = _own_names(E, right, explained, names)
     wrong = np.flatnonzero(explained & ~is_explanation)
     surest = wrong[np.argsort(-np.nan_to_num(probabilities[wrong]), kind="stable")[:SHOWN_ROWS]]
-    predicted_names = [names[place] if place != NONE else "none" for place in found]
+    predicted_names = [names[place] if place != NONE else "none" for place in result]
     return TEDScore(
         label=_accuracy(is_label, weights, confidence),
         explanation=_accuracy(is_explanation[explained], weights[explained], confidence) if explained.any() else None,

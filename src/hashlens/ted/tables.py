@@ -31,16 +31,16 @@ def read_table(path: Path) -> Any:
         raise TEDError(f"{path}: tables are read from .csv or .parquet")
     try:
         if path.suffix.lower() == ".parquet":
-            found = pyarrow.parquet.read_table(path)
+            result = pyarrow.parquet.read_table(path)
         else:
-            found = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True))
+            result = pyarrow.csv.read_csv(path, convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=True))
     except (OSError, pa.ArrowInvalid) as error:
         raise TEDError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
-    if not found.num_rows:
+    if not result.num_rows:
         raise TEDError(f"{path} has no rows")
-    if len(set(found.column_names)) < len(found.column_names):
+    if len(set(result.column_names)) < len(result.column_names):
         raise TEDError(f"{path} has two columns of one name")
-    return found
+    return result
 
 
 def write_table(path: Path, table: Any, overwrite: bool) -> None:

@@ -148,10 +148,10 @@ def _of(outcomes: Sequence[Outcome], like: Results) -> Numbers:
     }
 
 
-def _assert_same(found: Numbers, expected: Numbers, tolerance: float, what: str) -> None:
-    missing = [key for key in expected if key not in found] or [key for key in found if key not in expected]
+def _assert_same(result: Numbers, expected: Numbers, tolerance: float, what: str) -> None:
+    missing = [key for key in expected if key not in result] or [key for key in result if key not in expected]
     assert not missing, f"{what}: {len(missing)} rows differ, such as {missing[0]}"
-    one, other = (np.array([numbers[key] for key in expected]) for numbers in (found, expected))
+    one, other = (np.array([numbers[key] for key in expected]) for numbers in (result, expected))
     if not tolerance:
         assert np.array_equal(one, other, equal_nan=True), f"{what}: other values"
         return

@@ -37,35 +37,37 @@ def check_explainer(
         check_result` fails.
     """
     given, before, drawn = x.clone(), _state(network), _generators()
-    found = explain(network, x, seed=3)
-    assert isinstance(found, Explanation), f"returns {type(found).__name__}, not an Explanation"
-    name = found.method
+    explanation = explain(network, x, seed=3)
+    assert isinstance(explanation, Explanation), f"returns {type(explanation).__name__}, not an Explanation"
+    name = explanation.method
     assert torch.equal(x, given), f"{name}: the examples were changed"
     assert _same(_state(network), before), f"{name}: the network is not handed back as it came"
     assert _same(_generators(), drawn), f"{name}: the global random numbers were used"
     again = explain(network, x, seed=3)
-    assert np.array_equal(found.values, again.values), f"{name}: the same seed gives other values"
-    assert np.isfinite(found.values).all(), f"{name}: values are not finite"
-    assert len(found.target) in (0, len(x)), f"{name}: {len(found.target)} targets for {len(x)} examples"
-    if len(found.target):
-        assert np.issubdtype(found.target.dtype, np.integer), f"{name}: targets are {found.target.dtype}"
-        assert found.prediction.shape == found.target.shape, f"{name}: a prediction for each target is missing"
-        assert len(found.values) == len(x), f"{name}: values of {len(found.values)} examples for {len(x)}"
-    check_result(found, folder)
-    return found
+    assert np.array_equal(explanation.values, again.values), f"{name}: the same seed gives other values"
+    assert np.isfinite(explanation.values).all(), f"{name}: values are not finite"
+    assert len(explanation.target) in (0, len(x)), f"{name}: {len(explanation.target)} targets for {len(x)} examples"
+    if len(explanation.target):
+        assert np.issubdtype(explanation.target.dtype, np.integer), f"{name}: targets are {explanation.target.dtype}"
+        assert explanation.prediction.shape == explanation.target.shape, (
+            f"{name}: a prediction for each target is missing"
+        )
+        assert len(explanation.values) == len(x), f"{name}: values of {len(explanation.values)} examples for {len(x)}"
+    check_result(explanation, folder)
+    return explanation
 
 
 def _state(network: torch.nn.Module) -> dict[str, Any]:
     """Return the state of a network that an explainer must not change."""
-    found: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    result: dict[str, Any] = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
     for name, module in network.named_modules():
         hooks = (len(module._forward_hooks), len(module._forward_pre_hooks), len(module._backward_hooks))
-        found[f"module {name}"] = (module.training, hooks)
+        result[f"module {name}"] = (module.training, hooks)
     for name, weight in network.named_parameters():
         gradient = None if weight.grad is None else weight.grad.clone()
-        found[f"parameter {name}"] = (weight.requires_grad, gradient is None)
-        found[f"gradient {name}"] = torch.zeros(0) if gradient is None else gradient
-    return found
+        result[f"parameter {name}"] = (weight.requires_grad, gradient is None)
+        result[f"gradient {name}"] = torch.zeros(0) if gradient is None else gradient
+    return result
 
 
 def _generators() -> dict[str, Any]:

@@ -108,15 +108,15 @@ def _places(points: Iterable[tuple[float, float]]) -> Places:
 
 
 def _drawn_by_matplotlib(axes: Any) -> Places:
-    found = [np.column_stack(line.get_data()) for line in axes.lines]
+    result = [np.column_stack(line.get_data()) for line in axes.lines]
     for collection in axes.collections:
-        found += [np.ma.filled(collection.get_offsets(), np.nan), *(path.vertices for path in collection.get_paths())]
-    found += [patch.get_patch_transform().transform(patch.get_path().vertices) for patch in axes.patches]
-    return np.concatenate([np.asarray(part, np.float64).reshape(-1, 2) for part in found])
+        result += [np.ma.filled(collection.get_offsets(), np.nan), *(path.vertices for path in collection.get_paths())]
+    result += [patch.get_patch_transform().transform(patch.get_path().vertices) for patch in axes.patches]
+    return np.concatenate([np.asarray(part, np.float64).reshape(-1, 2) for part in result])
 
 
 def _drawn_by_plotly(traces: list[dict[str, Any]]) -> Places:
-    found, below = [], 0.0
+    result, below = [], 0.0
     for trace in traces:
         x, y = (_numbers(trace.get(axis, ())) for axis in ("x", "y"))
         if trace.get("orientation") == "h":
@@ -125,11 +125,11 @@ def _drawn_by_plotly(traces: list[dict[str, Any]]) -> Places:
             x, y = x - trace["width"] / 2, _numbers(trace["base"])
         elif "stackgroup" in trace:
             y = below = y + below  # type: ignore[assignment]
-        found.append(np.column_stack([x, y]))
+        result.append(np.column_stack([x, y]))
         if error := trace.get("error_x"):
             for side, sign in (("array", 1), ("arrayminus", -1)):
-                found.append(np.column_stack([x + sign * _numbers(error[side]), y]))
-    return np.concatenate(found) if found else np.empty((0, 2))
+                result.append(np.column_stack([x + sign * _numbers(error[side]), y]))
+    return np.concatenate(result) if result else np.empty((0, 2))
 
 
 def _numbers(values: Any) -> npt.NDArray[np.float64]:

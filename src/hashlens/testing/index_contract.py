@@ -44,13 +44,13 @@ def check_index(
     nearest = np.sort(distances, axis=1)[:, :K]
     index = make(codes)
     assert len(index) == ROWS, f"{len(index)} rows of {ROWS} are there"
-    found = index.search(queries, K)
+    neighbours = index.search(queries, K)
     _check_found(index, queries, codes, distances)
-    reached = float((found.distances <= nearest[:, -1:]).mean())
+    reached = float((neighbours.distances <= nearest[:, -1:]).mean())
     assert reached >= recall, f"{reached:.3f} of the nearest are found, {recall} are asked for"
     if recall == 1.0:
         order = np.lexsort((np.broadcast_to(np.arange(ROWS), distances.shape), distances), axis=1)[:, :K]
-        assert np.array_equal(found.rows, order), "of rows at one distance, those of lower number come first"
+        assert np.array_equal(neighbours.rows, order), "of rows at one distance, those of lower number come first"
     part = make(codes[: ROWS // 2])
     part.add(codes[ROWS // 2 :])
     _check_found(part, queries, codes, distances)
@@ -61,21 +61,25 @@ def check_index(
 
 
 def _check_found(index: Index, queries: Codes, codes: Codes, distances: npt.NDArray[np.int64]) -> None:
-    found = index.search(queries, K)
-    assert found.rows.shape == found.distances.shape == found.ids.shape == (len(queries), K), "not k for each query"
-    assert ((found.rows >= 0) & (found.rows < len(codes))).all(), "rows are named that are not there"
-    assert all(len(set(row)) == K for row in found.rows.tolist()), "a row is found twice"
-    assert np.array_equal(found.distances, np.take_along_axis(distances, found.rows, axis=1)), "distances are wrong"
-    assert (np.diff(found.distances, axis=1) >= 0).all(), "the nearest do not come first"
-    assert np.array_equal(found.ids, codes.ids[found.rows]), "ids are those of other rows"
-    assert np.array_equal(found.query_ids, queries.ids), "the ids of the queries are lost"
+    neighbours = index.search(queries, K)
+    assert neighbours.rows.shape == neighbours.distances.shape == neighbours.ids.shape == (len(queries), K), (
+        "not k for each query"
+    )
+    assert ((neighbours.rows >= 0) & (neighbours.rows < len(codes))).all(), "rows are named that are not there"
+    assert all(len(set(row)) == K for row in neighbours.rows.tolist()), "a row is found twice"
+    assert np.array_equal(neighbours.distances, np.take_along_axis(distances, neighbours.rows, axis=1)), (
+        "distances are wrong"
+    )
+    assert (np.diff(neighbours.distances, axis=1) >= 0).all(), "the nearest do not come first"
+    assert np.array_equal(neighbours.ids, codes.ids[neighbours.rows]), "ids are those of other rows"
+    assert np.array_equal(neighbours.query_ids, queries.ids), "the ids of the queries are lost"
 
 
 def _check_saving(index: Index, queries: Codes, path: Path, load: Callable[[Path], Index]) -> None:
     index.save(path)
-    found, again = index.search(queries, K), load(path).search(queries, K)
-    assert np.array_equal(found.ids, again.ids), "a loaded index finds other rows"
-    assert np.array_equal(found.distances, again.distances), "a loaded index finds other distances"
+    result, again = index.search(queries, K), load(path).search(queries, K)
+    assert np.array_equal(result.ids, again.ids), "a loaded index finds other rows"
+    assert np.array_equal(result.distances, again.distances), "a loaded index finds other distances"
     refused = ""
     try:
         index.save(path)
@@ -97,8 +101,8 @@ def _check_refusals(index: Index, queries: Codes) -> None:
         refused = ""
         try:
             index.search(asked, k)
-        except error as found:
-            refused = str(found)
+        except error as refusal:
+            refused = str(refusal)
         assert refused, f"{what}: not refused"
         assert "\n" not in refused, f"{what}: refused in several lines"
 
@@ -118,5 +122,5 @@ def _codes(rows: int, seed: int, widths: tuple[int, ...] = (24, 40)) -> Codes:
     centres = 2 * torch.randn(20, 8, generator=generator)
     own = torch.Generator().manual_seed(100 + seed)
     chosen = centres[torch.randint(20, (rows,), generator=own)] + torch.randn(rows, 8, generator=own)
-    found: Codes = encode(torch.nn.Sequential(*layers), chosen)
-    return found
+    codes: Codes = encode(torch.nn.Sequential(*layers), chosen)
+    return codes
