@@ -13,6 +13,7 @@ from tests.generative.conftest import SMALL
 from torch import nn
 from torch.nn.functional import softplus
 
+import hashlens as hl
 from hashlens.errors import DataError, ModelError, OutputError
 from hashlens.generative import GAN, VAE, BiGAN, InvertedGAN, load
 from hashlens.generative.health import diversity, warnings_of
@@ -59,6 +60,41 @@ def test_a_bigan_without_autoencoder_loss_is_a_plain_bigan_bit_for_bit(digits):
     model.fit(digits, epochs=3)
     for role, network in model.networks.items():
         assert parameters_digest(network) == parameters_digest(plain[role]), role
+
+
+def gradients(model, images, role):
+    """Gradients of a network after one step on all images, which moves nothing."""
+    held = tuple(torch.optim.SGD([p for r in of for p in model.networks[r].parameters()], lr=0) for of in model.trained)
+    codes = torch.randn(len(images), SMALL["latent"], generator=torch_generator(0, "latent"))
+    for role_ in [r for of in model.trained for r in of]:
+        model.networks[role_].train()
+    model.step(hl.load_data(images).load(), held, lambda n: codes)(torch.arange(len(images)))
+    return codes, [parameter.grad.clone() for parameter in model.networks[role].parameters()]
+
+
+def gradients_of(loss, network):
+    return torch.autograd.grad(loss, list(network.parameters()))
+
+
+def test_the_weight_of_the_autoencoder_loss_is_that_of_a_sum_over_pixels(digits):
+    model = BiGAN(ae_weight=2, **SMALL).build((1, 8, 8))
+    found, plain = (gradients(of, digits, "encoder")[1] for of in (model, BiGAN(**SMALL).build((1, 8, 8))))
+    generator, encoder = model.networks["generator"], model.networks["encoder"]
+    loss = 2 * (digits - generator(encoder(digits))).flatten(1).square().sum(1).mean()
+    for one, without, own in zip(found, plain, gradients_of(loss, encoder), strict=True):
+        torch.testing.assert_close(one - without, own, rtol=1e-3, atol=1e-4)
+
+
+def test_the_weight_of_the_image_error_is_that_of_a_sum_over_pixels(digits):
+    model = InvertedGAN(GAN(**SMALL).build((1, 8, 8)), image_weight=0.3)
+    codes, found = gradients(model, digits, "encoder")
+    generator, encoder = model.networks["generator"].eval(), model.networks["encoder"]
+    made = generator(codes).detach()
+    again = encoder(made)
+    image_error = (made - generator(again)).flatten(1).square().sum(1).mean()
+    loss = (codes - again).square().sum(1).mean() + 0.3 * image_error
+    for one, own in zip(found, gradients_of(loss, encoder), strict=True):
+        torch.testing.assert_close(one, own, rtol=1e-3, atol=1e-4)
 
 
 def test_an_autoencoder_loss_changes_the_weights_and_lowers_the_error(digits):

@@ -41,9 +41,13 @@ def train(
     data: Annotated[str, typer.Option(help=f"Images to train on: {Source}, ...")],
     out: Annotated[Path, typer.Option(help="Folder for the model; an interrupted training in it goes on.")],
     epochs: Annotated[int, typer.Option(help="Passes over the images.", min=1)] = 20,
-    ae_weight: Annotated[float | None, typer.Option(help="Weight of the autoencoder's loss (bigan).")] = None,
+    ae_weight: Annotated[
+        float | None, typer.Option(help="Weight of the autoencoder's loss, a sum over pixels (bigan).")
+    ] = None,
     gan: Annotated[Path | None, typer.Option(help="Folder of the GAN to invert (inverted-gan).")] = None,
-    image_weight: Annotated[float | None, typer.Option(help="Weight of the image's error (inverted-gan).")] = None,
+    image_weight: Annotated[
+        float | None, typer.Option(help="Weight of the image's error, a sum over pixels (inverted-gan).")
+    ] = None,
     latent: Annotated[int | None, typer.Option(help="Numbers of a code. Default: 32.")] = None,
     architecture: Annotated[str | None, typer.Option(help="mlp, or conv (28 or 32 pixels). Default: mlp.")] = None,
     width: Annotated[int | None, typer.Option(help="Units of a hidden layer (512), or channels (32).")] = None,
@@ -173,7 +177,8 @@ def evaluate(
     classifier: Annotated[
         str | None, typer.Option(help="A folder that `hashlens train` wrote, of the same images.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Samples and images that are compared.", min=2)] = 5000,
+    n: Annotated[int, typer.Option("-n", help="Samples and images that are compared.", min=2)] = 10_000,
+    paired: Annotated[int, typer.Option(help="Those of which each is compared with each.", min=2)] = 5000,
     k: Annotated[int, typer.Option("-k", help="Neighbourhoods reach to the k-th nearest.", min=1)] = 5,
     html: Html = None,
     seed: Seed = 0,
@@ -188,5 +193,5 @@ def evaluate(
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[str(model), train, test, classifier])
-    result = evaluated(load(model), train, test, classifier=classifier, n=n, k=k, seed=seed)
+    result = evaluated(load(model), train, test, classifier=classifier, n=n, paired=paired, k=k, seed=seed)
     show_result(result, json, html, force)

@@ -21,12 +21,13 @@ class BiGAN(GenerativeModel):
     """A bidirectional GAN, with an autoencoder's loss where `ae_weight` is above 0.
 
     The discriminator tells pairs (x, E(x)) of real images from pairs (G(z), z). Generator and encoder want it to be
-    wrong about both; the added loss is ``ae_weight`` times the squared error of G(E(x)), mean of pixels.
+    wrong about both. The added loss is ``ae_weight`` times ||x - G(E(x))||², the squared error of an image, **summed**
+    over its pixels and channels. So a weight of 1 is one of 784 on the mean of the pixels of 28 x 28.
 
     Parameters
     ----------
     ae_weight : float
-        Weight of the autoencoder's loss, 0 or more: 0 is the plain BiGAN, bit for bit.
+        Weight of the autoencoder's loss, a sum over pixels, 0 or more: 0 is the plain BiGAN, bit for bit.
     loss : {"log", "hinge"}
         Of generator, encoder and discriminator.
     spectral_norm : bool
@@ -95,7 +96,7 @@ class BiGANStep:
     loss : {"log", "hinge"}
         Which.
     ae_weight : float
-        Of the autoencoder's loss; at 0 it is not computed.
+        Of the autoencoder's loss, a sum over pixels; at 0 it is not computed.
     """
 
     networks: nn.ModuleDict
@@ -106,7 +107,7 @@ class BiGANStep:
     ae_weight: float
 
     def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
-        """Take both steps and return the losses."""
+        """Take both steps and return the losses; the reconstruction error is the mean over pixels."""
         generator, encoder, tell = (self.networks[role] for role in ("generator", "encoder", "discriminator"))
         codes = self.draw(len(rows))
         real = batch_of(self.images, rows, codes.device)
@@ -118,6 +119,6 @@ class BiGANStep:
         total = fooling
         if self.ae_weight:
             values["reconstruction error"] = error = functional.mse_loss(generator(found), real)
-            total = fooling + self.ae_weight * error
+            total = fooling + self.ae_weight * error * real[0].numel()
         descend(total, self.optimizers[1])
         return values

@@ -27,6 +27,7 @@ from hashlens.measures.knn import knn_accuracy, knn_accuracy_features
 from hashlens.measures.logistic import logistic_regression
 from hashlens.progress import bar
 from hashlens.retrieval.quality import retrieval_quality
+from hashlens.seeds import numpy_generator
 
 Tensor = torch.Tensor
 BATCH = 500
@@ -37,7 +38,15 @@ PARTS = 5
 
 
 def evaluate(
-    model: GenerativeModel, train: Any, test: Any, *, classifier: Any = None, n: int = 5000, k: int = 5, seed: int = 0
+    model: GenerativeModel,
+    train: Any,
+    test: Any,
+    *,
+    classifier: Any = None,
+    n: int = 10_000,
+    paired: int = 5000,
+    k: int = 5,
+    seed: int = 0,
 ) -> GenerativeEvaluation:
     """Measure how good samples, reconstructions and codes of a model are.
 
@@ -53,11 +62,14 @@ def evaluate(
         Trained on the same images, such as a folder of `hashlens train`: its classes, its features and its neural codes
         are what samples are compared by.
     n : int
-        Samples and images of each split that are compared, or as many as there are.
+        Samples and images of each split that are compared, drawn at random, or as many as there are.
+    paired : int
+        The same for what compares each with each, whose time grows with the square of it: KID, precision, recall,
+        density, coverage, neural codes, and bits to the nearest training image.
     k : int
         Neighbourhoods of precision, recall, density and coverage reach to the k-th nearest.
     seed : int
-        Of the samples.
+        Of the samples, and of the images that are drawn.
 
     Returns
     -------
@@ -71,15 +83,27 @@ def evaluate(
     DataError
         If images are not of the model's size, or too few.
     """
-    require_whole(ModelError, "n", n)
-    require_whole(ModelError, "k", k)
+    for name, value in (("n", n), ("paired", paired), ("k", k)):
+        require_whole(ModelError, name, value)
     judge = Classifier.of(classifier, model.image_shape)
-    known, other = (part.narrow(0, n).load() for part in (load_training_data(train), load_data(test)))
-    n = min(len(known), len(other))
-    if n <= k:
-        raise DataError(f"evaluation with k={k} needs more than {k} images of each split, received {n}")
+    known, other = load_training_data(train).load(), load_data(test).load()
+    n = min(n, len(known), len(other))
+    paired = min(n, paired)
+    if paired <= k:
+        raise DataError(f"evaluation with k={k} needs more than {k} images of each split, received {paired}")
+    train, test = (_drawn(part, n, paired, seed) for part in (known, other))
     with bar("evaluating", PARTS) as advance:
-        return _evaluated(model, known.narrow(0, n), other.narrow(0, n), judge, k, seed, advance)
+        return _evaluated(model, train, test, judge, paired, k, seed, advance, shown=other.narrow(0, n))
+
+
+def _drawn(images: ArrayExamples, n: int, paired: int, seed: int) -> ArrayExamples:
+    """Return `n` images at random: those that come first in a data set may be of another kind, as in MNIST's test set.
+
+    They are as they come where all of them are compared with each other.
+    """
+    if len(images) == paired:
+        return images
+    return images.select(numpy_generator(seed, "evaluated").permutation(len(images))[:n])
 
 
 def _evaluated(
@@ -87,11 +111,14 @@ def _evaluated(
     train: ArrayExamples,
     test: ArrayExamples,
     judge: Classifier,
+    paired: int,
     k: int,
     seed: int,
     advance: Callable[[str], None],
+    *,
+    shown: ArrayExamples,
 ) -> GenerativeEvaluation:
-    n, shape = len(test), model.image_shape
+    n, shape, few = len(test), model.image_shape, slice(0, paired)
     real, known = (torch.cat(list(image_batches(part, shape))) for part in (test, train))
     made = model.sample(n, seed=seed)
     seen, seen_known, seen_made = (judge.seen(torch.split(part, BATCH)) for part in (real, known, made))
@@ -104,11 +131,11 @@ def _evaluated(
     advance("reconstructions")
     shares = _class_shares(judge, seen_made, test)
     spread = diversity(made, real)
-    of_codes = _codes_by_network(model, train, test)
+    of_codes = _codes_by_network(model, train.narrow(0, paired), test.narrow(0, paired))
     advance("neural codes")
-    memorised = _memorised(judge.network, known, real, made)
+    memorised = _memorised(judge.network, known[few], real[few], made[few])
     advance("nearest training images")
-    few = sum(share >= RARE for share in shares.values()) <= len(shares) / 2
+    common = sum(share >= RARE for share in shares.values())
     found = GenerativeEvaluation(
         model=model.kind,
         n=n,
@@ -119,16 +146,17 @@ def _evaluated(
         fid=frechet_distance(seen.features, seen_made.features),
         fid_real=frechet_distance(seen.features, seen_known.features),
         fid_reconstructions=None if seen_again is None else frechet_distance(seen.features, seen_again.features),
-        kid=kernel_distance(seen.features, seen_made.features),
-        kid_real=kernel_distance(seen.features, seen_known.features),
+        kid=kernel_distance(seen.features[few], seen_made.features[few]),
+        kid_real=kernel_distance(seen.features[few], seen_known.features[few]),
         class_shares=shares,
-        manifolds=manifolds(seen.features, seen_made.features, k=k),
+        manifolds=manifolds(seen.features[few], seen_made.features[few], k=k),
         diversity=spread,
         **_code_accuracies(codes, train.labels, test.labels),
         codes=of_codes,
         memorisation=memorised,
-        collapsed=spread < COLLAPSED or few,
-        pictures=pictures(model, test, seed=seed),
+        collapsed=spread < COLLAPSED or common <= len(shares) / 2,
+        pictures=pictures(model, shown, seed=seed),
+        paired=paired,
     )
     advance("pictures")
     return found

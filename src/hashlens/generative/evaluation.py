@@ -95,6 +95,9 @@ class GenerativeEvaluation(Result):
         Whether samples are nearly the same, or miss half of the classes: then nothing here is a result.
     pictures : GeneratedPictures
         What it all looks like.
+    paired : int
+        Samples and test images of `kid`, `manifolds`, `codes` and `memorisation`, which compare each with each; 0 in
+        results that were saved before there was this number, where it is `n`.
     """
 
     model: str
@@ -117,6 +120,7 @@ class GenerativeEvaluation(Result):
     memorisation: Memorisation
     collapsed: bool
     pictures: GeneratedPictures
+    paired: int = 0
 
     @property
     def covered(self) -> int:

@@ -66,8 +66,8 @@ class EncodersSpec(StudySpec):
         Numbers of a code, and units of the two hidden layers of each network.
     learning_rate : float
         Of all generative models.
-    evaluated : int
-        Samples and images of each split that are compared.
+    evaluated, paired : int
+        Samples and images of each split that are compared; and those of which each is compared with each.
     """
 
     data: Images | None = None
@@ -78,7 +78,8 @@ class EncodersSpec(StudySpec):
     latent: Count = 32
     width: Count = 512
     learning_rate: Annotated[float, number_in_range("more than 0", lambda value: value > 0)] = 2e-4
-    evaluated: Count = 5_000
+    evaluated: Count = 10_000
+    paired: Count = 2_500
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,9 +189,11 @@ class Encoders(Experiment):
 
     def _evaluated(self, model: GenerativeModel, resources: Any, seed: int) -> GenerativeEvaluation:
         self._fitted(model, resources)
-        data, n = resources.data, resources.spec.evaluated
-        known = data.train.narrow(0, resources.spec.images)
-        return evaluate(model, known, data.test, classifier=resources.classifier, n=n, seed=seed)
+        data, spec = resources.data, resources.spec
+        known = data.train.narrow(0, spec.images)
+        return evaluate(
+            model, known, data.test, classifier=resources.classifier, n=spec.evaluated, paired=spec.paired, seed=seed
+        )
 
 
 def _settings(spec: Any, seed: int) -> dict[str, Any]:

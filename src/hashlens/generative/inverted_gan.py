@@ -21,16 +21,16 @@ Tensor = torch.Tensor
 class InvertedGAN(GenerativeModel):
     """An encoder for a trained generator: it learns z from G(z), and with `image_weight` G(z) from it too.
 
-    The loss is the squared error of E(G(z)), mean of the code's numbers, plus `image_weight` times that of G(E(G(z))),
-    mean of pixels. Real images are not looked at: of the data, only their number counts, which is that of the codes in
-    an epoch. The generator stays as it is, bit for bit, in evaluation mode.
+    The loss is ||z - E(G(z))||², summed over the code's numbers, plus `image_weight` times ||G(z) - G(E(G(z)))||²,
+    summed over pixels. Real images are not looked at: of the data, only their number counts, which is that of the codes
+    in an epoch. The generator stays as it is, bit for bit, in evaluation mode.
 
     Parameters
     ----------
     gan : GAN
         Trained. Where it has a running mean, this is the generator that is inverted.
     image_weight : float
-        Weight of the error in images; 0 for codes alone.
+        Weight of the error in images, a sum over pixels; 0 for codes alone.
     encoder : torch.nn.Module, optional
         The user's own, from images ``(n, c, h, w)`` to codes ``(n, latent)``.
     learning_rate, batch_size, ema, seed
@@ -93,7 +93,7 @@ class InvertingStep:
     draw : callable
         Codes of the prior.
     image_weight : float
-        Of the error in images; at 0 it is not computed.
+        Of the error in images, a sum over pixels; at 0 it is not computed.
     """
 
     networks: nn.ModuleDict
@@ -102,16 +102,16 @@ class InvertingStep:
     image_weight: float
 
     def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
-        """Take one step on as many codes as there are rows, and return the errors."""
+        """Take one step on as many codes as there are rows, and return the errors, means over numbers and pixels."""
         generator, encoder = self.networks["generator"], self.networks["encoder"]
         codes = self.draw(len(rows))
         with torch.no_grad():
             images = generator(codes)
         found = encoder(images)
         values = {"code error": functional.mse_loss(found, codes)}
-        loss = values["code error"]
+        loss = values["code error"] * codes.shape[1]
         if self.image_weight:
             values["image error"] = functional.mse_loss(generator(found), images)
-            loss = loss + self.image_weight * values["image error"]
+            loss = loss + self.image_weight * values["image error"] * images[0].numel()
         descend(loss, self.optimizer)
         return values

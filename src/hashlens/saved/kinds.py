@@ -4,6 +4,7 @@ KINDS: dict[str, str] = {
     "Along": "hashlens.regions.along",
     "Audit": "hashlens.audit.audit",
     "AuditedAccuracy": "hashlens.audit.audited_accuracy",
+    "BarCheck": "hashlens.study.reproduce.bars",
     "BitsToDeterminism": "hashlens.measures.bits_to_determinism",
     "BlindSpots": "hashlens.audit.blind_spots",
     "Boundary": "hashlens.study.networks.regimes.boundaries",

@@ -73,6 +73,8 @@ DIFFERENCES = {
     "once below": (difference(over="width", above="b"), [0.6, 0.4, 0.8], "not reproduced"),
     "below": (difference(over="width", below="b"), [0.4, 0.3, 0.2], "reproduced"),
     "not by the margin": (difference(over="width", above="b", margin=0.2), [0.6, 0.9, 0.9], "not reproduced"),
+    "worse, within what is allowed": (difference(over="width", above="b", margin=-0.2), [0.4, 0.5, 0.6], "reproduced"),
+    "worse by more": (difference(over="width", above="b", margin=-0.05), [0.4, 0.5, 0.6], "not reproduced"),
     "peak": (difference(over="width", level=20, above="others"), [0.1, 0.9, 0.2], "reproduced"),
     "peak elsewhere": (difference(over="width", level=10, above="others"), [0.1, 0.9, 0.2], "not reproduced"),
     "one level": (difference(over="width", level=20, above=10), [0.1, 0.9, 0.95], "reproduced"),

@@ -26,6 +26,11 @@ claims:
      above: fair, by: hands, where: {flips: 1000}}
   - {says: a second hand helps, kind: difference, measures: [heads], over: hands, level: 2, above: 1,
      where: {coin: fair, flips: 10}}
+bars:
+  - {says: bent coins fall on heads, measure: heads, at: {coin: [bent, two heads], hands: 1, flips: 1000},
+     at_least: 0.7}
+  - {says: a fair coin does so half as often as two heads, measure: heads, at: {coin: fair, hands: 1, flips: 1000},
+     divided_by: {coin: two heads, hands: 1, flips: 1000}, at_most: 0.4}
 pictures:
   heads:
     - {x: coin, by: hands, measures: [heads], where: {flips: 1000}}
@@ -51,6 +56,8 @@ def test_any_experiment_has_reproductions(coins, tmp_path):
     assert [finding.verdict for finding in done.findings] == ["reproduced", "reproduced", "inconclusive"]
     assert "more repeats are needed" in " ".join(str(done.findings[2]).split())
     assert done.inside
+    assert [check.met for check in done.bars] == [True, False]
+    assert "1 of 2 bars are met by medians; not met: a fair coin" in " ".join(done.conclusion())
     assert {"heads.png", "report.html", "table.md", "study.yaml"} <= {
         path.name for path in (tmp_path / "out").iterdir()
     }
@@ -60,6 +67,7 @@ def test_any_experiment_has_reproductions(coins, tmp_path):
     assert again.findings == done.findings
     (tmp_path / "done.json").write_text(json.dumps(done.to_dict()))
     assert load_result(tmp_path / "done.json").findings == done.findings
+    assert load_result(tmp_path / "done.json").bars == done.bars
 
 
 BAD = {

@@ -64,7 +64,7 @@ class Difference(ComparisonClaim):
     above, below
         What they are compared with: a measure, levels, factors, or ``others``.
     margin : float
-        Smallest difference claimed.
+        Smallest difference claimed. Below 0, the first may be the worse one by that much.
     scale : {"plain", "logit"}
         Scale of the variance, if factors are compared.
     examples : dict of str to int
@@ -76,7 +76,7 @@ class Difference(ComparisonClaim):
     factors: tuple[str, ...] = ()
     above: Others | None = None
     below: Others | None = None
-    margin: float = Field(0.0, ge=0)
+    margin: float = Field(0.0, allow_inf_nan=False)
     scale: Literal["plain", "logit"] = "plain"
     examples: dict[str, int] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ from hashlens.report.page import Block, Page, Section, charts
 from hashlens.study.charts.effects import EffectTable
 from hashlens.study.networks.regimes.phase import PhaseChart
 from hashlens.study.page.page import opening_of, store_page
+from hashlens.study.reproduce.bars import bar_table
 from hashlens.study.reproduce.comparison import comparison_table
 from hashlens.study.reproduce.picture import Picture
 from hashlens.study.reproduce.reproduction import CLAIMS, Reproduction, provenance_lines
@@ -79,6 +80,8 @@ def _picture_blocks(reproduction: Reproduction) -> Iterator[Block]:
 
 
 def _claims(reproduction: Reproduction) -> Iterator[Block]:
+    if reproduction.bars:
+        yield bar_table(reproduction.bars)
     if reproduction.findings:
         rows = [(finding.says, finding.counts, finding.summary) for finding in reproduction.findings]
         yield table(CLAIMS, ("claim", "verdict", "evidence"), rows, names=3)

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from hashlens.errors import StudyError, nearest
 from hashlens.study.claims.read import AnyClaim, claims_of
+from hashlens.study.reproduce.bars import Bar
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.lines import FieldPath, read_yaml
 from hashlens.study.spec.section import Section
@@ -130,6 +131,8 @@ class Preset(Section):
         The paper's figures, if they are known.
     claims : tuple of Claim
         Claims that are tested on the results.
+    bars : tuple of Bar
+        Values that medians over the repeats must reach.
     pictures : dict of str to tuple of Panel
         Panels of each picture, by file name.
     took : dict of str to str
@@ -147,6 +150,7 @@ class Preset(Section):
     needs: str = ""
     reference: Reference | None = None
     claims: tuple[AnyClaim, ...] = ()
+    bars: tuple[Bar, ...] = ()
     pictures: dict[str, tuple[Panel, ...]]
     took: dict[Size, str] = Field(default_factory=dict)
     study: dict[str, Any]

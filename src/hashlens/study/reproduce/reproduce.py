@@ -17,6 +17,7 @@ from hashlens.files import as_path, atomic_write, check_writable
 from hashlens.machine import machine
 from hashlens.result import Split
 from hashlens.study.claims.read import decided
+from hashlens.study.reproduce.bars import check_bar
 from hashlens.study.reproduce.comparison import compare
 from hashlens.study.reproduce.picture import picture
 from hashlens.study.reproduce.preset import Preset, Size, find_preset, require_size
@@ -106,6 +107,7 @@ def reproduce(
         study=study,
         comparisons=compare(results, preset_.reference) if preset_.reference else (),
         findings=tuple(decided(results, claim) for claim in preset_.claims),
+        bars=tuple(check_bar(results, bar) for bar in preset_.bars),
         pictures=pictures,
         seconds=time.monotonic() - started,
         provenance=_provenance(study, _command(name, data, size, out, device), done_before),

@@ -15,6 +15,7 @@ from hashlens.result import Result
 from hashlens.study.charts.curves import Curve
 from hashlens.study.claims.finding import EarlierFinding, Finding
 from hashlens.study.claims.lines import Verdict
+from hashlens.study.reproduce.bars import BarCheck, bar_table
 from hashlens.study.reproduce.comparison import Comparison, comparison_table
 from hashlens.study.reproduce.picture import Picture
 from hashlens.study.reproduce.preset import Preset, Size
@@ -83,6 +84,8 @@ class Reproduction(Result):
         Provenance of the numbers.
     folder : Path
         The folder in which everything was written.
+    bars : tuple of BarCheck
+        Values that medians over the repeats must reach, and whether they do.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Reproduction(Result):
     seconds: float
     provenance: Provenance
     folder: Path
+    bars: tuple[BarCheck, ...] = ()
 
     @property
     def inside(self) -> bool:
@@ -144,6 +148,8 @@ class Reproduction(Result):
             yield comparison_table(self.comparisons, self.preset.reference.source)
         for picture in self.pictures:
             yield from (part.__rich__() for part in picture.parts if everything or not isinstance(part, Curve))
+        if self.bars:
+            yield bar_table(self.bars)
         if self.findings:
             yield titled_list(CLAIMS, (finding.__rich__() for finding in self.findings))
         yield titled_list("Summary", self.conclusion())
@@ -163,6 +169,10 @@ class Reproduction(Result):
             )
             yield f"{paper}: the tables show only our results."
         yield from (comparison.sentence for comparison in self.comparisons if comparison.inside is False)
+        if self.bars:
+            missed = [check.says for check in self.bars if not check.met]
+            rest = f"; not met: {'; '.join(missed)}" if missed else ""
+            yield f"{len(self.bars) - len(missed)} of {len(self.bars)} bars are met by medians{rest}."
         if self.findings:
             counts = Counter(finding.verdict for finding in self.findings)
             verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
