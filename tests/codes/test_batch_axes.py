@@ -293,3 +293,32 @@ def test_tokens_first_are_no_folded_ones_where_there_are_as_many():
     model, x = make(TokensFirst), numbers(1, 5, 4)
     codes = hl.encode(model, x, mask=lambda batch: torch.ones(batch.shape[:2], dtype=torch.bool))
     assert np.array_equal(codes.unpack(), (model.fc(x) > 0).flatten(1).numpy())
+
+
+class Experts(nn.Module):
+    """Experts in a loop, each with the tokens that are routed to it."""
+
+    def __init__(self, experts=4):
+        super().__init__()
+        self.first, self.router = nn.Linear(4, 4), nn.Linear(4, experts)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(4, 5), nn.ReLU()) for _ in range(experts))
+
+    def forward(self, x):
+        tokens = F.gelu(self.first(x)).reshape(-1, 4)
+        chosen = self.router(x.reshape(-1, 4)).argmax(dim=1)
+        out = tokens.new_zeros(len(tokens), 5)
+        for number, expert in enumerate(self.experts):
+            rows = (chosen == number).nonzero()[:, 0]
+            if len(rows):
+                out = out.index_add(0, rows, expert(tokens[rows]))
+        return out.reshape(len(x), -1, 5).mean(1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 12])
+@pytest.mark.parametrize("tokens", [2, 5])
+def test_experts_in_a_loop_are_left_out_at_every_batch_size(size, tokens):
+    model, x = make(Experts), numbers(12, tokens, 4)
+    with pytest.warns(CodesWarning, match=r"left out \(experts"):
+        codes = hl.encode(model, x, batch_size=size)
+    assert [layer.name for layer in codes.layers] == ["gelu"]
+    assert np.array_equal(codes.unpack(), (model.first(x) > 0).flatten(1).numpy())

@@ -146,7 +146,7 @@ OPERATORS = {
 def test_an_example_has_as_many_positions_as_the_operator_makes_of_it_alone(operator):
     class Network(nn.Module):
         def forward(self, x):
-            return torch.relu(OPERATORS[operator](x.float().transpose(1, 2)).abs() + 1)
+            return torch.relu(OPERATORS[operator](x.float().transpose(1, 2)).pow(2) + 1)
 
     rows = signals()
     codes = hl.encode(Network(), batches(rows, 6), forward=by_x, mask="attention_mask")
@@ -406,3 +406,87 @@ def test_padding_in_an_axis_that_is_none_of_positions_alone_is_refused(forward, 
         hl.encode(Network(), batches(signals(), 6), forward=by_x, mask="attention_mask")
     codes = hl.encode(Network(), batches(signals(), 6), forward=by_x, mask={"*": None})
     assert len(codes.layers) == 1
+
+
+class Reordered(nn.Module):
+    """A gate on positions that an operator put into another order, and one on those of the input."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.there, self.moved, self.change = nn.Linear(3, 4).double(), nn.Linear(3, 5).double(), change
+
+    def forward(self, x):
+        return F.relu(self.there(x)), F.gelu(self.moved(self.change(x)))
+
+
+def backwards(x):
+    return torch.arange(x.shape[1]).flip(0)
+
+
+def put(x):
+    made = torch.zeros_like(x)
+    made[:, backwards(x)] = x
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "how"),
+    [
+        (lambda x: x.roll(3, 1), "roll"),
+        (lambda x: x.roll((1, 3), (2, 1)), "roll"),
+        (lambda x: x[:, backwards(x)], "index"),
+        (lambda x: x.index_select(1, backwards(x)), "index_select"),
+        (lambda x: x.gather(1, backwards(x)[None, :, None].expand(x.shape)), "gather"),
+        (lambda x: x.sort(1)[0], "sort"),
+        (put, "index_put"),
+    ],
+)
+def test_a_mask_is_none_of_positions_in_another_order(change, how):
+    model, rows = make(Reordered, change), signals()
+    with pytest.raises(
+        CaptureError, match=rf"layer 'gelu': its positions are in another order \({how}\).*mask={{'gelu'"
+    ):
+        hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask")
+    codes = hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask", layers="relu")
+    assert codes.layer("relu").unpack()[0].reshape(-1, 4)[: len(rows[0])].any()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.roll(3, 1).roll(-3, 1),
+        lambda x: x.roll(1, 2),
+        lambda x: x[:, torch.arange(x.shape[1])],
+        lambda x: x.gather(1, torch.arange(x.shape[1])[None, :, None].expand(x.shape)),
+        lambda x: x.masked_fill(x > 7, 7.0),
+    ],
+)
+def test_positions_in_the_order_of_the_input_are_masked(change):
+    model, rows = make(Reordered, change), signals()
+    codes = hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask")
+    for row, own in zip(rows, codes.layer("gelu").unpack().reshape(6, -1, 5), strict=True):
+        assert np.array_equal(own[: len(row)], (model.moved(change(row[None])[0]) > 0).numpy())
+        assert not own[len(row) :].any()
+
+
+class Spectra(nn.Module):
+    """Channels, positions and 12 frequencies: an example of 12 positions has two axes of 12."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 5, 1).double()
+
+    def forward(self, x):
+        return F.relu(self.conv(x[:, None]))
+
+
+def test_a_batch_with_as_many_positions_as_frequencies_keeps_the_order_of_the_others():
+    generator = torch.Generator().manual_seed(0)
+    rows = [torch.randn(n, 12, generator=generator, dtype=torch.float64) for n in (9, 14, 12, 12)]
+    model = make(Spectra)
+    codes = hl.encode(model, batches(rows, 2), forward=by_x, mask="attention_mask")
+    for row, own in zip(rows, codes.unpack().reshape(4, 14, 5, 12), strict=True):
+        expected = model(row[None])[0].movedim(1, 0) > 0
+        assert np.array_equal(own[: len(row)], expected.numpy())
+    with pytest.raises(CaptureError, match=r"layer 'relu': an earlier batch had as many positions as another axis"):
+        hl.encode(model, batches(rows[2:] + rows[:2], 2), forward=by_x, mask="attention_mask")

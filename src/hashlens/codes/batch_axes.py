@@ -4,6 +4,7 @@ Two small batches of the first examples show which axis changes with the batch s
 whether rows keep their order: a network that sorts its batch, packs sequences or groups tokens by expert moves them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ MANY_AXES = "several axes are the batch"
 MOVED = "rows are in another order than the examples"
 CLOSE = 1e-4
 CLOSE_IN_HALF = 2e-2
+_NUMBER = re.compile(r"\d+")
 MAX_COMPARED = 64
 
 
@@ -33,6 +35,10 @@ class ProbedInput:
     shape: tuple[int, ...]
     digest: bytes
     marks: Mapping[int, Marks]
+
+    def same_as(self, other: "ProbedInput") -> bool:
+        """Return whether two inputs have the same shape and values."""
+        return (self.shape, self.digest) == (other.shape, other.digest)
 
     @classmethod
     def from_input(cls, x: Tensor, size: int) -> "ProbedInput":
@@ -93,7 +99,8 @@ class BatchAxes:
                 continue  # its input may come from a tensor without a batch axis
             # If a gate is called once per example, the first calls may get equal values; there are more in `larger`.
             once = fewer[first_call(name)] == more[first_call(name)]
-            if once and (first.shape, first.digest) == (second.shape, second.digest):
+            self._folded.discard(name)
+            if once and first.same_as(second):
                 self.fixed.add(name)
             axes = batch_axes(first.shape, second.shape, sizes)
             self._axis[name] = axes[0] if len(axes) == 1 else None
@@ -114,14 +121,37 @@ class BatchAxes:
             if np.isfinite(marks).all() and not _same(common, first.marks[axis]).all():
                 self.unsteady.add(name)
 
+    def keep_fixed(self, first: Mapping[str, ProbedInput], others: Mapping[str, ProbedInput]) -> None:
+        """Check gates that seemed not to depend on the examples, by a batch of other examples.
+
+        An expert of a mixture also has equal values in two batches, if the same few tokens of both are routed to it.
+
+        Parameters
+        ----------
+        first, others : mapping
+            Record of the input of each gate for some examples and for others, by name.
+        """
+        for name in sorted(self.fixed):
+            if name not in others or not first[name].same_as(others[name]):
+                self.fixed.discard(name)
+                self._axis[name] = None
+
     @property
     def are_known(self) -> bool:
         """Whether probes were compared."""
         return bool(self._axis)
 
     def axis(self, name: str) -> int | None:
-        """Return the batch axis: 0 if the probe did not reach the gate, unless its first call has no batch axis."""
-        return self._axis.get(name, self._axis.get(first_call(name), 0))
+        """Return the batch axis of a gate.
+
+        It is 0 for a gate that the probe did not reach, unless its first call, or a gate with another number in its
+        name, such as another expert, has no batch axis.
+        """
+        for known in (name, first_call(name)):
+            if known in self._axis:
+                return self._axis[known]
+        siblings = [axis for known, axis in self._axis.items() if _numberless(known) == _numberless(name)]
+        return None if None in siblings else 0
 
     def folds(self, name: str) -> bool:
         """Return whether tokens may be folded into the first axis: equally many for each example, in order."""
@@ -162,6 +192,10 @@ def batch_axes(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[i
     if len(smaller) != len(larger):
         return []
     return [axis for axis, pair in enumerate(zip(smaller, larger, strict=True)) if pair == sizes]
+
+
+def _numberless(name: str) -> str:
+    return _NUMBER.sub("*", first_call(name))
 
 
 def _tokens(smaller: tuple[int, ...], larger: tuple[int, ...], sizes: tuple[int, int]) -> int:

@@ -40,6 +40,21 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
     return value, True
 
 
+def beside_another(value: Any) -> Any:
+    """Return a batch of one example with another one beside it, made from it: its first token, again and again.
+
+    In a table of numbers, the numbers get the other sign.
+    """
+
+    def add(part: Tensor) -> Tensor:
+        if part.dim() < 2 or len(part) != 1:
+            return torch.cat([part, part]) if part.dim() and len(part) == 1 else part
+        numbers = part.dim() == 2 and part.is_floating_point()
+        return torch.cat([part, -part if numbers else part[:, :1].expand_as(part)])
+
+    return each_tensor(value, add)
+
+
 def padded(value: Any, size: int, padding: int) -> Any:
     """Return a batch of `size` examples padded with its last example, for a program with a fixed batch size."""
 

@@ -15,11 +15,13 @@ import numpy.typing as npt
 import torch
 
 from hashlens.codes.batch_axes import BatchAxes, ProbedInput
+from hashlens.codes.bounds import UNBOUNDED, never_flips
 from hashlens.codes.comparison import Comparison
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.finite import FiniteCheck, refuse_not_finite
 from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, gate_in, max_pool_choices
+from hashlens.codes.last_operator import LastOperators
 from hashlens.codes.layer_axes import LayerAxes, Masks
 from hashlens.codes.layers import Layer, lay_out
 from hashlens.codes.layout import Layout
@@ -27,7 +29,8 @@ from hashlens.codes.model_error import model_error
 from hashlens.codes.naming import ACTIVATION_NAMES, layer_name
 from hashlens.codes.packed_row import PackedRow
 from hashlens.codes.packing import Packed, pack_bits, pack_bits_torch, packed_bytes
-from hashlens.codes.reversals import Reversals
+from hashlens.codes.provenance import CONSTANT
+from hashlens.codes.reorderings import Reorderings
 from hashlens.codes.running_module import RunningModule
 from hashlens.data.input_digests import Digests
 from hashlens.errors import CaptureError, HashlensError
@@ -86,6 +89,9 @@ class Capture:
         self.keep_penultimate = penultimate
         self.kept_positions: dict[str, npt.NDArray[np.int64]] | None = None
         self.axes = BatchAxes()
+        self.operators: LastOperators | None = None
+        """Record of the operators of this pass; None if they are not recorded."""
+        self._position_axes: dict[str, int | None] = {}
         self._compare = Comparison()
         self._row = PackedRow()
         self._probed: dict[str, ProbedInput] | None
@@ -137,7 +143,7 @@ class Capture:
             If the network rejects the batch.
         """
         self._start_batch(size, mask)
-        dispatch = Dispatch(self, self._reversals.update if self.masked else None)
+        dispatch = Dispatch(self, self._reorderings.update if self.masked else None)
         try:
             with dispatch:
                 output = call(self.runner, inputs)
@@ -154,7 +160,13 @@ class Capture:
         )
 
     def probe(
-        self, call: Callable[[Any, Any], Any], smaller: Any, larger: Any, order: Sequence[int], all_batched: bool = True
+        self,
+        call: Callable[[Any, Any], Any],
+        smaller: Any,
+        larger: Any,
+        order: Sequence[int],
+        all_batched: bool = True,
+        others: Any = None,
     ) -> bool:
         """Run two small batches of different sizes, to find the batch axis of each gate.
 
@@ -172,6 +184,8 @@ class Capture:
             Rows of `larger` that are in `smaller`, in its order.
         all_batched : bool
             Whether every tensor of the inputs has a batch axis.
+        others : Any, optional
+            As many examples as in `smaller`, others if possible; run if some gates had equal values in both batches.
 
         Returns
         -------
@@ -185,6 +199,10 @@ class Capture:
         if first is None or second is None:
             return False
         self.axes.learn(first, second, order, all_batched)
+        if others is not None and self.axes.fixed:
+            third = self._probe_run(call, others, sizes[0])
+            if third is not None:
+                self.axes.keep_fixed(first, third)
         return True
 
     def needs_two_examples(
@@ -218,8 +236,8 @@ class Capture:
     def _start_batch(self, size: int, mask: Masks | None) -> None:
         self._size = size
         self.masked = mask is not None
-        self._layer_axes = LayerAxes(size, mask)
-        self._reversals = Reversals(self._layer_axes)
+        self._layer_axes = LayerAxes(size, mask, self._position_axes)
+        self._reorderings = Reorderings(self._layer_axes)
         self._finite = FiniteCheck()
         self._probed = None
         self._names: set[str] = set()
@@ -266,14 +284,14 @@ class Capture:
         self._gated_calls.add(self._running.call)
         name = layer_name(self._running, gate.name, self._names)
         axis = self._axis(name, gate.name, planes[0][0])
-        if axis is None or not self._selected(name):
+        if axis is None or not self._selected(name) or self._is_constant(name, gate.name, planes):
             return
         if gate.soft and self.hard_only:
             raise CaptureError(
                 f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
-        self._layer_axes.backwards = self._reversals.has(planes[0][0])
+        self._layer_axes.reordered = self._reorderings.of(planes[0][0])
         planes = [(self._in_front(x, axis), self._in_front(breakpoint, axis)) for x, breakpoint in planes]
         if self.channel:
             assert output is not None
@@ -328,6 +346,14 @@ class Capture:
             description = f"{operator} of {tuple(x.shape)} for {self._size} examples"
             self.layout.leave_out(name, description, self.axes.reason(name))
         return None
+
+    def _is_constant(self, name: str, operator: str, planes: list[Plane]) -> bool:
+        """Return whether no input of the network can change a gate's bits, and leave it out then."""
+        bounds = UNBOUNDED if self.operators is None else self.operators.bounds(planes[0][0])
+        if bounds == UNBOUNDED or not never_flips(bounds, [breakpoint for _, breakpoint in planes]):
+            return False
+        self.layout.leave_out(name, f"{operator} of {tuple(planes[0][0].shape)}", CONSTANT)
+        return True
 
     def _in_front(self, x: Any, axis: int) -> Any:
         """Return a gate's input or output, or a breakpoint of its shape, with the batch axis first."""

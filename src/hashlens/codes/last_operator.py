@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from hashlens.codes.bounds import UNBOUNDED, Interval, bounds_of
 from hashlens.codes.dispatch import Observer
 from hashlens.codes.gates import bind
 
@@ -21,6 +22,7 @@ PRODUCTS = ("mm", "bmm", "mv", "matmul")
 """Affine maps in which one factor is a weight, a tensor that was not computed in this pass."""
 SAME = ("clone", "_to_copy", "contiguous", "round", "nan_to_num", "copy_", "lift_fresh", "_reshape_alias")
 """Operators whose output is of the same kind as their input."""
+COPIES = ("clone", "_to_copy", "contiguous")
 GUARDS = ("clamp", "clamp_min", "clamp_max")
 SCALED = ("mul", "div", "add", "sub", "rsub", "neg", "mean", "sum", "avg_pool2d", "adaptive_avg_pool2d",
           "_adaptive_avg_pool2d", "native_batch_norm", "native_layer_norm", "addcmul")  # fmt: skip
@@ -46,13 +48,14 @@ BATCH = (
 class Source:
     """Origin of a tensor: the operator, its place in the order of execution, and the number of its output values.
 
-    `is_part` says that the tensor holds only some of these values.
+    `is_part` says that the tensor holds only some of these values. All of them lie within `bounds`, for any input.
     """
 
     operator: str
     order: int
     numbers: int
     is_part: bool = False
+    bounds: Interval = UNBOUNDED
 
     @property
     def is_scores(self) -> bool:
@@ -83,19 +86,25 @@ class LastOperators(Observer):
         whole = 0 if made is None or place < 0 else tensor.untyped_storage().nbytes() // tensor.element_size()
         return made if made is not None and whole == made.numbers else None
 
+    def bounds(self, tensor: Tensor) -> Interval:
+        """Return numbers between which all values of a tensor lie, for any input of the network."""
+        made = self.source_of_part(tensor)
+        return UNBOUNDED if made is None else made.bounds
+
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator and record it as the origin of its output."""
         name = func.overloadpacket.__name__
         base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
         sources = [self._sources.get(storage_of(tensor)) for tensor in tensors_in((*args, *kwargs.values()))]
         self._check_steady(func, base, args, kwargs)
+        bounds = self.bounds(args[0]) if base in COPIES else bounds_of(base, args, kwargs, self.bounds)
         result = func(*args, **kwargs)
         self._count += 1
         for tensor in tensors_in(result if isinstance(result, (tuple, list)) else (result,)):
-            self._note(func, base, tensor, sources)
+            self._note(func, base, tensor, sources, bounds)
         return result
 
-    def _note(self, func: Any, base: str, result: Tensor, sources: list[Source | None]) -> None:
+    def _note(self, func: Any, base: str, result: Tensor, sources: list[Source | None], bounds: Interval) -> None:
         if any(
             returned.alias_info is not None and not returned.alias_info.is_write for returned in func._schema.returns
         ):
@@ -115,7 +124,7 @@ class LastOperators(Observer):
             operator = AFFINE
         elif base in SCALED and tracked and all(source.operator in PROBABILITIES for source in tracked):
             operator = SCALED_PROBABILITY
-        self._sources[storage_of(result)] = Source(operator, self._count, result.numel())
+        self._sources[storage_of(result)] = Source(operator, self._count, result.numel(), bounds=bounds)
 
     def _check_steady(self, func: Any, base: str, args: Any, kwargs: Any) -> None:
         if base in RANDOM:

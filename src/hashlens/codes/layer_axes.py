@@ -24,18 +24,21 @@ class LayerAxes:
         Number of examples in the batch.
     mask : mapping, optional
         Masks by glob over layer names, bool ``(size, positions)``; None for layers without padding.
+    earlier : dict
+        Axis of the positions of each layer in earlier batches, which this batch adds to; None if several axes had as
+        many entries as positions.
     """
 
-    def __init__(self, size: int, mask: Masks | None) -> None:
-        self._size = size
+    def __init__(self, size: int, mask: Masks | None, earlier: dict[str, int | None]) -> None:
+        self._size, self._earlier = size, earlier
         self.positions = {
             glob: None if part is None else Positions(part, of_layers=glob != "*")
             for glob, part in (mask or {}).items()
         }
         self._affine: list[tuple[str, int, bool]] = []
         self._units: dict[str, set[str]] = {}
-        self.backwards = False
-        """Whether the positions of the layer that is read run from the last to the first."""
+        self.reordered = ""
+        """How the positions of the layer that is read were reordered, in words; empty if they were not."""
 
     @property
     def widths(self) -> set[int]:
@@ -83,18 +86,32 @@ class LayerAxes:
         if operator == "bmm" and len(shape) > 2 and shape[-1] in positions.masks:
             channels = None  # a product of queries and keys has positions there
         units = len(shape) == 2 and (channels is not None or not self._affine)  # not one value per position
-        axis = None if units else positions.axis_of(name, tuple(shape), channels)
+        axis = None if units else self._one_axis(name, positions, tuple(shape), channels)
         if axis is None:
             if len(shape) == 2:
                 self._units.setdefault(first_call(name), set()).add(name)
             return None
-        if self.backwards and positions.padded and not positions.of_layers:
+        if self.reordered and positions.padded and not positions.of_layers:
             raise CaptureError(
-                f"layer {name!r}: its positions run backwards (torch.flip), and those of the mask do not: say which of "
+                f"layer {name!r}: its positions {self.reordered}, and those of the mask do not: say which of "
                 f"them are padding, mask={{'{name}': function of the batch, '*': ...}}, or leave it out with "
                 f"layers='!{name}'"
             )
         return positions, axis
+
+    def _one_axis(self, name: str, positions: Positions, shape: tuple[int, ...], channels: int | None) -> int | None:
+        """Return the axis of a layer's positions, the same in every batch; None if it has none."""
+        axis = positions.axis_of(name, shape, channels, self._earlier.get(name))
+        if len(positions.axes_like(shape, channels)) == 1 and axis is not None:
+            if self._earlier.setdefault(name, axis) is None and axis != 1:
+                raise CaptureError(
+                    f"layer {name!r}: an earlier batch had as many positions as another axis has entries, so the order "
+                    f"of its bits is not known there. Mark its positions, mask={{'{name}': function, '*': ...}}, "
+                    f"begin with a batch of another length, or leave it out with layers='!{name}'"
+                )
+        elif axis is None and len(positions.axes_like(shape, channels)) > 1:
+            self._earlier.setdefault(name, None)
+        return axis
 
     def check_steps(self) -> None:
         """Raise CaptureError if a gate ran once for each position, so that no mask reaches its padded steps."""

@@ -7,6 +7,7 @@ from hashlens.codes.batch_axes import NO_AXIS
 from hashlens.codes.globs import named, selected
 from hashlens.codes.layers import Layer
 from hashlens.codes.naming import first_call
+from hashlens.codes.provenance import CONSTANT, consequence
 from hashlens.errors import CaptureError, nearest
 
 
@@ -35,7 +36,7 @@ class Layout:
         return self.selection[name]
 
     def leave_out(self, name: str, description: str, reason: str) -> None:
-        """Leave out a gate whose units do not belong to single examples; raise if it was requested by name.
+        """Leave out a gate whose units have no bits for single examples; raise if it was requested by name.
 
         Parameters
         ----------
@@ -44,11 +45,11 @@ class Layout:
         description : str
             Its input in words, such as ``silu of (34, 8) for 8 examples``.
         reason : str
-            Why its units do not belong to single examples.
+            Why its units do not belong to single examples, or why their bits never change.
         """
         if named(name, self.patterns):
             raise CaptureError(
-                f"layer {name!r} ({description}): {reason}, so its units belong to no single example: "
+                f"layer {name!r} ({description}): {reason}, {consequence(reason)}: "
                 f"{_way_out(reason)}leave it out with layers='!{first_call(name)}*'"
             )
         self._off_batch.setdefault(name, (description, reason))
@@ -132,6 +133,8 @@ class Layout:
                 )
         if not layers and self._off_batch:
             gates = self.left_out
+            if all(reason == CONSTANT for _, reason in self._off_batch.values()):
+                raise CaptureError(f"nothing is left to read: {gates[0]}, {consequence(CONSTANT)}")
             raise CaptureError(
                 f"nothing is left to read: no gate has units that each belong to one of {size} examples "
                 f"({gates[0]}{f'; {len(gates)} gates in all' if len(gates) > 1 else ''}). Experts and boxes "

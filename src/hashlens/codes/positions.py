@@ -87,7 +87,17 @@ class Positions:
         order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)
         return bits.gather(1, order.view(*order.shape, *[1] * (bits.dim() - 2)).expand(bits.shape))
 
-    def axis_of(self, name: str, shape: tuple[int, ...], channels: int | None) -> int | None:
+    def axes_like(self, shape: tuple[int, ...], channels: int | None) -> list[int]:
+        """Return the axes of a layer that have as many entries as positions.
+
+        With more axes than positions and channels, as in attention maps, two axes may be positions.
+        """
+        axes = [axis for axis in range(1, len(shape)) if axis != channels or len(shape) > 3]
+        return [axis for axis in axes if shape[axis] in self.masks]
+
+    def axis_of(
+        self, name: str, shape: tuple[int, ...], channels: int | None, earlier: int | None = None
+    ) -> int | None:
         """Return the axis of a layer's positions; None if it has none.
 
         Parameters
@@ -98,15 +108,17 @@ class Positions:
             Shape of its activation, the batch axis first.
         channels : int or None
             Channel axis, where it is known.
+        earlier : int, optional
+            Axis of the positions in an earlier batch, in which only one had as many entries.
 
         Raises
         ------
         CaptureError
             If there is padding, and the axis of positions in this layer is ambiguous.
         """
-        # With more axes than positions and channels, as in attention maps, two axes may be positions.
         axes = [axis for axis in range(1, len(shape)) if axis != channels or len(shape) > 3]
-        fitting = [axis for axis in axes if shape[axis] in self.masks]
+        fitting = self.axes_like(shape, channels)
+        fitting = [earlier] if len(fitting) > 1 and earlier in fitting else fitting
         if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
             return fitting[0]
         candidates = [axis for axis in axes if axis != channels and shape[axis] > 1]

@@ -6,6 +6,9 @@ from typing import Any
 
 from hashlens.version import __version__
 
+CONSTANT = "no input can cross its breakpoints"
+"""Reason for leaving out a gate whose bits never change."""
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -15,7 +18,7 @@ class Provenance:
     ``images`` is true if the inputs are images: ``(channels, height, width)`` with 1, 3 or 4 channels.
     ``output`` describes how the network's output was read, and why. ``unsteady`` holds reasons why the codes depend on
     chance or on the batch. ``left_out`` names the gates that are not in the codes because their units do not belong to
-    single examples, as ``name: reason``.
+    single examples, or their bits never change, as ``name: reason``.
     """
 
     model: str = "bits"
@@ -49,8 +52,14 @@ class Provenance:
         """Number and names of the gates that are not in the codes, in a line; empty where all are."""
         if not self.left_out:
             return ""
-        reasons = dict.fromkeys(entry.rpartition("; ")[2] for entry in self.left_out)
-        return f"{left_out_gates(self.left_out)}: {' or '.join(reasons)}, so their units belong to no single example"
+        lines = []
+        for constant in (False, True):
+            gates = [entry for entry in self.left_out if (entry.rpartition("; ")[2] == CONSTANT) == constant]
+            if gates:
+                reasons = dict.fromkeys(entry.rpartition("; ")[2] for entry in gates)
+                what = consequence(CONSTANT if constant else "", "their")
+                lines.append(f"{left_out_gates(gates)}: {' or '.join(reasons)}, {what}")
+        return "; ".join(lines)
 
     def same_network(self, other: "Provenance") -> bool:
         """Return whether bits of both belong to the same units of the same network."""
@@ -59,6 +68,11 @@ class Provenance:
             other.granularity,
             other.gates,
         )
+
+
+def consequence(reason: str, its: str = "its") -> str:
+    """Return what follows from the reason for leaving out a gate, in words."""
+    return f"so {its} bits never change" if reason == CONSTANT else f"so {its} units belong to no single example"
 
 
 def left_out_gates(left_out: Sequence[str]) -> str:

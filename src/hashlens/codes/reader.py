@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.batch_parts import each_tensor, padded, some_examples
+from hashlens.codes.batch_parts import beside_another, each_tensor, padded, some_examples
 from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
 from hashlens.codes.output_evidence import OutputEvidence
 from hashlens.codes.provenance import Provenance
-from hashlens.codes.reading import Mask, Reading
+from hashlens.codes.reading import Forward, Mask, Reading
 from hashlens.codes.unwrap import unwrap
 from hashlens.data.examples import Batch, Examples
 from hashlens.data.input_digests import Digests, are_images, input_digests
@@ -121,26 +121,37 @@ class Reader:
     def _probe(self, first: Batch) -> None:
         """Find the batch axis of each gate by a probe with two or three of the first examples.
 
-        If the first batch has one example only, the probe repeats it.
+        If the first batch has one example only, the probe repeats it, and makes another one from it.
         """
         count, forward = min(3, len(first)), self.reading.forward
         if self.static_batch is not None:
             return
         inputs = _to_device(first.raw if forward else first.inputs, self.device, None if forward else self.dtype)
         if count == 1:
-            if self._needs_two_examples(inputs):
-                twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
-                self.capture.probe(forward or _forward, twice, thrice, [0, 1], some_examples(inputs, 1, [0])[1])
+            self._probe_one(inputs, forward or _forward)
             return
         # Every example gets another row in the smaller batch, so values that are equal in both batches do not depend on
         # the example. The reverse order is tried first, since it reveals networks that sort their batch. Networks that
         # require a sorted batch reject it, so the order of the data is tried next.
         larger, all_batched = some_examples(inputs, len(first), range(count))
         for order in ([2, 0] if count == 3 else [1], [*range(1, count)]):
-            smaller = some_examples(inputs, len(first), order)[0]
-            if self.capture.probe(forward or _forward, smaller, larger, order, all_batched):
+            left = next(row for row in range(count) if row not in order)
+            smaller, others = (some_examples(inputs, len(first), rows)[0] for rows in (order, [left] * len(order)))
+            if self.capture.probe(forward or _forward, smaller, larger, order, all_batched, others):
                 break
         self.evidence.operators.batch_dependent = bool(self.capture.axes.unsteady)
+
+    def _probe_one(self, inputs: Any, call: Forward) -> None:
+        """Find the batch axis of each gate with one example, repeated, and with another one that is made from it."""
+        two = self._needs_two_examples(inputs)
+        single, all_batched = some_examples(inputs, 1, [0])
+        if two:
+            twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
+            self.capture.probe(call, twice, thrice, [0, 1], all_batched)
+            return
+        # An expert that gets one token of an example gets two of the same example twice, like a batch axis.
+        pair = beside_another(single)
+        self.capture.probe(call, single, pair, [0], all_batched, some_examples(pair, 2, [1])[0])
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Run one batch to find the layers and their numbers of bits, then choose a sample of these bits."""
@@ -173,6 +184,7 @@ class Reader:
             inputs = padded(inputs, size, filler)
             mask = None if mask is None else {glob: padded(part, size, filler) for glob, part in mask.items()}
         # `operators` records the last operator of the network. It is the same in every batch, so the first is enough.
+        self.capture.operators = None if self._operators_recorded else self.evidence.operators
         with nullcontext() if self._operators_recorded else self.evidence.operators:
             captured = self.capture.run(forward or _forward, inputs, size + filler, mask)
         self._operators_recorded = True
