@@ -114,7 +114,7 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
     ]
     interval_note = around_note((comparison.ours for comparison in comparisons), 0.95)
     columns = ("", "paper", "measured", interval_note, "difference", "tolerance", "")
-    return table("Beside the paper", columns, rows, f"The paper's: {source}. The tolerances are set by hashlens.")
+    return table("Comparison with the paper", columns, rows, f"Paper: {source}. The tolerances are set by hashlens.")
 
 
 def _comparisons(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:

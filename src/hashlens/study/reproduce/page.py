@@ -19,7 +19,9 @@ def reproduction_page(reproduction: Reproduction) -> Page:
     sections, titles, notes = _study_sections(reproduction)
     opening = tuple(section for section in sections if section.title in titles)
     rest = tuple(section for section in sections if section.title not in titles)
-    drawn = Section("Beside the paper" if reproduction.comparisons else "Figures", tuple(_picture_blocks(reproduction)))
+    drawn = Section(
+        "Comparison with the paper" if reproduction.comparisons else "Figures", tuple(_picture_blocks(reproduction))
+    )
     first = (drawn, *opening)
     verdict, *reasons = _verdict(reproduction)
     return Page(
