@@ -39,8 +39,8 @@ def test_grad_cam_is_captums(gates, layer):
     theirs = oracle.attribute(IMAGES, target, relu_attributions=True).detach()
     found = explain(convolutional(gates), IMAGES, "grad_cam", layer=layer, upsample=False)
     assert np.abs(found.values - theirs[:, 0].numpy()).max() <= 1e-6
-    spread = attr.LayerAttribution.interpolate(theirs, (12, 12), "bilinear")[:, 0].numpy()
-    assert np.abs(explain(network, IMAGES, "grad_cam", layer=layer).values - spread).max() <= 1e-6
+    per_input = attr.LayerAttribution.interpolate(theirs, (12, 12), "bilinear")[:, 0].numpy()
+    assert np.abs(explain(network, IMAGES, "grad_cam", layer=layer).values - per_input).max() <= 1e-6
     signed = oracle.attribute(IMAGES, target)[:, 0].detach().numpy()
     found = explain(network, IMAGES, "gradcam", layer=layer, relu=False, upsample=False)
     assert np.abs(found.values - signed).max() <= 1e-6

@@ -292,7 +292,10 @@ def test_a_generator_finds_an_input_with_the_code_of_one_that_it_made():
             {"generator": len},
             "generator must be a torch.nn.Module or a model of hashlens.generative",
         ),
-        ({"generator": nn.Identity()}, "give latent=, how many numbers a code of the generator has, received None"),
+        (
+            {"generator": nn.Identity()},
+            "give latent=, the length of the generatorode of the generator has, received None",
+        ),
         (
             {"generator": nn.Identity(), "latent": 5},
             r"the generator makes inputs \(5,\), and the network",

@@ -237,11 +237,11 @@ def test_it_is_said_where_a_control_beats_every_method():
     values = np.array([[0.30, 0.32], [0.20, 0.21], [0.40, 0.41]])[:, None]
     found = ExplanationComparison(("gradient", "random", "magnitude"), ("deletion_mean",), values, 2)
     assert found.leaders("deletion_mean") == ("gradient",)
-    assert found.beaten() == {"deletion_mean": ("random",)}
+    assert found.better_controls() == {"deletion_mean": ("random",)}
     assert "By deletion mean a control does better than every method: random." in " ".join(str(found).split())
     better = ExplanationComparison(("gradient", "random"), ("deletion_mean", "seconds"),
                                    np.array([[[0.1], [2.0]], [[0.2], [0.0]]]), 1)  # fmt: skip
-    assert better.beaten() == {}
+    assert better.better_controls() == {}
 
 
 def test_an_explanation_is_scored_as_it_was_read():

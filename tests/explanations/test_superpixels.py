@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import label
 
 from hashlens.errors import ExplainError, MissingExtraError
-from hashlens.explanations.superpixels import checked, stretches, superpixels
+from hashlens.explanations.superpixels import checked_segments, superpixels, time_segments
 
 
 def noisy(seed, shape):
@@ -52,7 +52,7 @@ def test_a_missing_library_is_named_with_its_install_line(monkeypatch):
 
 
 def test_given_segments_are_numbered_from_zero():
-    assert np.array_equal(checked(np.array([[7, 7], [2, 9]]), (2, 2)), [[1, 1], [0, 2]])
+    assert np.array_equal(checked_segments(np.array([[7, 7], [2, 9]]), (2, 2)), [[1, 1], [0, 2]])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_given_segments_are_numbered_from_zero():
 )  # fmt: skip
 def test_wrong_segments(given, said):
     with pytest.raises(ExplainError, match=said):
-        checked(given, (2, 2))
+        checked_segments(given, (2, 2))
 
 
 @pytest.mark.parametrize("count", [0, 5, 2.5])
@@ -73,10 +73,10 @@ def test_wrong_count(count):
 
 
 def test_a_signal_is_cut_into_stretches_of_time_channel_by_channel():
-    assert np.array_equal(stretches((2, 6), 4), [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]])
-    assert np.array_equal(stretches((5,), 2), [0, 0, 0, 1, 1])
-    assert np.array_equal(stretches((3, 4), 2), [[0] * 4, [1] * 4, [2] * 4])  # a channel is a part at least
+    assert np.array_equal(time_segments((2, 6), 4), [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]])
+    assert np.array_equal(time_segments((5,), 2), [0, 0, 0, 1, 1])
+    assert np.array_equal(time_segments((3, 4), 2), [[0] * 4, [1] * 4, [2] * 4])  # a channel is a part at least
 
 
 def test_segments_of_time_alone_are_of_all_channels():
-    assert np.array_equal(checked(np.array([4, 4, 9]), (2, 3)), [[0, 0, 1], [0, 0, 1]])
+    assert np.array_equal(checked_segments(np.array([4, 4, 9]), (2, 3)), [[0, 0, 1], [0, 0, 1]])

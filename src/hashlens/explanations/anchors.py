@@ -64,8 +64,8 @@ class Search:
         drawn = self.space.draw(rule, count, self.generator)
         kept = self.example.answers(drawn.inputs) == self.answer
         self.budget -= count
-        satisfied, known = self.seen.get(rule, (drawn.held[:0], kept[:0]))
-        self.seen[rule] = np.concatenate([satisfied, drawn.held]), np.concatenate([known, kept])
+        satisfied, known = self.seen.get(rule, (drawn.satisfied[:0], kept[:0]))
+        self.seen[rule] = np.concatenate([satisfied, drawn.satisfied]), np.concatenate([known, kept])
         return int(kept.sum()), count
 
     def top_up(self, rule: Conditions) -> None:
@@ -127,8 +127,8 @@ def anchor(
     answer = _answer(example)
     space = space_of(example.parts)
     search = Search(example, space, float(threshold), samples, numpy_generator(request.seed, "anchor"), answer)
-    rule, result = _searched(search, beam)
-    kept, counter = _tested(search, rule, held_out)
+    rule, result = _best_rule(search, beam)
+    kept, counter = _test(search, rule, held_out)
     interval = clopper_pearson(kept, held_out, CONFIDENCE)
     result = result or interval[0] >= threshold
     conditions = [space.conditions[index] for index in sorted(rule)]
@@ -161,7 +161,7 @@ def _answer(example: PerturbedExample) -> int:
     return result
 
 
-def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
+def _test(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
     """Return how many new examples of the rule keep the prediction, and a few that do not."""
     example, generator = search.example, numpy_generator(search.example.request.seed, "anchor", "held out")
     counter: list[dict[str, Any]] = []
@@ -171,7 +171,7 @@ def _tested(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[
         classes = example.answers(drawn.inputs)
         kept += int((classes == search.answer).sum())
         for other in np.flatnonzero(classes != search.answer)[: COUNTER_EXAMPLES - len(counter)]:
-            counter.append({"class": int(classes[other]), "example": search.space.shown(drawn, int(other))})
+            counter.append({"class": int(classes[other]), "example": search.space.displayed(drawn, int(other))})
     return kept, counter
 
 
@@ -189,7 +189,7 @@ def _notes(search: Search, found: bool, rule: Conditions, precision: float) -> t
     return tuple(notes)
 
 
-def _searched(search: Search, beam: int) -> tuple[Conditions, bool]:
+def _best_rule(search: Search, beam: int) -> tuple[Conditions, bool]:
     """Return the best rule found, and whether its precision reaches the threshold."""
     if _reaches(search, (), 1):
         return (), True
@@ -197,26 +197,26 @@ def _searched(search: Search, beam: int) -> tuple[Conditions, bool]:
     search.top_up(())
     best: Conditions = ()
     while search.budget > 0:
-        arms = _grown(search, parents)
+        arms = _extended(search, parents)
         if not arms:
             break
         rules, hits, pulls = [*arms], *(np.array(each, dtype=float) for each in zip(*arms.values(), strict=True))
         parents = [rules[index] for index in _best_arms(search, rules, hits, pulls, beam)]
         arrived = [rule for rule in parents if _reaches(search, rule, len(rules))]
         if arrived:
-            return max(arrived, key=lambda rule: (search.space.coverage(rule), _mean(search, rule))), True
+            return max(arrived, key=lambda rule: (search.space.coverage(rule), _precision(search, rule))), True
         for rule in parents:
             search.top_up(rule)
         parents = [rule for rule in parents if rule in search.seen]
-        best = max([best, *parents], key=lambda rule: _mean(search, rule))
+        best = max([best, *parents], key=lambda rule: _precision(search, rule))
     return best, False
 
 
-def _mean(search: Search, rule: Conditions) -> float:
+def _precision(search: Search, rule: Conditions) -> float:
     return float(search.seen[rule][1].mean())
 
 
-def _grown(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tuple[int, int]]:
+def _extended(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tuple[int, int]]:
     """Return rules with one more condition, with the counts from examples that were drawn already."""
     grown: dict[Conditions, tuple[int, int]] = {}
     for parent in parents:

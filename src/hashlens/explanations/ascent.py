@@ -58,7 +58,7 @@ class InputRange:
         """Return the nearest input within the bounds."""
         return x.clamp(self.low, self.high)
 
-    def shares(self, x: Tensor) -> Tensor:
+    def standardised(self, x: Tensor) -> Tensor:
         """Return ``(x - centre) / scale``."""
         return (x - self.centre) / self.scale
 
@@ -145,7 +145,7 @@ def _listed(sizes: Sequence[int]) -> str:
     return ", ".join(map(str, sizes))
 
 
-def require_amounts(**amounts: Any) -> None:
+def require_in_range(**amounts: Any) -> None:
     """Raise ExplainError unless every argument is a number from 0 up to `MAX_VALUE`, exclusive."""
     for name, value in amounts.items():
         if not is_number(value) or not 0 <= value < MAX_VALUE:
@@ -250,8 +250,8 @@ def ascend(
         )
         direction = unit_rows(gradient)
         if smoothness:
-            direction = direction - smoothness * finite_gradient(total_variation, input_range.shares(x))
-        direction = direction - smallness * input_range.shares(x)
+            direction = direction - smoothness * finite_gradient(total_variation, input_range.standardised(x))
+        direction = direction - smallness * input_range.standardised(x)
         velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
         x = input_range.clamp(x + step_size * input_range.scale * (1 - step / steps) * velocity)
     return x

@@ -14,8 +14,8 @@ from hashlens.codes.encode import encode
 from hashlens.codes.packing import pack_bits
 from hashlens.codes.reading import Gates, Reading
 from hashlens.errors import ExplainError, HashlensError, ModelError
-from hashlens.explanations.ascent import Adam, InputRange, input_range_of, noise, require_amounts, shape_of
-from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.ascent import Adam, InputRange, input_range_of, noise, require_in_range, shape_of
+from hashlens.explanations.explain import as_array, explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.generated import Generator
 from hashlens.explanations.margins import FixedGates, TargetBits, UnconstrainedGates
@@ -86,12 +86,12 @@ def code_inversion(
         Range of inputs; by default, for images, that of ``background`` or ``x``. For tables the scale of each column
         comes from ``background``.
     generator : torch.nn.Module or a model of hashlens.generative, optional
-        Makes inputs of codes ``(n, latent)``, in the units of ``x``; it is not changed.
+        Network from latent codes ``(n, latent)`` to inputs in the units of ``x``; it is not changed.
     latent : int, optional
-        How many numbers a code of a generator has that is a plain module.
+        Length of the latent codes, if the generator is a plain module.
     """
     require_whole(ExplainError, "steps", steps)
-    require_amounts(step_size=step_size)
+    require_in_range(step_size=step_size)
     if code is not None and example is not None:
         raise ExplainError("code= and example= both set the target: give one of them")
     maker = None if generator is None else Generator.of(generator, latent)
@@ -348,7 +348,7 @@ def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor,
     notes = [NOT_REACHED.format(count=missed, n=n, bits=max(distance), total=codes.code_bits)] if missed else []
     notes += [] if isinstance(search.margins, FixedGates) else [SLOPES]
     diagnostics = {"bits": codes.code_bits, "steps": search.steps} | {
-        name: each_or_only(values) for name, values in each.items()
+        name: list_or_value(values) for name, values in each.items()
     }
     explanation = explained(
         request, "code_inversion", made if x is None else made - x, diagnostics=diagnostics,

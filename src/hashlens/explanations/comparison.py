@@ -73,7 +73,7 @@ class ExplanationComparison(Result):
         close = ~np.isnan(result) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
         return tuple(self.methods[row] for row, kept in zip(rows, close, strict=True) if kept)
 
-    def beaten(self) -> dict[str, tuple[str, ...]]:
+    def better_controls(self) -> dict[str, tuple[str, ...]]:
         """Return the controls that are better than every method, by metric; metrics of cost are not included."""
         result = {}
         for metric in self.metrics:
@@ -113,7 +113,7 @@ class ExplanationComparison(Result):
         columns = ("", *(f"{metric.replace('_', ' ')} {arrow}" for metric, arrow in arrows.items()))
         note = f"Means over {self.n} examples; * the best method, and all within one standard error of it."
         diagnostics = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
-                for metric, names in self.beaten().items()]  # fmt: skip
+                for metric, names in self.better_controls().items()]  # fmt: skip
         read = [f"Output read as {self.output}; deletion and insertion follow {self.followed}."] if self.output else []
         return table("Comparison of explanations", columns, rows, " ".join((note, *diagnostics, *read, *self.notes)))
 

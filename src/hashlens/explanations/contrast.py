@@ -11,7 +11,7 @@ from hashlens.arguments import require_whole
 from hashlens.codes.codes import Codes, concatenate
 from hashlens.codes.packing import hamming
 from hashlens.errors import ExplainError
-from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explain import as_array, explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import ROUNDING, baselines_of
 from hashlens.explanations.region import class_columns, region_scores
@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Turn:
+class TurningPoint:
     """Point of the segment to the other example where the prediction changes, and the class after it."""
 
     share: float
@@ -46,7 +46,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Walk:
+class SegmentCodes:
     """Codes along the segment to the other example.
 
     Attributes
@@ -59,7 +59,7 @@ class Walk:
         Share of the segment up to which each code represents it.
     """
 
-    turn: Turn
+    turn: TurningPoint
     codes: Codes
     end: Floats
 
@@ -116,15 +116,17 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
             )
         nearest = int(others[np.argmin(hamming(here.code.packed[row], background.code.packed[others]))])
         chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
-        walk = _walk(background.program, here.x[row], background.x[nearest], mine, chosen, output)
-        made[row], past, following = _past(request.subject, here.x[row], background.x[nearest], walk.turn, mine, output)
+        walk = _segment_codes(background.program, here.x[row], background.x[nearest], mine, chosen, output)
+        made[row], past, following = _past_turning_point(
+            request.subject, here.x[row], background.x[nearest], walk.turn, mine, output
+        )
         values[row] = made[row].to(values) - here.x[row]
-        each_row.append({"neighbour": nearest, **_walk_diagnostics(walk), "turns_to_class": following,
+        each_row.append({"neighbour": nearest, **_segment_diagnostics(walk), "turns_to_class": following,
                          "stepped_past": past, "length_of_change": float(values[row].norm()),
                          "steps": chosen})  # fmt: skip
     unturned = np.flatnonzero(class_columns(request.subject.scores(made), output).argmax(dim=1).numpy() == own)
     changed = as_array(made) if request.kind != "table" else None
-    diagnostics = {name: each_or_only([each[name] for each in each_row]) for name in each_row[0]}
+    diagnostics = {name: list_or_value([each[name] for each in each_row]) for name in each_row[0]}
     score = region_scores(here, request.target, output).cpu().numpy()
     notes = (
         (*request.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:LISTED]))))
@@ -138,8 +140,8 @@ def _classes(region: Region, output: Output) -> npt.NDArray[np.int64]:
     return class_columns(region.output.reshape(len(region), -1), output).argmax(dim=1).cpu().numpy()
 
 
-def _past(
-    subject: Subject, x: Tensor, other: Tensor, turn: Turn, own: int, output: Output
+def _past_turning_point(
+    subject: Subject, x: Tensor, other: Tensor, turn: TurningPoint, own: int, output: Output
 ) -> tuple[Tensor, float, int]:
     """Return the first example past the turning point with another predicted class, its distance, and the class.
 
@@ -158,11 +160,11 @@ def _past(
     return tried[at], float(shares[at]) - turn.share, int(scores[at].argmax()) if turned else turn.following
 
 
-def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int, output: Output) -> Walk:
+def _segment_codes(program: Program, x: Tensor, other: Tensor, own: int, steps: int, output: Output) -> SegmentCodes:
     """Return the codes along the segment between two examples, cut exactly where the prediction changes."""
     if steps == 1:
         way = along(program, x[None], other[None])
-        return Walk(turning_point(way, own, output), of_network(way.codes, "this segment"), way.end)
+        return SegmentCodes(find_turning_point(way, own, output), of_network(way.codes, "this segment"), way.end)
     shares = torch.linspace(0, 1, steps + 1, dtype=x.dtype, device=x.device)
     points = x + shares.reshape(-1, *[1] * x.dim()) * (other - x)
     parts = [at(program, part) for part in torch.split(points, program.chunk(64))]
@@ -172,13 +174,13 @@ def _walk(program: Program, x: Tensor, other: Tensor, own: int, steps: int, outp
     if len(turned) == 0:
         raise ExplainError(TIES)
     first = int(turned[0])
-    inside = turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own, output)
-    turn = Turn((first - 1 + inside.share) / steps, inside.following)
+    inside = find_turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own, output)
+    turn = TurningPoint((first - 1 + inside.share) / steps, inside.following)
     # A bit that differs from the end at one point, and not at the next, has flipped between them.
-    return Walk(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
+    return SegmentCodes(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
 
 
-def turning_point(way: Along, own: int, output: Output) -> Turn:
+def find_turning_point(way: Along, own: int, output: Output) -> TurningPoint:
     """Return the first place on a segment where another class has the largest score."""
     parts = (part.reshape(len(way), -1) for part in (way.value, way.slope))
     value, slope = (class_columns(part, output).cpu().numpy() for part in parts)
@@ -190,7 +192,7 @@ def turning_point(way: Along, own: int, output: Output) -> Turn:
         # On a piece the lead of the class is linear: it ends where the line meets zero.
         meets = [(_zero(way, piece, begin[piece, c], end[piece, c]), int(c)) for c in falling.tolist()]
         if meets:
-            return Turn(*min(meets))
+            return TurningPoint(*min(meets))
     raise ExplainError(TIES)
 
 
@@ -201,12 +203,12 @@ def _zero(way: Along, piece: int, begin: float, end: float) -> float:
     return float(start + (stop - start) * begin / (begin - end))
 
 
-def _walk_diagnostics(way: Walk) -> dict[str, Any]:
+def _segment_diagnostics(way: SegmentCodes) -> dict[str, Any]:
     """Return the diagnostics: the units that separate the two examples, and where they flip."""
     first, last = way.codes[[0, len(way.codes) - 1]].unpack()
     differ = np.flatnonzero(first != last)
     layers = np.searchsorted(np.cumsum([layer.bits for layer in way.codes.layers]), differ, side="right")
-    shares = _settled(way, differ, last[differ])
+    shares = _last_flips(way, differ, last[differ])
     order = np.argsort(shares, kind="stable")[:LISTED]
     return {
         "hamming_distance": len(differ),
@@ -219,7 +221,7 @@ def _walk_diagnostics(way: Walk) -> dict[str, Any]:
     }
 
 
-def _settled(way: Walk, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
+def _last_flips(way: SegmentCodes, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
     """Return the share of the segment after which each bit keeps its final value."""
     result = np.zeros(len(bits))
     for rows in way.codes.chunks():

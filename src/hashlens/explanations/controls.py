@@ -1,4 +1,4 @@
-"""Controls: explanations that do not use the network; any useful method should be better."""
+"""Controls: explanations that do not use the network. A useful method is better than all of them."""
 
 from collections.abc import Callable
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
-from hashlens.explanations.ascent import ascend, input_range_of, layer_output, require_amounts, shifts_of
-from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.ascent import ascend, input_range_of, layer_output, require_in_range, shifts_of
+from hashlens.explanations.explain import as_array, explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches, channels_of
 from hashlens.explanations.places import Place, place_of
@@ -61,7 +61,7 @@ def deep_dream(
     """
     for name, value in (("octaves", octaves), ("steps", steps)):
         require_whole(ExplainError, name, value)
-    require_amounts(step_size=step_size, total_variation=total_variation)
+    require_in_range(step_size=step_size, total_variation=total_variation)
     if not is_number(octave_scale) or not 1 < octave_scale <= 8:
         raise ExplainError(f"octave_scale must be a number above 1, up to 8, received {shortly(octave_scale)}")
     x, input_range = request.inputs, input_range_of(request, bounds)
@@ -75,7 +75,7 @@ def deep_dream(
         result = layer_output(request, place, images)
         return (result if chosen is None else result[:, chosen]).flatten(1).square().mean(dim=1)
 
-    def climbed(images: Tensor) -> Tensor:
+    def ascended(images: Tensor) -> Tensor:
         return torch.cat([
             ascend(lambda at: seen(at).sum(), images[rows], input_range, steps=steps, step_size=step_size,
                    smoothness=total_variation, smallness=0.0, shifts=shifts) for rows in batches(request, len(images))
@@ -85,12 +85,12 @@ def deep_dream(
     added = torch.zeros_like(x)
     for size in sizes:
         small = _resized(x, size)
-        added = climbed(input_range.clamp(small + _resized(added, size))) - small
+        added = ascended(input_range.clamp(small + _resized(added, size))) - small
     made = input_range.clamp(x + added)
     with torch.no_grad():
         before, after = (torch.cat([seen(of[rows]) for rows in batches(request, len(of))]).tolist() for of in (x, made))
-    diagnostics = {"layer": place.name, "octaves": len(sizes), "mean_square": each_or_only(after),
-            "mean_square_at_start": each_or_only(before)}  # fmt: skip
+    diagnostics = {"layer": place.name, "octaves": len(sizes), "mean_square": list_or_value(after),
+            "mean_square_at_start": list_or_value(before)}  # fmt: skip
     return explained(request, "deep_dream", made - x, image=as_array(made), diagnostics=diagnostics)
 
 

@@ -1,4 +1,4 @@
-"""The examples that explanations are compared on, and one method's explanation of them."""
+"""The examples for which explanations are compared, and the explanations of one method."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ import torch
 from hashlens.explanations.controls import CONTROLS, control
 from hashlens.explanations.explain import explain
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.faithfulness import spread
+from hashlens.explanations.faithfulness import per_input
 from hashlens.explanations.methods import find_method
 from hashlens.explanations.subject import Subject
 
@@ -82,7 +82,7 @@ class Candidate:
     seconds: float = float("nan")
 
     @classmethod
-    def made(cls, name: str, evaluation_set: EvaluationSet, make: Explainer) -> "Candidate":
+    def compute(cls, name: str, evaluation_set: EvaluationSet, make: Explainer) -> "Candidate":
         """Compute the explanation, and record the time it takes."""
         started = time.perf_counter()
         result = make(evaluation_set.subject.function, evaluation_set.x, evaluation_set.target, evaluation_set.seed)
@@ -91,9 +91,9 @@ class Candidate:
     @cached_property
     def values(self) -> Tensor:
         """The values on the input, ``(n, ...)`` float64."""
-        return spread(self.explanation, tuple(self.evaluation_set.x.shape[1:]))
+        return per_input(self.explanation, tuple(self.evaluation_set.x.shape[1:]))
 
-    def anew(
+    def recompute(
         self, model: Any = None, x: Tensor | None = None, target: Tensor | None = None, seed: int | None = None
     ) -> Tensor:
         """Return the values for another network, for other inputs or classes, or with another seed."""
@@ -104,7 +104,7 @@ class Candidate:
             evaluation_set.target if target is None else target,
             evaluation_set.seed if seed is None else seed,
         )
-        return spread(result, tuple(evaluation_set.x.shape[1:]))
+        return per_input(result, tuple(evaluation_set.x.shape[1:]))
 
 
 def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
@@ -118,7 +118,7 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
     def one_by_one(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
         """Explain examples one at a time: each image has its own parts, and some methods take a single example."""
         rows = [together(model, x[i : i + 1], target[i : i + 1], seed) for i in range(len(x))]
-        values = torch.cat([spread(row, tuple(x.shape[1:])) for row in rows])
+        values = torch.cat([per_input(row, tuple(x.shape[1:])) for row in rows])
         diagnostics: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
         if "completeness_gap" in rows[0].diagnostics:
             diagnostics["completeness_gap"] = [row.diagnostics["completeness_gap"] for row in rows]

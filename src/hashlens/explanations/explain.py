@@ -230,13 +230,13 @@ def as_array(values: Tensor) -> np.ndarray[Any, Any]:
     return (array.float() if array.dtype is torch.bfloat16 else array).numpy()
 
 
-def each_or_only(each: Sequence[Any]) -> Any:
+def list_or_value(each: Sequence[Any]) -> Any:
     """Return a diagnostic of several examples as a list, and of a single example as one value."""
     return each[0] if len(each) == 1 else list(each)
 
 
 def _check_options(method: Method, options: dict[str, Any]) -> None:
-    module, name = method.place.split(":")
+    module, name = method.implementation.split(":")
     function = getattr(import_module(f"hashlens.explanations.{module}"), name)
     parameters = inspect.signature(function).parameters
     known = [option for option in parameters if option != "request"]

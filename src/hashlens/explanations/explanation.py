@@ -295,11 +295,11 @@ class Explanation(Result):
             explanation = replace(cls.from_dict(diagnostics), **arrays)
         except (ReportError, TypeError) as error:
             raise ExplainError(f"{path} is not a saved explanation: {error}") from error
-        if wrong := explanation._unfitting():
+        if wrong := explanation._inconsistency():
             raise ExplainError(f"{path} is not a saved explanation: {wrong}")
         return explanation
 
-    def _unfitting(self) -> str:
+    def _inconsistency(self) -> str:
         """Return what is inconsistent in a file; empty if it is consistent."""
         if self.kind not in KINDS:
             return f"no kind {shortly(self.kind)}"

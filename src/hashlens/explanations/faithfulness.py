@@ -20,7 +20,7 @@ BLUR = 5.0
 """Standard deviation of the blur for the baseline, in pixels of an image of width 28; proportional to the width."""
 
 
-def spread(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
+def per_input(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
     """Return values of each number of the input, ``(n, *shape)``, for a `shape` such as ``(c, h, w)`` or ``(d,)``.
 
     The value of a map is divided evenly among the channels of a position, the value of a segment among its pixels, so
@@ -108,8 +108,8 @@ def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed
 
     It is the mean squared difference between the predicted and the actual change of the score under small random
     perturbations, divided by the mean square of the actual change: 0 is perfect, 1 is no better than values of 0. The
-    values are interpreted in two ways: as slopes, with noise of a tenth of the example's range, and as shares, with
-    noise of a tenth of each input. The better one counts. It is NaN where the score does not change.
+    values are interpreted in two ways: as gradients, with noise of a tenth of the example's range, and as shares,
+    with noise of a tenth of each input. The better result counts. It is NaN where the score does not change.
     """
     result = []
     for row, example in enumerate(x):
@@ -117,12 +117,14 @@ def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed
         noise = NOISE * drawn.to(x)
         slopes = noise * (example.max() - example.min())
         readings = [(slopes, slopes), (noise * example, noise)]
-        own = [_unsaid(subject, example, int(target[row]), values[row], *reading) for reading in readings]
+        own = [_unexplained_share(subject, example, int(target[row]), values[row], *reading) for reading in readings]
         result.append(min((one for one in own if one is not None), default=float("nan")))
     return np.array(result)
 
 
-def _unsaid(subject: Subject, x: Tensor, target: int, values: Tensor, taken: Tensor, weighed: Tensor) -> float | None:
+def _unexplained_share(
+    subject: Subject, x: Tensor, target: int, values: Tensor, taken: Tensor, weighed: Tensor
+) -> float | None:
     """Return the share of the change under the perturbations `taken` that the values, `weighed`, do not predict."""
     scores = subject.scores(torch.cat([x[None], x - taken]))[:, target]
     lost = scores[0] - scores[1:]

@@ -162,7 +162,7 @@ def _rule(explanation: "Explanation", title: str) -> Bars:
 def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     parts = explanation.top(PARTS, row)
     joined = [
-        (_together([explanation.features[feature] for feature in term.features]), term.weight)
+        (_joined_name([explanation.features[feature] for feature in term.features]), term.weight)
         for term in explanation.interactions
     ]
     ranked = sorted((*parts, *joined), key=lambda part: -abs(part[1]))[:PARTS]
@@ -177,7 +177,7 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
                 signed=True)  # fmt: skip
 
 
-def _together(names: Sequence[str]) -> str:
+def _joined_name(names: Sequence[str]) -> str:
     """Return the name of an interaction; long names are shortened in the middle, so that each part stays visible."""
     most = LONGEST // len(names) - len(" and ")
     return " and ".join(name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}" for name in names)

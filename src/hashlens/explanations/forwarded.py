@@ -1,4 +1,4 @@
-"""A network that is called through a user's function, and keeps its modules, names and weights."""
+"""Wrapper of a network that is called by a user's function; modules, names and weights stay the same."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Inputs that a generator makes of codes: a search among them is a search for a code."""
+"""A generator of inputs: to search for such an input is to search for a latent code."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,14 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Generator:
-    """A generator and the length of its codes.
+    """A generator and the length of its latent codes.
 
     Attributes
     ----------
     module : torch.nn.Module
-        From codes ``(n, latent)`` to inputs ``(n, ...)``.
+        Network from latent codes ``(n, latent)`` to inputs ``(n, ...)``.
     latent : int
-        Numbers of a code.
+        Length of a latent code.
     """
 
     module: nn.Module
@@ -32,12 +32,12 @@ class Generator:
 
     @classmethod
     def of(cls, generator: Any, latent: int | None) -> "Generator":
-        """Return the generator that a module is, or that a model of :mod:`hashlens.generative` holds.
+        """Return the generator of a module, or of a model of :mod:`hashlens.generative`.
 
         Raises
         ------
         ExplainError
-            If it is neither, or nothing says how long its codes are.
+            If `generator` is neither, or the length of its latent codes is not known.
         """
         module = generator if isinstance(generator, nn.Module) else getattr(generator, "generator", None)
         if not isinstance(module, nn.Module):
@@ -47,21 +47,21 @@ class Generator:
             )
         size: Any = latent if latent is not None else getattr(generator, "latent", None)
         if not is_whole(size) or size < 1:
-            raise ExplainError(f"give latent=, how many numbers a code of the generator has, received {shortly(size)}")
+            raise ExplainError(f"give latent=, the length of the generator's latent codes, received {shortly(size)}")
         return cls(module, int(size))
 
     def start(self, request: Request, rows: int) -> Tensor:
-        """Return codes drawn from N(0, 1), ``(rows, latent)``; a row does not depend on the number of rows."""
+        """Return latent codes drawn from N(0, 1), ``(rows, latent)``; a row does not depend on the number of rows."""
         drawn = [torch.randn(self.latent, generator=torch_generator(request.seed, "codes", row)) for row in range(rows)]
         return torch.stack(drawn).to(network_device(self.module), network_dtype(self.module))
 
     def inputs(self, codes: Tensor, like: Tensor) -> Tensor:
-        """Return what the generator makes of codes, of the dtype and on the device of `like`.
+        """Return the inputs generated from latent codes, with the dtype and device of `like`.
 
         Raises
         ------
         ExplainError
-            If it does not take them.
+            If the generator rejects the codes.
         """
         try:
             with evaluation_mode(self.module):

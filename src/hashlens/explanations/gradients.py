@@ -12,7 +12,7 @@ import torch
 
 from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
-from hashlens.explanations.explain import each_or_only, explained
+from hashlens.explanations.explain import explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.request import Request
 from hashlens.explanations.subject import Subject
@@ -167,7 +167,7 @@ def integrated(
             total += float(result.double().sum()) / len(baselines)
             used.append(points)
         gaps.append(completeness_gap(total, mean, rounding))
-    diagnostics = {"completeness_gap": each_or_only(gaps), "steps": max(used), "baselines": len(baselines)}
+    diagnostics = {"completeness_gap": list_or_value(gaps), "steps": max(used), "baselines": len(baselines)}
     notes = request.notes
     if max(gaps) > tolerance:
         notes += (

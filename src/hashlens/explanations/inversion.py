@@ -13,9 +13,9 @@ from hashlens.explanations.ascent import (
     input_range_of,
     layer_output,
     noise,
-    require_amounts,
+    require_in_range,
 )
-from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explain import as_array, explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.maximize import batches
 from hashlens.explanations.places import Place, place_of
@@ -60,7 +60,7 @@ def inversion(
         Range of the images; by default that of ``background`` or ``x``.
     """
     require_whole(ExplainError, "steps", steps)
-    require_amounts(step_size=step_size, total_variation=total_variation, alpha_norm=alpha_norm)
+    require_in_range(step_size=step_size, total_variation=total_variation, alpha_norm=alpha_norm)
     x, input_range = request.inputs, input_range_of(request, bounds)
     place = place_of(request)
     start = noise(request, len(x), tuple(x.shape[1:]), input_range)
@@ -78,8 +78,8 @@ def inversion(
             after += loss.distance(result).sqrt().tolist()
     image = torch.cat(made)
     now = request.subject.scores(image).argmax(dim=1).tolist()
-    diagnostics = {"layer": place.name, "error": each_or_only(after), "error_at_start": each_or_only(before),
-            "predicted": each_or_only(now)}  # fmt: skip
+    diagnostics = {"layer": place.name, "error": list_or_value(after), "error_at_start": list_or_value(before),
+            "predicted": list_or_value(now)}  # fmt: skip
     notes = (*request.notes, SILENT) if silent else request.notes
     return explained(request, "inversion", image - x, image=as_array(image), diagnostics=diagnostics, notes=notes)
 
@@ -109,7 +109,7 @@ class Loss:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the sum over images of the distance and the penalties."""
-        shares = self.input_range.shares(x)
+        shares = self.input_range.standardised(x)
         rough = sum((shares.diff(dim=axis).square().flatten(1).mean(dim=1) for axis in (2, 3)), start=0.0)
         large = shares.pow(ALPHA).flatten(1).mean(dim=1)
         return (self.distance(x) + self.weight * (self.total_variation * rough + self.alpha_norm * large)).sum()

@@ -15,7 +15,7 @@ from hashlens.explanations.explanation import Explanation, Interaction
 from hashlens.explanations.perturbed import (
     PerturbedExample,
     explained_parts,
-    one_or_each,
+    number_or_list,
     perturbed,
     perturbed_one,
 )
@@ -34,14 +34,14 @@ class Neighbourhood:
 
     Attributes
     ----------
-    described, alike : numpy.ndarray
+    regressors, like_example : numpy.ndarray
         ``(n, d)``: regressors of the linear model, and which parts are like those of the example.
     outputs, weights, unchanged : numpy.ndarray
         ``(n,)``: outputs of the network, weights in the regression, and whether the input is the example itself.
     """
 
-    described: Array
-    alike: Array
+    regressors: Array
+    like_example: Array
     outputs: Array
     weights: Array
     unchanged: Array
@@ -100,12 +100,12 @@ def lime(
     examples = perturbed(request, unit, segments, categorical)
     for example in examples:
         nearby = _nearby(example, samples, kernel_width)
-        weights, fit = _fitted(nearby.described, nearby, ridge)
-        values.append(weights * example.parts.worth)
+        weights, fit = _fitted(nearby.regressors, nearby, ridge)
+        values.append(weights * example.parts.own_regressors)
         fits.append(fit)
         effective.append(nearby.effective)
         notes += [note for note in _notes(nearby) if note not in notes]
-    diagnostics = {"r2": one_or_each(fits), "samples": samples, "effective_samples": one_or_each(effective)}
+    diagnostics = {"r2": number_or_list(fits), "samples": samples, "effective_samples": number_or_list(effective)}
     return explained_parts(request, "lime", examples, values, diagnostics=diagnostics, notes=tuple(notes))
 
 
@@ -142,17 +142,17 @@ def cle(
     example = perturbed_one(request, "cle", unit, segments, categorical)
     _check_spans(spans, len(example.parts.names))
     nearby = _nearby(example, samples, kernel_width)
-    single, fit_of_lime = _fitted(nearby.described, nearby, ridge)
-    joined, notes = _joined(spans, np.abs(single * example.parts.worth))
+    single, fit_of_lime = _fitted(nearby.regressors, nearby, ridge)
+    joined, notes = _joined(spans, np.abs(single * example.parts.own_regressors))
     d = len(example.parts.names)
-    design = np.column_stack([nearby.described, *(nearby.alike[:, list(term)].all(axis=1) for term in joined)])
+    design = np.column_stack([nearby.regressors, *(nearby.like_example[:, list(term)].all(axis=1) for term in joined)])
     chosen = _chosen(design, nearby, terms)
     weights, fit = _fitted(design[:, chosen], nearby, ridge)
     values = np.zeros(d)
     interactions = []
     for i, weight in zip(chosen, weights, strict=True):
         if i < d:
-            values[i] = weight * example.parts.worth[i]
+            values[i] = weight * example.parts.own_regressors[i]
         else:
             interactions.append(Interaction(joined[i - d], float(weight)))
     interactions.sort(key=lambda term: -abs(term.weight))
@@ -194,8 +194,8 @@ def _nearby(example: PerturbedExample, samples: int, kernel_width: float | None)
     width = parts.kernel_width if kernel_width is None else float(kernel_width)
     weights = np.exp(-0.5 * (parts.distance(present, replaced_by) / width) ** 2)
     outputs = example.outputs(present, replaced_by)
-    described, alike = parts.described(present, replaced_by), parts.alike(present, replaced_by)
-    return Neighbourhood(described, alike, outputs, weights, np.asarray(present.all(axis=1)))
+    regressors, like_example = parts.regressors(present, replaced_by), parts.like_example(present, replaced_by)
+    return Neighbourhood(regressors, like_example, outputs, weights, np.asarray(present.all(axis=1)))
 
 
 def _fitted(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, float]:
@@ -262,7 +262,7 @@ def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
 
 
 def _notes(nearby: Neighbourhood) -> tuple[str, ...]:
-    d = nearby.described.shape[1]
+    d = nearby.regressors.shape[1]
     if nearby.effective < 2 * d:
         return (
             f"the fit rests on {nearby.effective:.0f} effective samples for {d} parts: raise samples or kernel_width",

@@ -19,11 +19,11 @@ from hashlens.explanations.ascent import (
     input_range_of,
     layer_output,
     noise,
-    require_amounts,
+    require_in_range,
     shape_of,
     shifts_of,
 )
-from hashlens.explanations.explain import as_array, each_or_only, explained
+from hashlens.explanations.explain import as_array, explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.places import Place, place_of
 from hashlens.explanations.request import Request
@@ -114,13 +114,13 @@ def activation_maximization(
     """
     require_whole(ExplainError, "steps", steps)
     require_whole(ExplainError, "controls", controls, least=0)
-    require_amounts(step_size=step_size, total_variation=total_variation, l2=l2)
+    require_in_range(step_size=step_size, total_variation=total_variation, l2=l2)
     size, input_range = shape_of(request, shape), input_range_of(request, bounds)
     jitter = min(size[1:]) // JITTER if jitter is None else jitter
     require_whole(ExplainError, "jitter", jitter, least=0)
     goals = goals_of(request, channels, unit, noise(request, 1, size, input_range))
     goals, start = _paired(request, goals, size, input_range)
-    awake = _woken(request, goals, start, input_range) if request.x is None else start
+    awake = _with_gradients(request, goals, start, input_range) if request.x is None else start
     shifts = shifts_of(request, steps, jitter)
     made = torch.cat([
         ascend(partial(_total, request, goals[rows]), awake[rows], input_range, steps=steps, step_size=step_size,
@@ -136,7 +136,7 @@ def batches(request: Request, rows: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, rows, size)]
 
 
-def liking(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
+def objective_values(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
     """Return the objective of each image, ``(n,)``, with gradients."""
     layer = goals[0].layer
     result = request.subject.run(x) if layer is None else layer_output(request, layer, x)
@@ -144,7 +144,7 @@ def liking(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
 
 
 def _total(request: Request, goals: Sequence[Goal], x: Tensor) -> Tensor:
-    return liking(request, goals, x).sum()
+    return objective_values(request, goals, x).sum()
 
 
 # --- the objectives --------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def goals_of(request: Request, channels: Any, unit: Any, image: Tensor) -> list[
             raise ExplainError("say what to maximise: target=, or layer= with channels= or unit=")
         classes = request.subject.run(image).shape[1]
         names, limit = request.class_names, f"the model gives {classes} scores"
-        targets = [_below("target", index, classes, limit) for index in request.target.tolist()]
+        targets = [_index_in_range("target", index, classes, limit) for index in request.target.tolist()]
         return [Goal(names[target] if target < len(names) else f"class {target}", None, (target,))
                 for target in targets]  # fmt: skip
     if request.x is None and len(request.target):
@@ -190,7 +190,7 @@ def channels_of(requested: Any, layer: str, count: int) -> list[int]:
     )
     if not many or not all(map(is_whole, many)):
         raise ExplainError(f'channels must be whole numbers, or "all", received {shortly(requested)}')
-    return [_below("channel", int(index), count, f"layer {layer!r} gives {count} channels") for index in many]
+    return [_index_in_range("channel", int(index), count, f"layer {layer!r} gives {count} channels") for index in many]
 
 
 def units_of(requested: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -205,9 +205,9 @@ def units_of(requested: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[i
     return [tuple(map(int, place)) for place in places]
 
 
-def _below(name: str, at: int, count: int, gives: str) -> int:
+def _index_in_range(name: str, at: int, count: int, size_note: str) -> int:
     if not 0 <= at < count:
-        raise ExplainError(f"{name} {at} is out of range: {gives}; use 0 to {count - 1}")
+        raise ExplainError(f"{name} {at} is out of range: {size_note}; use 0 to {count - 1}")
     return at
 
 
@@ -223,7 +223,7 @@ def _paired(
     return goals * (n if len(goals) == 1 else 1), request.x if n > 1 else request.x.repeat(len(goals), 1, 1, 1)
 
 
-def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: InputRange) -> Tensor:
+def _with_gradients(request: Request, goals: list[Goal], start: Tensor, input_range: InputRange) -> Tensor:
     """Return starting images; for an objective without a gradient, such as a unit that is off, a better start.
 
     It is the one of several stronger noise images, and of the examples, with the largest objective.
@@ -235,7 +235,7 @@ def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: Inpu
         asleep = (gradient.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
         for row in asleep.tolist():
             with torch.no_grad():
-                likings = _likings(request, [goals[row]] * len(tried), tried)
+                likings = _objectives_without_gradient(request, [goals[row]] * len(tried), tried)
             start[row] = tried[int(np.argmax(likings))]
     return start
 
@@ -245,7 +245,7 @@ def _woken(request: Request, goals: list[Goal], start: Tensor, input_range: Inpu
 
 def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor, controls: int) -> Explanation:
     with torch.no_grad():
-        reached, before = (_likings(request, goals, x) for x in (made, start))
+        reached, before = (_objectives_without_gradient(request, goals, x) for x in (made, start))
         shuffled = [_best_of_shuffled(request, goal, image, row, controls)
                     for row, (goal, image) in enumerate(zip(goals, made, strict=True))]  # fmt: skip
     names = [goal.name for goal in goals]
@@ -258,15 +258,15 @@ def _explained(request: Request, goals: list[Goal], start: Tensor, made: Tensor,
     explanation = explained(
         request, "activation_maximization", made if request.x is None else made - start, image=as_array(made),
         inputs=None if request.x is None else as_array(start), prediction=np.array(reached),
-        diagnostics=diagnostics | {name: each_or_only(values) for name, values in each.items()},
+        diagnostics=diagnostics | {name: list_or_value(values) for name, values in each.items()},
         notes=(*request.notes, *notes),
     )  # fmt: skip
     classes = [] if request.layer else [goal.place[0] for goal in goals]
     return replace(explanation, target=np.array(classes, np.int64))
 
 
-def _likings(request: Request, goals: list[Goal], x: Tensor) -> list[float]:
-    result = [liking(request, goals[rows], x[rows]).double().cpu() for rows in batches(request, len(x))]
+def _objectives_without_gradient(request: Request, goals: list[Goal], x: Tensor) -> list[float]:
+    result = [objective_values(request, goals[rows], x[rows]).double().cpu() for rows in batches(request, len(x))]
     return [float(value) for value in torch.cat(result)]
 
 
@@ -278,4 +278,4 @@ def _best_of_shuffled(request: Request, goal: Goal, image: Tensor, row: int, con
     channels, pixels = len(image), image[0].numel()
     places = torch.rand((controls, channels, pixels), generator=generator).argsort(dim=2).to(image.device)
     shuffled = image.flatten(1).expand(controls, -1, -1).gather(2, places)
-    return max(_likings(request, [goal] * controls, shuffled.reshape(controls, *image.shape)))
+    return max(_objectives_without_gradient(request, [goal] * controls, shuffled.reshape(controls, *image.shape)))

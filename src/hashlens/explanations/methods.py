@@ -26,11 +26,11 @@ class Method:
         Group: ``gradient``, ``cam``, ``perturbation``, ``global`` or ``code``.
     kinds : tuple of str
         Kinds of input that it explains.
-    says : str
+    meaning : str
         Meaning of its values, in a line.
     source : str
         Source of the formula.
-    place : str
+    implementation : str
         Implementation, as ``module:function`` in this package; imported at the first use.
     needs_module : bool
         Whether it needs a torch module and cannot explain a plain function.
@@ -41,15 +41,15 @@ class Method:
     name: str
     group: str
     kinds: tuple[str, ...]
-    says: str
+    meaning: str
     source: str
-    place: str
+    implementation: str
     needs_module: bool = True
     aliases: tuple[str, ...] = ()
 
     def run(self, request: "Request", **options: object) -> "Explanation":
         """Run the method on a request."""
-        module, name = self.place.split(":")
+        module, name = self.implementation.split(":")
         function: Callable[..., Explanation] = getattr(import_module(f"hashlens.explanations.{module}"), name)
         return function(request, **options)
 
@@ -112,7 +112,7 @@ def find_method(name: object) -> Method:
 def explain_methods() -> Table:
     """Return the table of methods: names, aliases, kinds of input, meaning of the values, sources."""
     rows = [
-        (method.name, method.group, ", ".join(method.kinds), method.says, method.source, ", ".join(method.aliases))
+        (method.name, method.group, ", ".join(method.kinds), method.meaning, method.source, ", ".join(method.aliases))
         for method in METHODS
     ]
     columns = ("method", "group", "kinds", "values", "source", "other names")

@@ -32,17 +32,17 @@ class Parts(Protocol):
     def inputs(self, present: Array, replaced_by: Array) -> Any:
         """Return inputs: parts ``present (n, d)`` are kept, others come from the backgrounds ``replaced_by (n,)``."""
 
-    def described(self, present: Array, replaced_by: Array) -> Array:
+    def regressors(self, present: Array, replaced_by: Array) -> Array:
         """Return the regressors of a linear model of the network, float64 ``(n, d)``."""
 
-    def alike(self, present: Array, replaced_by: Array) -> Array:
+    def like_example(self, present: Array, replaced_by: Array) -> Array:
         """Return which parts are like those of the example, bool ``(n, d)``."""
 
     def distance(self, present: Array, replaced_by: Array) -> Array:
         """Return the distance of each input from the example, ``(n,)``."""
 
     @property
-    def worth(self) -> Array:
+    def own_regressors(self) -> Array:
         """Values of the regressors at the example, ``(d,)``; coefficient times value is a part's contribution."""
 
     @property
@@ -56,11 +56,11 @@ class Masked:
     names: tuple[str, ...]
     kernel_width = 0.25
 
-    def described(self, present: Array, replaced_by: Array) -> Array:
+    def regressors(self, present: Array, replaced_by: Array) -> Array:
         """Return 1 where a part is present."""
         return present.astype(np.float64)
 
-    def alike(self, present: Array, replaced_by: Array) -> Array:
+    def like_example(self, present: Array, replaced_by: Array) -> Array:
         """Return which parts are present."""
         return present
 
@@ -70,7 +70,7 @@ class Masked:
         return distance
 
     @property
-    def worth(self) -> Array:
+    def own_regressors(self) -> Array:
         """Return ones."""
         return np.ones(len(self.names))
 
@@ -154,31 +154,31 @@ class Columns:
         """The row ``(d,)`` and the background ``(m, d)`` as float64."""
         return self.row.detach().cpu().double().numpy(), self.background.detach().cpu().double().numpy()
 
-    def described(self, present: Array, replaced_by: Array) -> Array:
+    def regressors(self, present: Array, replaced_by: Array) -> Array:
         """Return 1 where a column has the row's category; for other columns standard deviations from the mean."""
         row, background = self.values
         mean, spread = self._spread()
         result = np.where(present, row, background[replaced_by])
         return np.where(self.categorical, result == row, (result - mean) / spread)
 
-    def alike(self, present: Array, replaced_by: Array) -> Array:
+    def like_example(self, present: Array, replaced_by: Array) -> Array:
         """Return where a column has the row's category, or a value in the same quarter of the background."""
         row, background = self.values
         same = background == row
         for column in np.flatnonzero(~self.categorical):
             edges = np.quantile(background[:, column], QUARTERS)
             same[:, column] = np.searchsorted(edges, background[:, column]) == np.searchsorted(edges, row[column])
-        alike: Array = present | same[replaced_by]
-        return alike
+        like_example: Array = present | same[replaced_by]
+        return like_example
 
     def distance(self, present: Array, replaced_by: Array) -> Array:
         """Return the Euclidean distance, in standard deviations; a changed category counts one."""
-        own = self.described(np.ones((1, len(self.names)), dtype=bool), np.zeros(1, dtype=np.int64))
-        distance: Array = np.linalg.norm(self.described(present, replaced_by) - own, axis=1)
+        own = self.regressors(np.ones((1, len(self.names)), dtype=bool), np.zeros(1, dtype=np.int64))
+        distance: Array = np.linalg.norm(self.regressors(present, replaced_by) - own, axis=1)
         return distance
 
     @property
-    def worth(self) -> Array:
+    def own_regressors(self) -> Array:
         """1 for a category; for other columns the row's value in standard deviations from the mean."""
         mean, spread = self._spread()
         return np.where(self.categorical, 1.0, (self.values[0] - mean) / spread)

@@ -17,7 +17,7 @@ from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.methods import PLACED
 from hashlens.explanations.parts import Columns, Parts, Segments, Words
 from hashlens.explanations.request import Request
-from hashlens.explanations.superpixels import checked, stretches, superpixels
+from hashlens.explanations.superpixels import checked_segments, superpixels, time_segments
 
 Array = npt.NDArray[Any]
 Tensor = torch.Tensor
@@ -71,7 +71,7 @@ class PerturbedExample:
         return result.numpy()
 
     def own(self) -> float:
-        """Return the output of the network for the example itself."""
+        """Return the network's output for the unchanged example."""
         return float(self.outputs(np.ones((1, len(self.parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))[0])
 
 
@@ -152,7 +152,7 @@ def explained_parts(
     )
 
 
-def one_or_each(numbers: Sequence[float]) -> float | list[float]:
+def number_or_list(numbers: Sequence[float]) -> float | list[float]:
     """Return a diagnostic as a number, or as a list with one for each of several examples."""
     return float(numbers[0]) if len(numbers) == 1 else [float(number) for number in numbers]
 
@@ -169,9 +169,9 @@ def _segments(request: Request, count: int | None) -> list[Segments]:
         shape = tuple(example.shape[1:] if request.kind == "image" else example.shape)
         count = max(min(SEGMENTS, prod(shape) // 4), 1) if count is None else count
         if request.features is not None:
-            segments = checked(request.features, shape)
+            segments = checked_segments(request.features, shape)
         elif request.kind == "signal":
-            segments = stretches(shape, count)
+            segments = time_segments(shape, count)
         else:
             image = example if request.kind == "image" else example[None]
             segments = superpixels(image.detach().cpu().double().numpy(), count)
@@ -253,7 +253,7 @@ def _words(request: Request) -> Words:
     if request.background is not None:
         raise ExplainError("words are left out, not replaced: a text takes no background")
     text = request.texts[0]
-    places = _found(text, request.tokenizer)
+    places = _word_positions(text, request.tokenizer)
     if not places:
         raise ExplainError(
             f"the tokenizer gives no words for {shortly(text)}: give tokenizer=fn, text to a list of words"
@@ -263,7 +263,7 @@ def _words(request: Request) -> Words:
     return Words(text, names, tuple((start, end, numbers[word]) for start, end, word in places))
 
 
-def _found(text: str, tokenizer: Callable[[str], Sequence[str]] | None) -> list[tuple[int, int, str]]:
+def _word_positions(text: str, tokenizer: Callable[[str], Sequence[str]] | None) -> list[tuple[int, int, str]]:
     """Return the position of each word, and the word."""
     if tokenizer is None:
         return [(*match.span(), match[0]) for match in WORD.finditer(text)]

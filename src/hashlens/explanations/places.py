@@ -15,8 +15,8 @@ from hashlens.codes.gates import GATES
 from hashlens.codes.naming import ACTIVATION_NAMES
 from hashlens.codes.running_module import RunningModule
 from hashlens.errors import ExplainError, nearest
+from hashlens.explanations.dominators import Dominators, dominators
 from hashlens.explanations.gradients import row_scores
-from hashlens.explanations.passages import Passages, passages
 from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
@@ -149,7 +149,7 @@ def last_maps(request: Request) -> Place:
         with _module_outputs(request.module, modules), _operators(request.module, lambda *at: made.append(at)):
             scores = request.subject.run(x)
         score = row_scores(scores, request.target[: len(leaf)])
-        result = passages(scores, leaf)
+        result = dominators(scores, leaf)
         by_node = {output.grad_fn: (name, output) for name, output in made if output.grad_fn is not None}
         # Views are separate tensors, which are seen only as outputs of modules.
         by_node |= {
@@ -157,7 +157,7 @@ def last_maps(request: Request) -> Place:
             if output.grad_fn is not None and output.grad_fn not in by_node
         }  # fmt: skip
         candidates = [
-            (node, *by_node[node]) for node in result.everything
+            (node, *by_node[node]) for node in result.nodes
             if node in by_node and node in result.axes and result.parts[node] <= {by_node[node][1].output_nr}
         ]  # fmt: skip
         return _chosen(request, result, candidates, modules, score)
@@ -165,20 +165,20 @@ def last_maps(request: Request) -> Place:
 
 def _chosen(
     request: Request,
-    passages: Passages,
+    dominators: Dominators,
     candidates: list[tuple[Node, str, Tensor]],
     modules: list[ModuleOutput],
     score: Tensor,
 ) -> Place:
     """Return the last place with the resolution of the last convolution; raise ExplainError if tokens follow it."""
-    n, axes = len(request.inputs[: request.subject.few]), 4 if request.kind == "image" or passages.finest(4) else 3
-    finest, tokens = passages.finest(axes), list[tuple[Node, str, Tensor]]()
+    n, axes = len(request.inputs[: request.subject.few]), 4 if request.kind == "image" or dominators.finest(4) else 3
+    finest, tokens = dominators.finest(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in candidates:
-        channel_axis = passages.axes[node]
+        channel_axis = dominators.axes[node]
         if output.numel() == 0 or len(request.subject.own_rows(output, n)) != n:
             continue
         if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channel_axis) > 1:
-            if tokens and passages.gated_between(tokens[0][0], node):
+            if tokens and dominators.gated_between(tokens[0][0], node):
                 raise ExplainError(_way_out(request, tokens, output, channel_axis, modules, score))
             return Place(_name(name, output, modules), name or None, channel_axis)
         if output.dim() == 3 and channel_axis == 2 and output.shape[1] > 1:

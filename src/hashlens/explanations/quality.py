@@ -101,7 +101,7 @@ def compare_explanations(
             options["background"] = background_of(
                 options["background"], evaluation_set.x, evaluation_set.subject, labels_of(x)
             )
-            candidates.append(Candidate.made(name, evaluation_set, explainer(name, options)))
+            candidates.append(Candidate.compute(name, evaluation_set, explainer(name, options)))
             advance(name)
         values = []
         for candidate in candidates:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from hashlens.explanations.explain import each_or_only, explained
+from hashlens.explanations.explain import explained, list_or_value
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.request import Request
 from hashlens.nets.output import Output
@@ -19,8 +19,8 @@ Tensor = torch.Tensor
 def region(request: Request) -> Explanation:
     """Explain by the affine map that the network equals in the linear region of the input.
 
-    Inside the region the score is exactly ``bias + sum of slope * input``; the values are the terms ``slope * input``,
-    in float64. ``diagnostics`` holds the radius of the largest ball in which no unit flips (2-norm and infinity-norm,
+    Inside the region the score is exactly the bias plus the sum over inputs of ``gradient * input``. The values are
+    these products, in float64. ``diagnostics`` holds the radius of the largest ball in which no unit flips (2-norm and infinity-norm,
     in units of the input), the unit that flips first, and the share of the inputs, rather than the bias, in the sum of
     the absolute values of all terms.
 
@@ -43,7 +43,7 @@ def region(request: Request) -> Explanation:
     }
     on = int((result.on_boundary > 0).sum())
     notes = (f"{on} of {len(result)} examples lie on a boundary, where the radius is 0",) if on else ()
-    kept = {name: each_or_only(each) for name, each in diagnostics.items()}
+    kept = {name: list_or_value(each) for name, each in diagnostics.items()}
     return explained(request, "region", values, diagnostics=kept, notes=(*request.notes, *notes), prediction=score)
 
 
@@ -64,5 +64,5 @@ def region_scores(region: "Region", target: Tensor, output: Output) -> Tensor:
 
 
 def class_columns(values: Tensor, output: Output) -> Tensor:
-    """Return scores, or slopes of scores, of each class; with a single logit, class 0 has the opposite sign."""
+    """Return scores of each class, or their slopes; with a single logit, class 0 has the opposite sign."""
     return torch.cat([-values, values], dim=1) if output.binary and values.shape[1] == 1 else values

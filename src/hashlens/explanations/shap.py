@@ -12,7 +12,7 @@ from hashlens.arguments import require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import completeness_gap
-from hashlens.explanations.perturbed import PerturbedExample, explained_parts, one_or_each, perturbed
+from hashlens.explanations.perturbed import PerturbedExample, explained_parts, number_or_list, perturbed
 from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
 
@@ -50,15 +50,17 @@ def kernel_shap(
         d, drawn = len(example.parts.names), _background(example)
         coalitions, weights, pairs = _coalitions(d, samples, numpy_generator(request.seed, "shap", example.row))
         ends = np.array([[False] * d, [True] * d])
-        worths = _worths(example, np.concatenate([ends, coalitions]), drawn)
-        shares, error = _shares(coalitions, worths[2:], weights, pairs, worths[0], worths[1])
+        coalition_values = _coalition_values(example, np.concatenate([ends, coalitions]), drawn)
+        shares, error = _shapley_values(
+            coalitions, coalition_values[2:], weights, pairs, coalition_values[0], coalition_values[1]
+        )
         values.append(shares)
-        bases.append(worths[0])
-        gaps.append(completeness_gap(float(shares.sum()), example.own() - worths[0]))
+        bases.append(coalition_values[0])
+        gaps.append(completeness_gap(float(shares.sum()), example.own() - coalition_values[0]))
         errors.append(error)
-        exact, used = exact and not pairs.any(), max(used, len(worths))
+        exact, used = exact and not pairs.any(), max(used, len(coalition_values))
     diagnostics = {
-        "base_value": one_or_each(bases), "completeness_gap": max(gaps), "exact": exact,
+        "base_value": number_or_list(bases), "completeness_gap": max(gaps), "exact": exact,
         "standard_error": max(errors), "coalitions": used,
     }  # fmt: skip
     notes = request.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, d)
@@ -82,12 +84,12 @@ def _background(example: PerturbedExample) -> Array:
     return np.sort(numpy_generator(example.request.seed, "background").choice(rows, MAX_BACKGROUND, replace=False))
 
 
-def _worths(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array:
+def _coalition_values(example: PerturbedExample, coalitions: Array, drawn: Array) -> Array:
     """Return the value of each coalition: the mean output over the background."""
     present = np.repeat(coalitions, len(drawn), axis=0)
     result = example.outputs(present, np.tile(drawn, len(coalitions)))
-    worths: Array = result.reshape(len(coalitions), len(drawn)).mean(axis=1)
-    return worths
+    coalition_values: Array = result.reshape(len(coalitions), len(drawn)).mean(axis=1)
+    return coalition_values
 
 
 def _coalitions(d: int, samples: int, generator: np.random.Generator) -> tuple[Array, Array, Array]:
@@ -109,7 +111,7 @@ def _coalitions(d: int, samples: int, generator: np.random.Generator) -> tuple[A
         at += 1
     taken = sum(map(len, result))
     if at < len(sizes):
-        drawn = _drawn(d, sizes[at:], masses[at:], max(left // 2, 1), generator)
+        drawn = _sample_coalitions(d, sizes[at:], masses[at:], max(left // 2, 1), generator)
         result.append(drawn)
         weights.append(np.full(len(drawn), masses[at:].sum() / len(drawn)))
     coalitions = np.concatenate([np.zeros((0, d), dtype=bool), *result])
@@ -127,7 +129,7 @@ def _all_of_size(d: int, size: int) -> Iterator[Array]:
             yield ~coalition
 
 
-def _drawn(d: int, sizes: Array, masses: Array, pairs: int, generator: np.random.Generator) -> Array:
+def _sample_coalitions(d: int, sizes: Array, masses: Array, pairs: int, generator: np.random.Generator) -> Array:
     """Sample coalitions, each followed by its complement."""
     drawn = generator.choice(sizes, size=pairs, p=masses / masses.sum())
     # A random coalition of a size consists of the parts of the lowest ranks in a random order.
@@ -136,8 +138,8 @@ def _drawn(d: int, sizes: Array, masses: Array, pairs: int, generator: np.random
     return np.stack([half, ~half], axis=1).reshape(2 * pairs, d)
 
 
-def _shares(
-    coalitions: Array, worths: Array, weights: Array, pairs: Array, base: float, full: float
+def _shapley_values(
+    coalitions: Array, coalition_values: Array, weights: Array, pairs: Array, base: float, full: float
 ) -> tuple[Array, float]:
     """Return the values that add up to ``full - base`` and fit the coalitions best, and the largest standard error.
 
@@ -146,7 +148,7 @@ def _shares(
     total = float(full - base)
     last = coalitions[:, -1:].astype(np.float64)
     design = coalitions[:, :-1] - last
-    wanted = worths - base - last[:, 0] * total
+    wanted = coalition_values - base - last[:, 0] * total
     if design.shape[1] == 0:
         return np.array([total]), 0.0
     root = np.sqrt(weights)

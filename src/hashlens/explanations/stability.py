@@ -54,7 +54,7 @@ def _moved(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -
     worst = torch.zeros(len(x), dtype=torch.float64)
     for step in range(MOVED):
         drawn = torch.rand(x.shape, generator=torch_generator(evaluation_set.seed, "moved", step)).to(x) * 2 - 1
-        change = (candidate.anew(x=x + across * drawn) - values).flatten(1).norm(dim=1)
+        change = (candidate.recompute(x=x + across * drawn) - values).flatten(1).norm(dim=1)
         worst = torch.maximum(worst, torch.where(size > 0, change / size.clamp(min=1e-300), (change > 0).double()))
     return worst.numpy()
 
@@ -63,7 +63,7 @@ def rank_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Float
     """Return the mean rank correlation of the absolute values between seeds."""
     if candidate.name not in DRAWN:
         return np.ones(len(evaluation_set.x))
-    runs = [candidate.anew(seed=evaluation_set.seed + i) for i in range(SEEDS)]
+    runs = [candidate.recompute(seed=evaluation_set.seed + i) for i in range(SEEDS)]
     pairs = [(runs[one], runs[other]) for one in range(SEEDS) for other in range(one)]
     agreement: Floats = np.mean([_agreement(one, other) for one, other in pairs], axis=0)
     return agreement
@@ -82,7 +82,7 @@ def mprt(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     except Exception as error:  # a module that cannot be copied may raise anything
         evaluation_set.notes.append(f"No MPRT: the network cannot be copied ({str(error).splitlines()[0]}).")
         return evaluation_set.unknown
-    return _agreement(candidate.values, candidate.anew(model=other))
+    return _agreement(candidate.values, candidate.recompute(model=other))
 
 
 def random_logit(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
@@ -95,7 +95,7 @@ def random_logit(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
         return evaluation_set.unknown
     steps = numpy_generator(evaluation_set.seed, "random_logit").integers(1, classes, len(evaluation_set.x))
     other = (evaluation_set.target + torch.as_tensor(steps)) % classes
-    return _agreement(candidate.values, candidate.anew(target=other))
+    return _agreement(candidate.values, candidate.recompute(target=other))
 
 
 def _agreement(one: Tensor, other: Tensor) -> Floats:

@@ -59,7 +59,7 @@ def superpixels(image: Array, count: int) -> Array:
     return result.astype(np.int64, copy=False)  # type: ignore[no-any-return]
 
 
-def stretches(shape: Sequence[int], count: int) -> Array:
+def time_segments(shape: Sequence[int], count: int) -> Array:
     """Divide a signal into about `count` stretches of time of equal length, each channel separately.
 
     Parameters
@@ -83,7 +83,7 @@ def stretches(shape: Sequence[int], count: int) -> Array:
     return (np.arange(prod(channels))[:, None] * in_each + times).reshape(shape)
 
 
-def checked(features: Any, shape: Sequence[int]) -> Array:
+def checked_segments(features: Any, shape: Sequence[int]) -> Array:
     """Return segments in this shape, numbered from 0 without gaps; segments of time alone apply to all channels."""
     segments = np.asarray(features.cpu() if hasattr(features, "cpu") else features)
     whole = segments.dtype.kind in "iu"

@@ -1,4 +1,4 @@
-"""Passages: the nodes of autograd's graph that every path from input to output passes through."""
+"""Dominators: the nodes of autograd's graph that every path from input to output passes through."""
 
 import re
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ UNSIGNED = 1 << 64
 
 
 @dataclass(frozen=True, eq=False)
-class Passages:
+class Dominators:
     """Nodes between an output and an input, and which of them every path passes through.
 
     Attributes
     ----------
     order : tuple of Node
         All nodes on a path from output to input, the output first.
-    everything : tuple of Node
+    nodes : tuple of Node
         Nodes that every path passes through, in this order.
     parts : dict
         Indices of the outputs of each node that are used on a path.
@@ -37,12 +37,12 @@ class Passages:
     """
 
     order: tuple[Node, ...]
-    everything: tuple[Node, ...]
+    nodes: tuple[Node, ...]
     parts: dict[Node, set[int]] = field(repr=False)
     axes: dict[Node, int] = field(repr=False)
 
     def gated_between(self, later: Node, earlier: Node) -> bool:
-        """Return whether a gate or attention lies between two nodes of `everything`."""
+        """Return whether a gate or attention lies between two of these nodes."""
         begin, end = self.order.index(later), self.order.index(earlier)
         return any(GATES.search(node.name()) for node in self.order[begin:end])
 
@@ -58,7 +58,7 @@ class Passages:
         return 0
 
 
-def passages(output: Tensor, leaf: Tensor) -> Passages:
+def dominators(output: Tensor, leaf: Tensor) -> Dominators:
     """Return the nodes between an output and the leaf that it was computed from.
 
     Nodes are in topological order. Every path passes through a node if no edge skips it.
@@ -66,10 +66,10 @@ def passages(output: Tensor, leaf: Tensor) -> Passages:
     order = _on_the_way(output, leaf)
     place = {node: i for i, node in enumerate(order)}
     parts: dict[Node, set[int]] = {node: set() for node in order}
-    everything, farthest = [], 0
+    nodes, farthest = [], 0
     for i, node in enumerate(order):
         if farthest <= i:
-            everything.append(node)
+            nodes.append(node)
         for following, part in node.next_functions:
             if following in place:
                 parts[following].add(part)
@@ -79,7 +79,7 @@ def passages(output: Tensor, leaf: Tensor) -> Passages:
         axis = _channel_axis(node, axes)
         if axis is not None:
             axes[node] = axis
-    return Passages(tuple(order), tuple(everything), parts, axes)
+    return Dominators(tuple(order), tuple(nodes), parts, axes)
 
 
 def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
