@@ -294,11 +294,11 @@ def test_a_generator_finds_an_input_with_the_code_of_one_that_it_made():
         ),
         (
             {"generator": nn.Identity()},
-            "give latent=, the length of the generatorode of the generator has, received None",
+            "give latent=, the length of the generator's latent codes, received None",
         ),
         (
             {"generator": nn.Identity(), "latent": 5},
-            r"the generator makes inputs \(5,\), and the network",
+            r"the generator returns inputs \(5,\), but the network",
         ),
         ({"generator": nn.Unflatten(1, (2, 2)), "latent": 5}, r"the generator rejects codes \(4, 5\)"),
     ],

@@ -57,7 +57,7 @@ def test_the_table_names_every_method():
     rows = {row[0]: row for row in hl.explain_methods().rows}
     assert set(rows) == {method.name for method in METHODS}
     for method in METHODS:
-        module, function = method.place.split(":")
+        module, function = method.implementation.split(":")
         assert (Path(hl.__file__).parent / "explanations" / f"{module}.py").is_file(), function
 
 

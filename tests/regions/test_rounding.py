@@ -22,10 +22,10 @@ class Hidden(nn.Module):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             self.first, self.last = nn.Linear(2, units), nn.Linear(units, 2)
-        self.bend = bend
+        self.pass_gate = bend
 
     def forward(self, x):
-        return self.last(self.bend(self.first(x)))
+        return self.last(self.pass_gate(self.first(x)))
 
 
 def _counts(network):

@@ -205,7 +205,7 @@ def _draw(path: Path, force: bool, figure: Any) -> None:
 
 def _as_fed(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
     """Return the inputs of a batch as the network is fed with them: rounded as its parameters are."""
-    from hashlens.regions.border import examples
+    from hashlens.regions.inputs import examples
 
     inputs = examples(batch.inputs, "the examples")
     floating = (

@@ -213,12 +213,11 @@ def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
 
 
 def _made(maker: Generator, drawn: Tensor, start: Tensor) -> Tensor:
-    """Return the inputs to begin with, made of codes; raise ExplainError if they are no inputs of the network."""
+    """Return the inputs of the start, generated from latent codes; raise ExplainError if the network rejects them."""
     made = maker.inputs(drawn, start)
     if made.shape[1:] != start.shape[1:]:
         raise ExplainError(
-            f"the generator makes inputs {tuple(made.shape[1:])}, and the network is asked about "
-            f"{tuple(start.shape[1:])}"
+            f"the generator returns inputs {tuple(made.shape[1:])}, but the network needs {tuple(start.shape[1:])}"
         )
     return made
 

@@ -90,7 +90,7 @@ class FixedGates:
                 bits = request.put_into(gate.bits(state))
                 state = _winners(gate, bits, state) if isinstance(gate, WindowMax) else bits.reshape(state.shape)
                 margins[gate.layer.name] = request.chosen(gate.slack(state, flow.value))
-            flow.bend(state)
+            flow.pass_gate(state)
         return margins
 
 

@@ -20,9 +20,9 @@ def region(request: Request) -> Explanation:
     """Explain by the affine map that the network equals in the linear region of the input.
 
     Inside the region the score is exactly the bias plus the sum over inputs of ``gradient * input``. The values are
-    these products, in float64. ``diagnostics`` holds the radius of the largest ball in which no unit flips (2-norm and infinity-norm,
-    in units of the input), the unit that flips first, and the share of the inputs, rather than the bias, in the sum of
-    the absolute values of all terms.
+    these products, in float64. ``diagnostics`` holds the radius of the largest ball in which no unit flips (2-norm and
+    infinity-norm, in units of the input) and the unit that flips first. It also holds the share of the products in the
+    sum of the absolute values of the products and the bias.
 
     It raises for networks that are not piecewise linear (:func:`hashlens.regions.at`).
     """

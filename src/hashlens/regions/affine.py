@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 
 from hashlens.errors import DataError
-from hashlens.regions.border import fitting, numbers
-from hashlens.regions.program import Program, pushed
+from hashlens.regions.inputs import matching_examples, numbers
+from hashlens.regions.program import Program, push_tangents
 from hashlens.regions.transpose import pulled_back
 
 Tensor = torch.Tensor
@@ -40,7 +40,7 @@ class AffineMap:
 
     def __call__(self, y: Tensor) -> Tensor:
         """Return ``J y + bias`` at `y` ``(n, *input)``: the network's output if `y` is in the region."""
-        return self.output + self.matvec(fitting(self.program, y, "y", like=self.x) - self.x)
+        return self.output + self.matvec(matching_examples(self.program, y, "y", like=self.x) - self.x)
 
     def matvec(self, v: Tensor) -> Tensor:
         """Return ``J v``, computed forward through the steps of the network.
@@ -109,7 +109,7 @@ class AffineMap:
 
     def _forward(self, v: Tensor) -> Tensor:
         rows = v.reshape(len(v), len(self), *self.program.shapes[0])
-        tangent = pushed(self.program, self.states, rows).expand(
+        tangent = push_tangents(self.program, self.states, rows).expand(
             -1, len(self), *self.program.shapes[self.program.output]
         )
         return tangent.reshape(len(v), len(self), *self.program.output_shape)

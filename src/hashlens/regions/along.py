@@ -1,8 +1,8 @@
 """Along: the exact linear pieces of a network on a segment between two inputs.
 
-All pieces go through the network together, as rows that hold the value and the slope of every number along the segment.
-Before each gate every piece is divided where a unit flips, so that the gate is linear on each part. One pass over the
-network finds all breakpoints, however close; there is no search.
+All pieces pass through the network together. Each is a row, which holds the value and the slope of every number along
+the segment. Before each gate, the pieces are divided where a unit flips, so that the gate is linear on each part. One
+pass over the network finds all breakpoints, however close; there is no search.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError, ReportError
 from hashlens.plain import UNWRITTEN, rebuilt, rebuilt_fields
-from hashlens.regions.border import fitting, program_of
+from hashlens.regions.inputs import matching_examples, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
 from hashlens.regions.units import Unit, Units, of_network
@@ -209,12 +209,12 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
     """
     with torch.no_grad():
         program, start = program_of(model, a, dtype, "a")
-        end = fitting(program, b, "b", like=start)
+        end = matching_examples(program, b, "b", like=start)
         same = (start == end).flatten(1).all(dim=1)
         if bool(same.any()):
             raise DataError(f"a and b are the same in row {int(same.nonzero()[0])}, so the segment has no length")
         step = program.chunk(64)
-        parts = [_cut(program, start[i : i + step], end[i : i + step]) for i in range(0, len(start), step)]
+        parts = [_cut_segments(program, start[i : i + step], end[i : i + step]) for i in range(0, len(start), step)]
     owners = [owner + position * step for position, (owner, *_) in enumerate(parts)]
     _, spans, packed, values, slopes = zip(*parts, strict=True)
     segment = torch.cat(owners).cpu().numpy()
@@ -239,52 +239,52 @@ def count_pieces(program: Program, a: Tensor, b: Tensor) -> npt.NDArray[np.int64
     with torch.no_grad():
         counts = torch.zeros(len(a), dtype=torch.int64, device=a.device)
         for rows in torch.split(torch.arange(len(a), device=a.device), program.chunk(CACHE * ROOM)):
-            owner, span, flow = _begun(program, a[rows], b[rows])
-            counts[rows] = _counted(flow, owner, span, len(rows))
+            owner, span, flow = _initial_pieces(program, a[rows], b[rows])
+            counts[rows] = _piece_counts(flow, owner, span, len(rows))
         return counts.cpu().numpy()
 
 
-def _begun(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Flow]:
+def _initial_pieces(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Flow]:
     """Return the segment and the span of the initial pieces, one for each segment, and their flow."""
     span = torch.stack([a.new_zeros(len(a)), a.new_ones(len(a))])
     return torch.arange(len(a), device=a.device), span, Flow(program, program.rows(a), program.rows(b - a)[None])
 
 
-def _cut(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[Packed], Tensor, Tensor]:
+def _cut_segments(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[Packed], Tensor, Tensor]:
     """Return the segment of each piece, its span ``(2, pieces)``, packed bits of each gate, values and slopes."""
-    owner, span, flow = _begun(program, a, b)
+    owner, span, flow = _initial_pieces(program, a, b)
     bits, lineage = list[Packed](), list[Tensor]()
     for gate in flow:
-        parents, span = _parted(gate, flow, span)
+        parents, span = _parts_at_gate(gate, flow, span)
         owner = owner[parents]
         state = _state(gate, flow, parents, span)
         bits.append(pack_bits(gate.bits(state).cpu().numpy()))
         lineage.append(parents)
-        flow.bend(state)
+        flow.pass_gate(state)
     tangent = flow.tangent[0].expand(len(owner), *flow.tangent.shape[2:])
     return owner, span, _inherited(bits, lineage, len(owner)), flow.value, tangent
 
 
-def _counted(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
+def _piece_counts(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
     """Return the final number of pieces of each segment, int64 ``(segments,)``.
 
     If there are many pieces, they are processed in parts, each to the end of the network.
     """
     most, few = (flow.program.chunk(CACHE * each) for each in (1, ROOM))
     for gate in flow:
-        parents, span = _parted(gate, flow, span)
+        parents, span = _parts_at_gate(gate, flow, span)
         owner = owner[parents]
         if gate is flow.program.gates[-1]:
             break
-        flow.bend(_state(gate, flow, parents, span))
+        flow.pass_gate(_state(gate, flow, parents, span))
         if len(owner) > most:
             parts = torch.split(torch.arange(len(owner), device=owner.device), few)
-            counts = [_counted(flow.part(rows), owner[rows], span[:, rows], segments) for rows in parts]
+            counts = [_piece_counts(flow.part(rows), owner[rows], span[:, rows], segments) for rows in parts]
             return torch.stack(counts).sum(dim=0)
     return torch.bincount(owner, minlength=segments)
 
 
-def _parted(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
+def _parts_at_gate(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
     """Return the parts into which the next gate divides pieces: the original piece of each part, and its span."""
     noise, resolution = tolerances(flow.program.dtype)
     return _divided(span, *gate.crossings(span, flow.value, flow.tangent[0], noise), resolution)

@@ -17,7 +17,7 @@ from hashlens.codes.packing import pack_bits
 from hashlens.errors import DataError
 from hashlens.regions.affine import LARGEST_MATRIX, AffineMap
 from hashlens.regions.ball import DUAL, nearest_boundary, unit_vectors
-from hashlens.regions.border import fitting, program_of
+from hashlens.regions.inputs import matching_examples, program_of
 from hashlens.regions.program import Flow, Program, states
 from hashlens.regions.units import Unit, Units
 from hashlens.result import Result
@@ -159,7 +159,7 @@ class Region:
             for gate, state in zip(flow, [tensors[rows] for tensors in self.states], strict=True):
                 zero = gate.slack(state, flow.value) == 0
                 ties += (zero & (gate.slack_tangents(state, flow.tangent)[0] != 0)).sum(dim=1)
-                flow.bend(state)
+                flow.pass_gate(state)
             result.append(ties)
         return torch.cat(result).cpu().numpy()
 
@@ -188,7 +188,7 @@ class Region:
 
     def contains(self, y: Any) -> Bool[npt.NDArray[np.bool_], " {len(self)}"]:
         """Return whether each row of `y` ``(n, *input)`` lies in the region of its example, bool ``(n,)``."""
-        points = fitting(self.program, y, "y", like=self.x)
+        points = matching_examples(self.program, y, "y", like=self.x)
         inside = np.ones(len(self), np.bool_)
         for rows in self._chunks(1):
             _, others = states(self.program, self.program.rows(points[rows]))
@@ -215,7 +215,7 @@ class Region:
         for gate, state in zip(flow, self.states, strict=True):
             normals.append(-gate.slack_tangents(state, flow.tangent).expand(-1, len(self), -1))
             slacks.append(gate.slack(state, flow.value))
-            flow.bend(state)
+            flow.pass_gate(state)
         matrix = torch.cat(normals, dim=2).permute(1, 2, 0)
         slack = torch.cat(slacks, dim=1)
         offset = torch.einsum("nbi,ni->nb", matrix, self.x.flatten(1)) + slack

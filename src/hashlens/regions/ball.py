@@ -91,7 +91,7 @@ def _by_gradients(program: Program, x: Tensor, states: list[Tensor], order: floa
             parts.append(gate.slack_norm(state, flow.tangent, order))
             if position + 1 == len(states):
                 break
-            flow.bend(state)
+            flow.pass_gate(state)
         pairs = zip(norms, parts, strict=True) if norms else ()
         norms = [torch.linalg.vector_norm(torch.stack(pair), order, dim=0) for pair in pairs] or parts
     ratios = [torch.where(norm > 0, slack / norm, inf) for slack, norm in zip(slacks, norms, strict=True)]
@@ -132,7 +132,7 @@ def _sketch(program: Program, x: Tensor, states: list[Tensor], order: float) -> 
         least.append(torch.where(length > 0, slack / (DOUBT[order] * length), inf))
         if position + 1 == len(states):
             break
-        flow.bend(state)
+        flow.pass_gate(state)
     return torch.cat(slacks, dim=1), torch.cat(least, dim=1)
 
 
@@ -163,7 +163,7 @@ def _gradients(program: Program, states: list[Tensor], bits: Tensor) -> Tensor:
             start += gate.layer.bits
             if position + 1 == len(states):
                 break
-            flow.bend(state)
+            flow.pass_gate(state)
         return chosen
 
     ones = torch.ones(m, n, dtype=program.dtype, device=program.device)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hashlens.errors import DataError
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.plane import Plane
-from hashlens.regions.predicted import no_classes
+from hashlens.regions.predict_classes import no_classes
 from hashlens.regions.rounding import tolerances
 from hashlens.result import Result
 

@@ -12,7 +12,7 @@ import torch
 
 from hashlens.errors import DataError
 from hashlens.regions.at import Region, at
-from hashlens.regions.border import examples
+from hashlens.regions.inputs import examples
 from hashlens.regions.program import Flow, Program
 from hashlens.regions.units import Unit, Units, nearest_unit
 from hashlens.result import Result
@@ -119,7 +119,7 @@ def _reach(region: Region, rows: slice, lines: Tensor) -> tuple[Tensor, Tensor]:
             speed = gate.slack_tangents(state, flow.tangent)
             time = slack / speed.abs()
             yield torch.stack([torch.where(side, time, inf) for side in (speed > 0, speed < 0)]).flatten(0, 2)
-            flow.bend(state)
+            flow.pass_gate(state)
 
     reach, bits = nearest_unit(times(), 2 * k * n, lines)
     return reach.reshape(2, k, n).mT, bits.reshape(2, k, n).mT

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hashlens.compiling import compiled
-from hashlens.regions.half_edges import cut, longer, outline, room
+from hashlens.regions.half_edges import cut, extended, outline, with_room
 from hashlens.regions.line_sizes import SAMPLE, TRUST, median_size, reach_of
 
 
@@ -95,22 +95,22 @@ def cut_lines(
                 which, kept = pending[middle, 0], kept - 1
                 pending[middle, 0] = pending[kept, 0]
                 line[0], line[1], line[2] = values[row, which], across[row, which], upward[row, which]
-                points, born, half, first = room(points, born, half, first, counts)
+                points, born, half, first = with_room(points, born, half, first, counts)
                 new = cut(
                     face, line, label + which, zeros[which, 0], zeros[which, 1],
                     points, born, half, first, counts, loop, corners, count, heights,
                 )  # fmt: skip
             if new < 0:
                 if result == parts.shape[0]:
-                    parents, parts = longer(parents, 0), longer(parts, 0)
+                    parents, parts = extended(parents, 0), extended(parts, 0)
                 parents[result, 0], parts[result, 0] = row, face
                 result, depth = result + 1, depth - 1
                 continue
             left = kept - start
             if kept + left > pending.shape[0]:
-                pending = longer(pending, kept + left)
+                pending = extended(pending, kept + left)
             if depth == waiting.shape[0]:
-                waiting, spans = longer(waiting, 0), longer(spans, 0)
+                waiting, spans = extended(waiting, 0), extended(spans, 0)
             pending[kept : kept + left] = pending[start:kept]
             spans[depth - 1, 1] = kept
             waiting[depth, 0], spans[depth, 0], spans[depth, 1] = new, kept, kept + left

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from hashlens.arguments import require_whole
 from hashlens.errors import DataError
-from hashlens.regions.border import examples
+from hashlens.regions.inputs import examples
 from hashlens.seeds import numpy_generator
 
 Tensor = torch.Tensor

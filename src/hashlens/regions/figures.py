@@ -12,7 +12,7 @@ from hashlens.errors import DataError, nearest
 from hashlens.regions.along import Along
 from hashlens.regions.boundary import class_parts, decision_boundary
 from hashlens.regions.plane import Plane
-from hashlens.regions.predicted import no_classes
+from hashlens.regions.predict_classes import no_classes
 from hashlens.regions.slices import Box, Slice
 from hashlens.report.colours import LEVELS, class_colours, code_colours, scale_colours
 from hashlens.report.figures import Floats, Histogram, Ints, Mark, Pieces, Points, Polygons, Scale, Series
@@ -218,7 +218,7 @@ def radius_figure(radii: Mapping[str, npt.ArrayLike], norm: float = 2, bins: int
     )  # fmt: skip
 
 
-class _Painted(NamedTuple):
+class _ColouredPolygons(NamedTuple):
     """Polygons, the face of each, and their colours."""
 
     corners: Floats
@@ -230,14 +230,14 @@ class _Painted(NamedTuple):
     scale: Scale | None = None
 
 
-def _by_face(plane: Plane, colour: str) -> _Painted:
+def _by_face(plane: Plane, colour: str) -> _ColouredPolygons:
     corners, starts = plane.outlines
     polygons = plane.vertices[corners], starts, np.arange(plane.count)
     if colour == "code":
         palette = code_colours()
-        return _Painted(*polygons, _hashed(plane.fingerprints, len(palette)), palette)
+        return _ColouredPolygons(*polygons, _hashed(plane.fingerprints, len(palette)), palette)
     shade, palette, scale = painted_by_gradient(plane.gradient_norms, plane.areas)
-    return _Painted(*polygons, shade, palette, scale=scale)
+    return _ColouredPolygons(*polygons, shade, palette, scale=scale)
 
 
 def painted_by_gradient(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, ...], Scale]:
@@ -247,12 +247,12 @@ def painted_by_gradient(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, 
     return np.clip(share * LEVELS, 0, LEVELS - 1).astype(np.int64), scale_colours(), scale
 
 
-def _by_class(plane: Plane, classes: tuple[str, ...]) -> _Painted:
+def _by_class(plane: Plane, classes: tuple[str, ...]) -> _ColouredPolygons:
     """Return polygons of one class each: faces that the decision boundary crosses are cut along it."""
     parts = class_parts(plane)
     corners, starts = parts.mesh.outlines()
     palette = class_colours(len(classes))
-    return _Painted(parts.mesh.vertices[corners], starts, parts.faces, parts.classes, palette, classes)
+    return _ColouredPolygons(parts.mesh.vertices[corners], starts, parts.faces, parts.classes, palette, classes)
 
 
 def _scale(name: str, values: Floats, areas: Floats) -> Scale:

@@ -20,10 +20,10 @@ VERTICES, HALVES, FACES = 0, 1, 2
 
 
 @compiled
-def longer(rows: Any, least: Any) -> Any:
+def extended(rows: Any, least: Any) -> Any:
     """Return `rows` with room for at least `least`."""
-    room = max(2 * rows.shape[0], least)
-    grown = np.empty((room, rows.shape[1]), rows.dtype)
+    new_length = max(2 * rows.shape[0], least)
+    grown = np.empty((new_length, rows.shape[1]), rows.dtype)
     grown[: rows.shape[0]] = rows
     return grown
 
@@ -35,7 +35,7 @@ def outline(face: Any, half: Any, first: Any, points: Any, loop: Any, corners: A
     at = first[face, 0]
     while True:
         if count == loop.shape[0]:
-            loop, corners = longer(loop, 0), longer(corners, 0)
+            loop, corners = extended(loop, 0), extended(corners, 0)
         vertex = half[at, TAIL]
         loop[count, 0] = at
         loop[count, 1] = vertex
@@ -138,14 +138,14 @@ def cut(
 
 
 @compiled
-def room(points: Any, born: Any, half: Any, first: Any, counts: Any) -> Any:
+def with_room(points: Any, born: Any, half: Any, first: Any, counts: Any) -> Any:
     """Return the arrays of a mesh with room for one more cut."""
     if counts[VERTICES] + 2 > points.shape[0]:
-        points, born = longer(points, 0), longer(born, 0)
+        points, born = extended(points, 0), extended(born, 0)
     if counts[HALVES] + 6 > half.shape[0]:
-        half = longer(half, 0)
+        half = extended(half, 0)
     if counts[FACES] + 1 > first.shape[0]:
-        first = longer(first, 0)
+        first = extended(first, 0)
     return points, born, half, first
 
 

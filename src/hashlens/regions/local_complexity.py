@@ -12,8 +12,8 @@ from hashlens.arguments import is_number, require_whole
 from hashlens.errors import DataError
 from hashlens.progress import track
 from hashlens.regions.along import count_pieces
-from hashlens.regions.border import examples, program_of
 from hashlens.regions.directions import drawn_directions
+from hashlens.regions.inputs import examples, program_of
 from hashlens.regions.program import Program
 from hashlens.result import Result
 from hashlens.tables import Table, number, table

@@ -88,5 +88,5 @@ def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt
         state = gate.state(value, noise.reshape(value.shape))
     else:
         state = gate.state(value)
-    flow.bend(state)
+    flow.pass_gate(state)
     return pack_bits(gate.bits(state).cpu().numpy())

@@ -19,7 +19,7 @@ from hashlens.nets.output import Output
 from hashlens.plain import UNWRITTEN
 from hashlens.regions.at import Region, at
 from hashlens.regions.mesh import Mesh
-from hashlens.regions.predicted import has_classes, no_classes, predicted
+from hashlens.regions.predict_classes import has_classes, no_classes, predict_classes
 from hashlens.regions.program import Program, states
 from hashlens.regions.rounding import noise_of, tolerances
 from hashlens.regions.slices import Box, Slice
@@ -204,7 +204,7 @@ class Plane(Result):
         )
         across, upward = self.slope.reshape(2, len(self), -1)[:, rows].abs()
         reach = float(self.mesh.extent[0]) * across + float(self.mesh.extent[1]) * upward
-        return predicted(output, self.read_as, noise_of(middle, reach, tolerances(middle.dtype)[0]))
+        return predict_classes(output, self.read_as, noise_of(middle, reach, tolerances(middle.dtype)[0]))
 
     def locate(self, coordinates: npt.ArrayLike) -> Int64[npt.NDArray[np.int64], " {len(coordinates)}"]:
         """Return the face at each s, t ``(n, 2)``, int64 ``(n,)``; -1 outside the box.

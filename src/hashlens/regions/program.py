@@ -121,7 +121,7 @@ class Flow:
     that each unit is on::
 
         for gate in flow:
-            flow.bend(gate.state(flow.value))
+            flow.pass_gate(gate.state(flow.value))
 
     Rows may be divided there (:meth:`take`), so that each part has its own state.
 
@@ -172,7 +172,7 @@ class Flow:
         done = self._position == len(self.program.steps)
         return self.program.output if done else self._gate.input
 
-    def bend(self, state: Tensor) -> None:
+    def pass_gate(self, state: Tensor) -> None:
         """Pass the next gate, with the rows in the given state."""
         gate = self._gate
         if self._values:
@@ -216,13 +216,13 @@ def states(program: Program, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     flow = Flow(program, x)
     for gate in flow:
         result.append(gate.state(flow.value))
-        flow.bend(result[-1])
+        flow.pass_gate(result[-1])
     return flow.value, result
 
 
-def pushed(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:
+def push_tangents(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:
     """Return the tangents of the output with the gates in `gate_states`: the linear map of a region, applied."""
     flow = Flow(program, tangent=tangent)
     for _, state in zip(flow, gate_states, strict=True):
-        flow.bend(state)
+        flow.pass_gate(state)
     return flow.tangent

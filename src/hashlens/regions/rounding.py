@@ -1,8 +1,8 @@
 """Rounding: tolerances for zero.
 
-Each unit has its own tolerance, so that one huge unit or bound of a layer does not hide the flips of the others. The
-terms that a unit is the sum of may be larger than the unit, and so may their rounding errors. So no tolerance is below
-that of the median unit of the layer.
+Each unit has its own tolerance, so that one huge unit or bound of a layer does not hide the flips of the others. A unit
+is a sum of terms, which may be larger than the sum, as may their rounding errors. So no tolerance is below that of the
+median unit of the layer.
 """
 
 from math import nan

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float64
 
 from hashlens.errors import DataError
-from hashlens.regions.border import examples
+from hashlens.regions.inputs import examples
 
 Tensor = torch.Tensor
 Box = tuple[float, float, float, float]
@@ -150,8 +150,8 @@ def _fitted(rows: Tensor, origin: Tensor, sides: Tensor, box: Sequence[float] | 
     marks = ((rows - origin).flatten(1) @ basis.T).numpy()
     if box is None:
         low, high = marks.min(axis=0), marks.max(axis=0)
-        room = MARGIN * (high - low)
-        box = (low[0] - room[0], high[0] + room[0], low[1] - room[1], high[1] + room[1])
+        margin = MARGIN * (high - low)
+        box = (low[0] - margin[0], high[0] + margin[0], low[1] - margin[1], high[1] + margin[1])
     return Slice(origin, basis.reshape(2, *origin.shape), checked_box(box), marks)
 
 

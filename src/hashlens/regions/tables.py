@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
-from hashlens.regions.predicted import has_classes, predicted
+from hashlens.regions.predict_classes import has_classes, predict_classes
 from hashlens.regions.units import of_network
 from hashlens.report.colours import code_colours
 from hashlens.report.figures import Figure
@@ -117,7 +117,7 @@ def radius_rows(region: Region, norm: float, ids: Any, labels: Any) -> list[Exam
     radius = region.radius(norm)
     outputs = region.output.reshape(len(region), -1)
     read_as = region.program.read_as
-    classes = predicted(outputs, read_as) if has_classes(read_as, outputs.shape[1]) else None
+    classes = predict_classes(outputs, read_as) if has_classes(read_as, outputs.shape[1]) else None
     return [
         ExampleRadius(
             str(ids[row]),
@@ -214,7 +214,7 @@ def piece_table(
     read_as = of_network(along.program, "this segment").read_as
     if has_classes(read_as, value.shape[1]):
         middle = ((along.start + along.end) / 2)[:, None]
-        classes = list(predicted(value + value.new_tensor(middle) * slope, read_as).tolist())
+        classes = list(predict_classes(value + value.new_tensor(middle) * slope, read_as).tolist())
     units = [None, *(None if unit is None else str(unit) for unit in along.units)]
     lengths = along.lengths.tolist()
     columns = (along.start.tolist(), along.end.tolist(), lengths, units, classes, value.tolist(), slope.tolist())

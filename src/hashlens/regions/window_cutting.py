@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hashlens.compiling import compiled
-from hashlens.regions.half_edges import cut, longer, outline, room
+from hashlens.regions.half_edges import cut, extended, outline, with_room
 from hashlens.regions.line_sizes import SAMPLE, TRUST, median_size, reach_of
 
 
@@ -90,7 +90,7 @@ def cut_windows(
                         one, other, values[row, window], across[row, window], upward[row, window], floor, extent
                     )
                     zero = max(noise * size, resolution * reach_of(line[1], line[2], extent))
-                    points, born, half, first = room(points, born, half, first, counts)
+                    points, born, half, first = with_room(points, born, half, first, counts)
                     new = cut(
                         face, line, name, zero, TRUST * size,
                         points, born, half, first, counts, loop, corners, count, heights,
@@ -100,12 +100,12 @@ def cut_windows(
                 window += 1
             if new < 0:
                 if result == parts.shape[0]:
-                    parents, parts = longer(parents, 0), longer(parts, 0)
+                    parents, parts = extended(parents, 0), extended(parts, 0)
                 parents[result, 0], parts[result, 0] = row, face
                 result, depth = result + 1, depth - 1
                 continue
             if depth == waiting.shape[0]:
-                waiting, begun = longer(waiting, 0), longer(begun, 0)
+                waiting, begun = extended(waiting, 0), extended(begun, 0)
             # All windows before this one have a single winner on the face, so both parts continue with this one.
             begun[depth - 1, 0] = window
             waiting[depth, 0], begun[depth, 0] = new, window

@@ -62,10 +62,10 @@ def program_of(model: torch.nn.Module | Program, x: Any, dtype: torch.dtype, nam
     """
     checked = examples(x, name)
     program = trace(model, checked, dtype)
-    return program, fitting(program, checked, name)
+    return program, matching_examples(program, checked, name)
 
 
-def fitting(program: Program, x: Any, name: str, like: Tensor | None = None) -> Tensor:
+def matching_examples(program: Program, x: Any, name: str, like: Tensor | None = None) -> Tensor:
     """Return examples in the dtype and on the device of `program`; as many as in `like`.
 
     Raises

@@ -1,4 +1,4 @@
-"""Predicted: the class of an output, where rounding must not decide between two."""
+"""The predicted class of an output, in which rounding does not decide between two classes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from hashlens.regions.rounding import first_largest, tolerances
 Tensor = torch.Tensor
 
 
-def predicted(output: Tensor, read_as: Output, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
+def predict_classes(output: Tensor, read_as: Output, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
     """Return the class of each output ``(n, outputs)``: that of the largest; for a single score, 1 above its cut.
 
     Outputs within the `noise` ``(n, outputs)`` of the largest count as equal; the first of them is chosen.
