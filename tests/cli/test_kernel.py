@@ -9,17 +9,24 @@ import hashlens as hl
 from hashlens.cli.app import run
 from hashlens.errors import KernelError
 from hashlens.kernels import compute, from_module
+from hashlens.kernels.computed import summarise
 from hashlens.kernels.named import network_named
 from hashlens.saved import load_result
+from hashlens.testing.result_contract import check_result
 
 
 def test_compute_writes_what_the_library_computes(tmp_path, capsys):
-    out, digits = tmp_path / "k.npy", hl.load_data("digits#test").narrow(0, 40).load().tensor().double()
+    out, page, digits = (
+        tmp_path / "k.npy",
+        tmp_path / "k.html",
+        hl.load_data("digits#test").narrow(0, 40).load().tensor().double(),
+    )
     command = ["kernel", "compute", "fc:2", "digits#test", "--out", str(out), "--limit", "40", "--bias-variance", "0.1"]
-    assert run(command) == 0
+    assert run([*command, "--html", str(page)]) == 0
     network = network_named("fc:2", 2.0, 0.1)
     assert np.allclose(np.load(out), compute(network, digits, None, ("ntk",)).ntk, rtol=1e-13)
     assert "40 x 40, float64" in " ".join(capsys.readouterr().out.split())
+    assert "Eigenvalues of 40 examples" in page.read_text()
     assert run(command) == 2
     assert "exists already" in capsys.readouterr().err
     several = [*command, "--force", "--kernel", "nngp", "--others", "digits#train", "--dtype", "float32"]
@@ -62,10 +69,35 @@ def test_a_model_names_its_structure(tmp_path):
     assert np.allclose(np.load(out), compute(from_module(trained.network, init="he"), x, None, ("ntk",)).ntk)
 
 
+def test_the_summary_of_a_kernel_is_of_its_values(tmp_path):
+    x = np.random.default_rng(0).standard_normal((50, 6))
+    network = network_named("fc:1")
+    kernel = compute(network, x).ntk
+    found = summarise(kernel, network, "ntk", "k.npy", True)
+    assert found.diagonal == pytest.approx(np.trace(kernel) / 50)
+    assert sum(found.eigenvalues) == pytest.approx(np.trace(kernel))
+    assert found.bfloat16_size < found.float32_size
+    assert sum(found.counts) == 50 * 49
+    check_result(found, tmp_path)
+    across = summarise(kernel[:, :20], network, "ntk", "k.npy", False)
+    assert (across.eigenvalues, across.diagonal, sum(across.counts)) == ((), None, 1000)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("fc:three", "unknown network 'fc:three': write fc:DEPTH"), ("fc:2:rely", "did you mean 'relu'"), ("gap", "or")],
+    [
+        ("fcc:3", "did you mean 'fc:3'"),
+        ("vc:2:erf", "did you mean 'vec:2:erf'"),
+        ("fc:three", "unknown network 'fc:three': write fc:DEPTH"),
+        ("fc:2:rely", "did you mean 'relu'"),
+        ("gap", "or"),
+    ],
 )
 def test_unknown_networks_are_refused(name, said):
     with pytest.raises(KernelError, match=said):
         network_named(name)
+
+
+def test_a_misspelt_network_is_no_module(tmp_path, capsys):
+    assert run(["kernel", "compute", "fcc:3", "digits#test", "--out", str(tmp_path / "k.npy")]) != 0
+    assert "did you mean 'fc:3'" in capsys.readouterr().err

@@ -15,7 +15,6 @@ from hashlens.cli.options import (
     Source,
     Threads,
     check_outputs,
-    console,
     open_model,
     set_threads,
     show_result,
@@ -54,17 +53,20 @@ def compute(
     bias_variance: BiasVariance = 0.01,
     limit: Limit = None,
     dtype: Number = "float64",
+    html: Html = None,
     threads: Threads = None,
     force: Force = False,
+    json: Json = None,
     debug: Debug = False,
 ) -> None:
     """Compute a kernel into a file, tile by tile; interrupted, the same command goes on."""
     from hashlens.cli.options import Stopped
     from hashlens.data import load_data
     from hashlens.kernels import kernel_on_disk
+    from hashlens.kernels.computed import summarise
 
     set_threads(threads)
-    check_outputs(out, force=force, reads=[network, data, others])
+    check_outputs(out, json=json, page=html, force=force, reads=[network, data, others])
     layers = _network(network, init, weight_variance, bias_variance)
     first, second = (
         None if source is None else load_data(source).narrow(0, limit).load().tensor() for source in (data, others)
@@ -73,7 +75,7 @@ def compute(
         result = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; the same command goes on from here") from stopped
-    console().print(f"{out}: {kind}, {result.shape[0]:,} x {result.shape[1]:,}, {result.dtype}")
+    show_result(summarise(result, layers, kind, str(out), second is None), json, html, force)  # type: ignore[arg-type]
 
 
 @kernel.command()
@@ -136,9 +138,9 @@ def compare(
 
 def _network(name: str, init: str | None, weight_variance: float | None, bias_variance: float) -> "InfiniteNetwork":
     from hashlens.kernels import from_module
-    from hashlens.kernels.named import network_named
+    from hashlens.kernels.named import is_named, network_named
 
-    if name.partition(":")[0] in ("fc", "vec", "gap"):
+    if is_named(name):
         return network_named(name, 2.0 if weight_variance is None else weight_variance, bias_variance)
     if init is None and weight_variance is None:
         init = "pytorch"

@@ -2,6 +2,8 @@
 
 from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
 from hashlens.kernels.as_kernel import InfiniteKernel, gpytorch_kernel
+from hashlens.kernels.augmented import flipped_at_random, predict_augmented
+from hashlens.kernels.centred import Centred
 from hashlens.kernels.compare import CodeKernelComparison, compare_codes
 from hashlens.kernels.compute import Kernels, code_kernel, compute, diagonals, nngp, ntk
 from hashlens.kernels.empirical import empirical_ntk, linearized
@@ -14,11 +16,15 @@ from hashlens.kernels.predict import Predictor, predict
 from hashlens.kernels.prediction import Prediction
 from hashlens.kernels.solve import Solution, solve
 from hashlens.kernels.tiles import kernel_on_disk
+from hashlens.kernels.weight_decay import layerwise_weight_decay
+from hashlens.kernels.whitening import ZCA
 
 __all__ = [
     "GELU",
+    "ZCA",
     "Abs",
     "AvgPool",
+    "Centred",
     "CodeKernelComparison",
     "Conv",
     "Dense",
@@ -46,13 +52,16 @@ __all__ = [
     "diagonals",
     "empirical_ntk",
     "finite",
+    "flipped_at_random",
     "from_module",
     "gpytorch_kernel",
     "kernel_on_disk",
+    "layerwise_weight_decay",
     "linearized",
     "nngp",
     "ntk",
     "predict",
+    "predict_augmented",
     "serial",
     "solve",
 ]

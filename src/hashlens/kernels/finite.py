@@ -3,6 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -58,6 +59,58 @@ class Weighted(nn.Module):
         if self.windows is None:
             return nn.functional.linear(x, weight, bias)
         return nn.functional.conv2d(x, weight, bias, self.windows.stride, self.windows.padding)
+
+
+class LocallyConnected(nn.Module):
+    """A convolution whose filters are drawn and trained for each position apart.
+
+    Parameters
+    ----------
+    layer : Conv
+        The infinitely wide layer: its variances and windows.
+    shape : (int, int, int)
+        Channels, height and width of its input.
+    outputs : int
+        Number of output channels.
+    parameterization : {"ntk", "standard"}
+        As in :class:`Weighted`.
+    generator : torch.Generator
+        Generator of the weights and biases.
+    """
+
+    def __init__(
+        self, layer: Conv, shape: tuple[int, ...], outputs: int, parameterization: Parameterization,
+        generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.windows, fan_in = layer.windows, shape[0] * layer.windows.area
+        self.size = tuple(self._positions(shape[1:]))
+        positions = math.prod(self.size)
+        scale = math.sqrt(layer.weight_variance / fan_in)
+        weight = torch.randn((positions, outputs, fan_in), generator=generator)
+        self.weight_scale = scale if parameterization == "ntk" else 1.0
+        self.weight = nn.Parameter(weight if parameterization == "ntk" else weight * scale)
+        self.bias_scale, self.bias = 1.0, None
+        if layer.bias_variance is not None:
+            bias, scale = torch.randn((positions, 1, outputs), generator=generator), math.sqrt(layer.bias_variance)
+            self.bias_scale = scale if parameterization == "ntk" else 1.0
+            self.bias = nn.Parameter(bias if parameterization == "ntk" else bias * scale)
+
+    def _positions(self, image: tuple[int, ...]) -> list[int]:
+        windows = self.windows
+        return [
+            (length + 2 * padding - size) // stride + 1
+            for length, size, stride, padding in zip(image, windows.size, windows.stride, windows.padding, strict=True)
+        ]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for images ``(n, inputs, height, width)``."""
+        windows = self.windows
+        patches = nn.functional.unfold(x, windows.size, padding=windows.padding, stride=windows.stride)
+        found = patches.permute(2, 0, 1) @ (self.weight * self.weight_scale).mT
+        if self.bias is not None:
+            found = found + self.bias * self.bias_scale
+        return found.permute(1, 2, 0).reshape(len(x), -1, *self.size)
 
 
 class Elementwise(nn.Module):
@@ -130,8 +183,9 @@ class Sum(nn.Module):
 
 
 def finite(
-    network: InfiniteNetwork, input_shape: Sequence[int], outputs: int, width: int | None = None, *, seed: int = 0
-) -> nn.Sequential:
+    network: InfiniteNetwork, input_shape: Sequence[int], outputs: int, width: int | None = None, *,
+    shared_filters: bool = True, seed: int = 0,
+) -> nn.Sequential:  # fmt: skip
     """Return a finite network with random weights, as a trainable module.
 
     Parameters
@@ -144,6 +198,9 @@ def finite(
         Number of outputs of the last layer; it replaces the layer's own width.
     width : int, optional
         Number of features, or channels, of all other layers; by default the width of each layer.
+    shared_filters : bool
+        Whether a convolution has the same filters everywhere. If not, each position has its own: the network is locally
+        connected. With a VEC head its limit is the same.
     seed : int
         Seed of the weights; torch's global generators are not used.
 
@@ -164,40 +221,51 @@ def finite(
     last = network.layers[-1] if network.layers else None
     if not isinstance(last, (Dense, Conv)):
         raise KernelError("a finite network must end in a Dense or Conv layer: add Dense()")
-    made, shape = _modules(network.layers[:-1], tuple(input_shape), network, width, seed, "")
-    final = _weighted(last, shape, outputs, network, seed, str(len(network.layers) - 1))
+    drawn = _Drawn(network, seed, shared_filters)
+    made, shape = _modules(network.layers[:-1], tuple(input_shape), drawn, width, "")
+    final = drawn.weighted(last, shape, outputs, str(len(network.layers) - 1))
     return nn.Sequential(OrderedDict([*made.named_children(), (str(len(made)), final)]))
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """How the layers with weights of one network are drawn."""
+
+    network: InfiniteNetwork
+    seed: int
+    shared_filters: bool
+
+    def weighted(self, layer: Dense | Conv, shape: tuple[int, ...], outputs: int | None, name: str) -> nn.Module:
+        """Return a layer with random weights, which depend on its name alone."""
+        kind = type(layer).__name__
+        if outputs is None:
+            raise KernelError(f"layer {name} ({kind}) has no width: give width= to all layers, or to it")
+        if len(shape) != (3 if isinstance(layer, Conv) else 1):
+            raise KernelError(f"layer {name} ({kind}) cannot follow features of shape {shape}")
+        generator = torch_generator(self.seed, "weights", name)
+        if isinstance(layer, Conv) and not self.shared_filters:
+            return LocallyConnected(layer, shape, outputs, self.network.parameterization, generator)
+        return Weighted(layer, shape[0], outputs, self.network.parameterization, generator)
+
+
 def _modules(
-    layers: tuple[Layer, ...], shape: tuple[int, ...], network: InfiniteNetwork, width: int | None, seed: int,
-    prefix: str,
-) -> tuple[nn.Sequential, tuple[int, ...]]:  # fmt: skip
+    layers: tuple[Layer, ...], shape: tuple[int, ...], drawn: _Drawn, width: int | None, prefix: str
+) -> tuple[nn.Sequential, tuple[int, ...]]:
     """Return the modules of layers, and the shape of their output."""
     made = nn.Sequential()
     for at, layer in enumerate(layers):
         name = f"{prefix}{at}"
         if isinstance(layer, (Dense, Conv)):
-            module: nn.Module = _weighted(layer, shape, width or layer.width, network, seed, name)
+            module: nn.Module = drawn.weighted(layer, shape, width or layer.width, name)
         elif isinstance(layer, Residual):
-            branch, _ = _modules(layer.branch, shape, network, width, seed, f"{name}.branch.")
-            shortcut, _ = _modules(layer.shortcut, shape, network, width, seed, f"{name}.shortcut.")
+            branch, _ = _modules(layer.branch, shape, drawn, width, f"{name}.branch.")
+            shortcut, _ = _modules(layer.shortcut, shape, drawn, width, f"{name}.shortcut.")
             module = Sum(branch, shortcut)
         else:
             module = _plain(layer)
         made.append(module)
         shape = tuple(module(torch.zeros(2, *shape)).shape[1:])
     return made, shape
-
-
-def _weighted(
-    layer: Dense | Conv, shape: tuple[int, ...], outputs: int | None, network: InfiniteNetwork, seed: int, name: str
-) -> Weighted:
-    if outputs is None:
-        raise KernelError(f"layer {name} ({type(layer).__name__}) has no width: give width= to all layers, or to it")
-    if len(shape) != (3 if isinstance(layer, Conv) else 1):
-        raise KernelError(f"layer {name} ({type(layer).__name__}) cannot follow features of shape {shape}")
-    return Weighted(layer, shape[0], outputs, network.parameterization, torch_generator(seed, "weights", name))
 
 
 def _plain(layer: Any) -> nn.Module:

@@ -1,5 +1,7 @@
 """Networks by name, as commands take them."""
 
+from difflib import get_close_matches
+
 from hashlens.errors import KernelError, nearest
 from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
 from hashlens.kernels.layer import Layer
@@ -9,7 +11,18 @@ from hashlens.kernels.network import InfiniteNetwork, serial
 ACTIVATIONS: dict[str, Layer] = {
     "abs": Abs(), "erf": Erf(), "gelu": GELU(), "leaky": LeakyReLU(), "relu": ReLU(), "sin": Sin(),
 }  # fmt: skip
+KINDS = ("fc", "vec", "gap")
 FORMS = "fc:DEPTH, vec:DEPTH or gap:DEPTH, with an activation behind a second colon (fc:3:erf)"
+
+
+def is_named(name: str) -> bool:
+    """Return whether a name is meant for a network of this list, right or wrong: a word, a colon and a depth.
+
+    >>> is_named("fcc:3"), is_named("package.module:factory")
+    (True, False)
+    """
+    kind, _, rest = name.partition(":")
+    return kind in KINDS or rest.partition(":")[0].isdecimal()
 
 
 def network_named(name: str, weight_variance: float = 2.0, bias_variance: float = 0.01) -> InfiniteNetwork:
@@ -33,8 +46,10 @@ def network_named(name: str, weight_variance: float = 2.0, bias_variance: float 
     ['Flatten', 'Dense', 'ReLU', 'Dense']
     """
     kind, *rest = name.split(":")
+    if kind not in KINDS and (close := get_close_matches(kind, KINDS, n=1, cutoff=0.5)):
+        raise KernelError(f"unknown network {name!r}; did you mean {':'.join([close[0], *rest])!r}?")
     depth, activation = (*rest, "", "relu")[0], rest[1] if len(rest) > 1 else "relu"
-    if kind not in ("fc", "vec", "gap") or len(rest) not in (1, 2) or not depth.isdecimal():
+    if kind not in KINDS or len(rest) not in (1, 2) or not depth.isdecimal():
         raise KernelError(f"unknown network {name!r}: write {FORMS}, or the name of a model")
     if activation not in ACTIVATIONS:
         raise KernelError(f"unknown activation {activation!r}; {nearest(activation, ACTIVATIONS)}")

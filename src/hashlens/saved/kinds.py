@@ -40,6 +40,7 @@ KINDS: dict[str, str] = {
     "GenerativeInfo": "hashlens.generative.info",
     "KMeansResult": "hashlens.measures.kmeans",
     "KernelAccuracy": "hashlens.kernels.classified",
+    "KernelSummary": "hashlens.kernels.computed",
     "LabelIssues": "hashlens.audit.label_issues",
     "LayerAgreement": "hashlens.audit.compare_models",
     "LayerCoverage": "hashlens.measures.coverage",

@@ -22,6 +22,7 @@ from hashlens.study.variables import Variables
 
 EXPERIMENTS = {
     "encoders": "hashlens.generative.experiment:EXPERIMENT",
+    "finite-vs-infinite": "hashlens.kernels.experiment:EXPERIMENT",
     "networks": "hashlens.study.networks.experiment:NETWORKS",
     "recorded-tuning": "hashlens.tuning.recorded_experiment:EXPERIMENT",
     "ted": "hashlens.ted.experiment:EXPERIMENT",

@@ -65,7 +65,7 @@ ensemble: 4
 
 def test_the_presets_are_those():
     tuning = "bo-early-stopping", "bo-overfitting", "bo-recorded"
-    assert preset_names() == (*NETWORKS, *tuning, "encoders", "ted-missing", "ted-robustness")
+    assert preset_names() == (*NETWORKS, *tuning, "encoders", "finite-vs-infinite", "ted-missing", "ted-robustness")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,9 +1,11 @@
 """Available reproductions, as a table."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hashlens.data.digits import TRAIN_ROWS
-from hashlens.study.cells import crossed
+from hashlens.study.cells import CellLike
+from hashlens.study.experiment import Resources, find_experiment
 from hashlens.study.networks.cells import cells
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.reproduce.preset import SIZES, Preset, find_preset, preset_names
@@ -33,12 +35,19 @@ def preset_table() -> Table:
 
 
 def _cells(spec: Any, train_size: int) -> int:
-    return len(cells(spec, train_size) if isinstance(spec, NetworksSpec) else crossed(spec, spec.variables))
+    return len(cells(spec, train_size) if isinstance(spec, NetworksSpec) else _of(spec))
+
+
+def _of(spec: Any) -> Sequence[CellLike]:
+    return find_experiment(spec.experiment).cells(Resources(spec))
 
 
 def _varied(preset: Preset) -> str:
-    """Return the axes that take several values in either size."""
-    axes = [preset.spec("", size).axes.model_dump() for size in SIZES]
+    """Return the axes that take several values in either size, or the number of designs that have axes of their own."""
+    specs = [preset.spec("", size) for size in SIZES]
+    if designs := getattr(specs[-1], "designs", None):
+        return f"{len(designs)} designs"
+    axes = [spec.axes.model_dump() for spec in specs]
     return ", ".join(
         name.replace("_", " ") for name in axes[0] if any(len(size_axes[name] or ()) > 1 for size_axes in axes)
     )

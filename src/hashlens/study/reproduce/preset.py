@@ -21,6 +21,7 @@ Level = bool | int | float | str
 Levels = tuple[tuple[Level, float], ...]
 PRESETS = {
     "encoders": "hashlens.generative:presets",
+    "finite-vs-infinite": "hashlens.kernels:presets",
     "networks": "hashlens.study.reproduce:presets",
     "ted": "hashlens.ted:presets",
     "tuning": "hashlens.tuning:presets",

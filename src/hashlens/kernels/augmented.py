@@ -1,0 +1,58 @@
+"""Ensembles of predictors, each fitted to the training examples changed in another way."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from jaxtyping import Float
+
+from hashlens.errors import KernelError
+from hashlens.kernels.network import InfiniteNetwork
+from hashlens.kernels.predict import Trained, predict
+
+Array = npt.NDArray[Any]
+
+
+def predict_augmented(
+    network: InfiniteNetwork, augmented: Iterable[Any], targets: Any, test: Any, kernel: Trained = "ntk", **how: Any
+) -> Float[Array, "m outputs"]:
+    """Return the mean prediction of kernels, each fitted to one augmentation of the training examples.
+
+    A kernel of all augmentations together would be of n times as many examples; the ensemble solves one after another.
+
+    Parameters
+    ----------
+    network : InfiniteNetwork
+        The network.
+    augmented : iterable of array_like
+        The training examples once for each member: as they are, flipped, shifted, ...
+    targets : array_like
+        ``(n,)`` or ``(n, outputs)``, of the examples in each.
+    test : array_like
+        ``(m, ...)``.
+    kernel, **how
+        As of :func:`predict`.
+
+    Raises
+    ------
+    KernelError
+        If there is no member, inputs do not fit, or a kernel is singular.
+
+    References
+    ----------
+    Lee et al. (2020): Finite versus infinite neural networks: an empirical study. NeurIPS.
+    """
+    means = [predict(network, train, targets, test, kernel, covariance=False, **how).mean for train in augmented]
+    if not means:
+        raise KernelError("an ensemble needs a member: give the training examples at least once")
+    return np.asarray(np.mean(means, axis=0))
+
+
+def flipped_at_random(images: Any, generator: np.random.Generator) -> Array:
+    """Return images ``(n, channels, height, width)``, each mirrored from left to right or not, by chance."""
+    values = np.asarray(images)
+    if values.ndim != 4:
+        raise KernelError(f"images are (n, channels, height, width), received shape {values.shape}")
+    mirrored = generator.random(len(values)) < 0.5
+    return np.where(mirrored[:, None, None, None], values[..., ::-1], values)

@@ -1,0 +1,106 @@
+"""The study of finite and infinite networks: each claim of Lee et al. (2020) as a design.
+
+The protocol is this project's, at sizes that two cores compute. All cells of a repeat share its images; cells with more
+examples add to them. Networks of a repeat start from the same random numbers. Their learning rate is a share of the
+largest at which the limit is stable, and they are compared with the limit after the same time of training.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from hashlens.errors import HashlensError, StudyError
+from hashlens.kernels.experiment_data import IMAGES, FiniteInfiniteResources, open_images
+from hashlens.kernels.experiment_kernels import of_kernel
+from hashlens.kernels.experiment_networks import of_networks
+from hashlens.kernels.experiment_spec import DESIGN, FiniteInfiniteSpec
+from hashlens.kernels.layer import PARAMETERIZATIONS
+from hashlens.kernels.rounding import STORED
+from hashlens.study.cells import CellLike, Run
+from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
+from hashlens.study.row import Row
+from hashlens.study.variables import Factor, MeasureInfo, Variables
+
+PREDICTORS = ("nngp", "ntk", "finite", "locally connected")
+
+
+class FiniteInfinite(Experiment):
+    """Kernels of infinite width and finite networks predict the same test images."""
+
+    variables = Variables(
+        "finite-vs-infinite",
+        (
+            Factor(DESIGN, default="axes"),
+            Factor("images", default="digits", allowed=IMAGES),
+            Factor("network", default="fc:3"),
+            Factor("predictor", default="ntk", allowed=PREDICTORS, rests="first"),
+            Factor("examples", "training examples", type="int", default=256),
+            Factor("width", "width", type="int", default=256),
+            Factor("parameterization", "parameterisation", default="ntk", allowed=PARAMETERIZATIONS, rests="first"),
+            Factor("centred", type="bool", default=True),
+            Factor("members", "networks of an ensemble", type="int", default=1, rests="first"),
+            Factor("learning_rate", "learning rate, share of the largest stable", type="float", default=0.5,
+                   rests="first"),
+            Factor("weight_decay", "weight decay: by what exponent weights shrink", type="float", default=0.0,
+                   rests="first"),
+            Factor("layerwise", "weight decay in proportion to fan-in", type="bool", default=False, rests="first"),
+            Factor("diag_reg", "diagonal regularisation", type="float", default=0.0, rests="first"),
+            Factor("precision", default="float64", allowed=tuple(STORED), rests="first"),
+            Factor("zca", "regularisation of ZCA (0: none)", type="float", default=0.0, rests="first"),
+            Factor("augmentations", "predictors of an ensemble, each of other mirrored images", type="int", default=1,
+                   rests="first"),
+        ),
+        None,
+        {
+            "accuracy": MeasureInfo("test accuracy", "accuracy", low=0.0, high=1.0, better="higher"),
+            "mse": MeasureInfo("test error (MSE)", "MSE", low=0.0, better="lower", group="MSE"),
+            "stopped_mse": MeasureInfo("test error (MSE) of early stopping at the matching time", "MSE, stopped",
+                                       low=0.0, better="lower", group="MSE"),
+            "train_mse": MeasureInfo("training error (MSE)", "training MSE", low=0.0, better="lower"),
+            "distance": MeasureInfo("distance to the limit (root mean square)", "distance", low=0.0),
+            "seed_variance": MeasureInfo("variance over random starts", "variance", low=0.0),
+            "failed_size": MeasureInfo("log2 of the examples at which the rounded kernel fails", "fails at",
+                                       group="log2 size"),
+            "predicted_size": MeasureInfo("log2 of the examples, predicted from the spectrum", "predicted",
+                                          group="log2 size"),
+        },
+        responses=("accuracy", "distance"),
+    )  # fmt: skip
+    Spec = FiniteInfiniteSpec
+
+    def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
+        """Load the images that the cells name."""
+        if inputs:
+            raise StudyError(f"experiment {self.variables.experiment!r} takes no {next(iter(inputs))}=")
+        names = dict.fromkeys(cell["images"] for cell in spec.cells())
+        return FiniteInfiniteResources(
+            spec, device, images={name: open_images(name, spec.folder, spec.pool) for name in names}
+        )
+
+    def cells(self, resources: Resources) -> Sequence[CellLike]:
+        """Return the cells of all designs."""
+        found: tuple[CellLike, ...] = resources.spec.cells()
+        return found
+
+    def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
+        """Return the cells of one design and repeat together: they share kernels and trained networks."""
+        packs: dict[Any, list[tuple[Any, int]]] = {}
+        for cell, repeat in repeated:
+            packs.setdefault((cell[DESIGN], repeat), []).append((cell, repeat))
+        return list(packs.values())
+
+    def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
+        """Predict the test images of a repeat by kernels or finite networks."""
+        for run in pack:
+            of = of_kernel if run.cell["predictor"] in ("nngp", "ntk") else of_networks
+            try:
+                found = of(run.cell, run.repeat, resources)
+            except HashlensError as error:
+                yield Outcome(run, failure=str(error))
+                continue
+            finally:
+                reporter.advance(run)
+            measures = [name for name in resources.spec.measures if name in found]
+            yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in measures])
+
+
+EXPERIMENT = FiniteInfinite()

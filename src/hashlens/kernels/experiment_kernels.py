@@ -1,0 +1,131 @@
+"""Cells of the study that are predicted by kernels, and the kernels that finite networks are compared with."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.errors import KernelError
+from hashlens.kernels.augmented import flipped_at_random
+from hashlens.kernels.compute import Precision, compute
+from hashlens.kernels.experiment_data import Draw, FiniteInfiniteResources
+from hashlens.kernels.layers import Conv, Dense
+from hashlens.kernels.named import network_named
+from hashlens.kernels.network import InfiniteNetwork, with_parameterization
+from hashlens.kernels.predict import Predictor
+from hashlens.kernels.rounding import critical_size, rounded
+from hashlens.seeds import numpy_generator
+from hashlens.study.cells import Cell
+
+Array = npt.NDArray[Any]
+STOPPED_UP_TO = 1000
+"""Examples up to which early stopping is predicted too, which takes an eigendecomposition."""
+FAILED = 0.05
+"""Loss of accuracy by rounding at which a kernel counts as failed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Kernels of a repeat, float64: of the training images, ``(n, n)``, and of test with training, ``(m, n)``."""
+
+    nngp: Array
+    ntk: Array
+    cross_nngp: Array
+    cross_ntk: Array
+
+    def of(self, kind: str) -> tuple[Array, Array]:
+        """Return the kernel of training images, and that of test with training images."""
+        return (self.nngp, self.cross_nngp) if kind == "nngp" else (self.ntk, self.cross_ntk)
+
+
+def limit_of(cell: Cell) -> InfiniteNetwork:
+    """Return the limit of the network of a cell, with the widths that its parameterisation depends on."""
+    network = network_named(cell["network"])
+    if cell["parameterization"] == "ntk":
+        return network
+    layers = tuple(replace(layer, width=cell["width"]) if isinstance(layer, (Dense, Conv)) else layer
+                   for layer in network.layers)  # fmt: skip
+    return with_parameterization(replace(network, layers=layers), "standard")
+
+
+def kernels_of(cell: Cell, repeat: int, resources: FiniteInfiniteResources, member: int = -1) -> Known:
+    """Return the kernels of a cell; those of a member have training images that are mirrored by chance."""
+    network = limit_of(cell)
+    key = ("kernels", cell["images"], network, cell["examples"], cell["zca"], repeat, member)
+    return resources.once(key, lambda: _computed(cell, repeat, resources, network, member), large=True)
+
+
+def _computed(
+    cell: Cell, repeat: int, resources: FiniteInfiniteResources, network: InfiniteNetwork, member: int
+) -> Known:
+    draw = resources.draw(cell, repeat)
+    x = draw.x
+    if member >= 0:
+        x = flipped_at_random(x, numpy_generator(resources.spec.seed, "mirrored", repeat, member))
+    how: Precision = "float32" if cell["network"].startswith("gap") else "float64"
+    own, across = compute(network, x, dtype=how), compute(network, draw.test, x, dtype=how)
+    kernels = (own.nngp, own.ntk, across.nngp, across.ntk)
+    return Known(*(np.asarray(kernel, dtype=np.float64) for kernel in kernels))
+
+
+def of_kernel(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> dict[str, float]:
+    """Return the measures of a cell that a kernel predicts."""
+    draw, kind, reg = resources.draw(cell, repeat), cell["predictor"], cell["diag_reg"]
+    members = range(cell["augmentations"]) if cell["augmentations"] > 1 else (-1,)
+    means, found = [], {}
+    for member in members:
+        known = kernels_of(cell, repeat, resources, member)
+        means.append(_predicted(known, draw, kind, reg, cell["precision"]))
+    mean = np.mean(means, axis=0)
+    found["accuracy"], found["mse"] = scored(mean, draw)
+    if members == (-1,) and cell["precision"] != "float64":
+        found |= _failure(known, draw, kind, reg, cell["precision"])
+    elif members == (-1,) and reg > 0 and len(draw.x) <= STOPPED_UP_TO:
+        found["stopped_mse"] = _stopped(known, draw, kind, reg)
+    return found
+
+
+def scored(mean: Array, draw: Draw) -> tuple[float, float]:
+    """Return accuracy and mean squared error of predictions of the test images."""
+    return float(np.mean(mean.argmax(1) == draw.test_labels)), float(np.mean((mean - draw.test_targets) ** 2))
+
+
+def _predicted(known: Known, draw: Draw, kind: str, reg: float, precision: Any, n: int | None = None) -> Array:
+    """Return the mean prediction, from kernels of the first `n` examples in a precision; they are solved in float64."""
+    own, across = known.of(kind)
+    own, across, targets = own[:n, :n], across[:, :n], draw.targets[:n]
+    if precision == "float64":
+        return Predictor(targets, own, own if kind == "ntk" else None, reg).predict(across).mean
+    own, across = rounded(own, precision), rounded(across, precision)
+    ridge = reg * float(np.mean(np.diagonal(own)))
+    # Not by Cholesky: a rounded kernel has negative eigenvalues where it fails.
+    return np.asarray(across @ np.linalg.solve(own + ridge * np.eye(len(own)), targets))
+
+
+def _stopped(known: Known, draw: Draw, kind: str, reg: float) -> float:
+    """Return the test error without regularisation at the time that matches one: N / (reg tr(T) / n)."""
+    own, across = known.of(kind)
+    time = draw.targets.size / (reg * float(np.mean(np.diagonal(own))))
+    stopped = Predictor(draw.targets, own, own if kind == "ntk" else None).means(across, [time])[0]
+    return scored(stopped, draw)[1]
+
+
+def _failure(known: Known, draw: Draw, kind: str, reg: float, precision: Any) -> dict[str, float]:
+    """Return the base-2 logarithms of the sizes at which a rounded kernel fails: measured, and predicted."""
+    own, _ = known.of(kind)
+    critical = critical_size(own, precision, reg, upto=max(64, len(own) // 8))
+    found = {"predicted_size": float(np.log2(critical.predicted))} if np.isfinite(critical.predicted) else {}
+    sizes = np.unique(np.geomspace(max(len(own) // 32, 2), len(own), 11).astype(int)).tolist()
+    lost = []
+    for size in sizes:
+        exact, coarse = (scored(_predicted(known, draw, kind, reg, of, size), draw)[0] for of in ("float64", precision))
+        lost.append(exact - coarse)
+    if lost[0] >= FAILED:
+        raise KernelError(f"the kernel in {precision} fails at {sizes[0]} examples already")
+    for at in range(1, len(sizes)):
+        if lost[at] >= FAILED:
+            share = (FAILED - lost[at - 1]) / (lost[at] - lost[at - 1])
+            found["failed_size"] = float(np.log2(sizes[at - 1]) + share * np.log2(sizes[at] / sizes[at - 1]))
+            break
+    return found

@@ -1,0 +1,146 @@
+"""Cells of the study that finite networks predict: full-batch gradient descent on squared errors, by the one loop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from hashlens.data.examples import ArrayExamples
+from hashlens.kernels.centred import Centred
+from hashlens.kernels.experiment_data import Draw, FiniteInfiniteResources
+from hashlens.kernels.experiment_kernels import kernels_of, limit_of, scored
+from hashlens.kernels.finite import finite
+from hashlens.kernels.predict import Predictor
+from hashlens.kernels.weight_decay import layerwise_weight_decay
+from hashlens.seeds import torch_seed
+from hashlens.study.cells import Cell
+from hashlens.training.loop import run_loop
+from hashlens.training.losses import LOSSES
+from hashlens.training.state import TrainingState
+from hashlens.training.steps import SupervisedStep
+
+Array = npt.NDArray[Any]
+EPOCHS = 10
+"""Between which the loop looks whether the loss is finite."""
+OF_A_NETWORK = ("images", "network", "predictor", "examples", "width", "parameterization", "centred", "learning_rate",
+                "weight_decay", "layerwise", "zca")  # fmt: skip
+"""Factors that the training of one network depends on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a trained network says of the test images, ``(m, classes)``, and its training error."""
+
+    test: Array
+    train_mse: float
+
+
+def learning_rate(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> float:
+    """Return the learning rate of a cell, whose level is a share of the largest at which its limit is stable.
+
+    The Hessian of the mean squared error of a linear model has eigenvalues of 2/N times those of its tangent kernel,
+    with N targets, and gradient descent is stable up to 2 over the largest.
+    """
+
+    def largest() -> float:
+        return float(np.linalg.eigvalsh(kernels_of(cell, repeat, resources).ntk)[-1])
+
+    key = ("largest", cell["images"], limit_of(cell), cell["examples"], cell["zca"], repeat)
+    targets = resources.draw(cell, repeat).targets.size
+    return float(cell["learning_rate"]) * targets / resources.once(key, largest)
+
+
+def of_networks(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> dict[str, float]:
+    """Return the measures of a cell that finite networks predict, or ensembles of them."""
+    draw, spec, members = resources.draw(cell, repeat), resources.spec, cell["members"]
+    said = [_said(cell, repeat, number, resources) for number in range(spec.networks * members)]
+    groups = np.array([said_.test for said_ in said]).reshape(spec.networks, members, *said[0].test.shape).mean(1)
+    scores = np.array([scored(mean, draw) for mean in groups])
+    found = {"accuracy": scores[:, 0].mean(), "mse": scores[:, 1].mean()}
+    found["train_mse"] = float(np.mean([said_.train_mse for said_ in said]))
+    if cell["predictor"] == "finite" or cell["network"].startswith("vec:"):
+        limit = _limit(cell, repeat, resources)
+        found["distance"] = float(np.mean(np.sqrt(np.mean((groups - limit) ** 2, axis=(1, 2)))))
+    if spec.networks > 1:
+        found["seed_variance"] = float(np.var(groups, axis=0, ddof=1).mean())
+    return {name: float(value) for name, value in found.items()}
+
+
+def _limit(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> Array:
+    """Return the mean that infinitely wide networks predict after training for the same time."""
+    # Time is of half of the mean squared error.
+    time = 2 * resources.spec.steps * learning_rate(cell, repeat, resources)
+    key = ("limit", cell["images"], limit_of(cell), cell["examples"], cell["zca"], repeat, time)
+
+    def predicted() -> Array:
+        known = kernels_of(cell, repeat, resources)
+        predictor = Predictor(resources.draw(cell, repeat).targets, None, known.ntk)
+        return np.asarray(predictor.means(known.cross_ntk, [time])[0])
+
+    return resources.once(key, predicted)
+
+
+def _said(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> Said:
+    key = ("network", *(cell[factor] for factor in OF_A_NETWORK), repeat, number)
+    return resources.once(key, lambda: _trained(cell, repeat, number, resources))
+
+
+def _trained(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> Said:
+    draw, device = resources.draw(cell, repeat), torch.device(resources.device or "cpu")
+    seed = torch_seed(resources.spec.seed, "start", repeat, number)
+    network: nn.Module = finite(
+        limit_of(cell), draw.x.shape[1:], draw.targets.shape[1], cell["width"],
+        shared_filters=cell["predictor"] == "finite", seed=seed,
+    ).to(device)  # fmt: skip
+    network = Centred(network) if cell["centred"] else network
+    rate = learning_rate(cell, repeat, resources)
+    descend(network, draw, rate, decay_of(cell, rate, resources.spec.steps), cell["layerwise"], resources.spec.steps)
+    with torch.no_grad():
+        train, test = (network(torch.from_numpy(part).float().to(device)).double().cpu().numpy()
+                       for part in (draw.x, draw.test))  # fmt: skip
+    return Said(test, float(np.mean((train - draw.targets) ** 2)))
+
+
+def decay_of(cell: Cell, rate: float, steps: int) -> float:
+    """Return the weight decay of a cell: at level w, weights shrink to exp(-w) of themselves without a gradient."""
+    return float(cell["weight_decay"]) / (rate * steps)
+
+
+def descend(network: nn.Module, draw: Draw, rate: float, weight_decay: float, layerwise: bool, steps: int) -> None:
+    """Train a network by full-batch gradient descent, without momentum.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Trained in place.
+    draw : Draw
+        Its training images and targets.
+    rate : float
+        Learning rate.
+    weight_decay : float
+        This times the weight is added to its gradient.
+    layerwise : bool
+        Whether weight decay is proportional to the fan-in of each layer.
+    steps : int
+        Of gradient descent.
+    """
+    device = next(network.parameters()).device
+    groups: Any = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if layerwise:
+        groups = layerwise_weight_decay(network, weight_decay)
+    optimizer = torch.optim.SGD(groups, lr=rate, weight_decay=weight_decay)
+    images = torch.from_numpy(draw.x).float().to(device)
+    examples = ArrayExamples(images, draw.labels, np.arange(len(images)))
+    targets = torch.from_numpy(draw.targets).float().to(device)
+    step = SupervisedStep(network, optimizer, examples, targets, LOSSES["mse"].mean, True, device, torch.float32)
+    every = torch.arange(len(images), device=device)
+    per_epoch = -(-steps // EPOCHS)
+
+    def order(epoch: int) -> Sequence[torch.Tensor]:
+        return [every] * min(per_epoch, steps - (epoch - 1) * per_epoch)
+
+    run_loop(TrainingState({"network": network}, {"network": optimizer}), step, order, -(-steps // per_epoch))

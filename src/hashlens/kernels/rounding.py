@@ -1,0 +1,102 @@
+"""Kernels in numbers of fewer digits: what rounding changes, and at which size it makes a kernel fail."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hashlens.errors import KernelError, nearest
+
+Array = npt.NDArray[Any]
+Stored = Literal["float64", "float32", "bfloat16", "float16"]
+STORED: dict[str, torch.dtype] = {
+    "float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
+}  # fmt: skip
+
+
+def rounded(kernel: Array, precision: Stored) -> Array:
+    """Return a kernel rounded to a precision, in float64."""
+    if precision not in STORED:
+        raise KernelError(f"unknown precision {precision!r}; {nearest(precision, STORED)}")
+    return np.asarray(torch.as_tensor(kernel, dtype=torch.float64).to(STORED[precision]).double().numpy())
+
+
+def rounding_noise(kernel: Array, precision: Stored) -> float:
+    """Return the root mean square of what rounding adds to an entry.
+
+    An error is uniform over one unit of the last digit, which depends on the size of the entry.
+    """
+    digits = -np.log2(torch.finfo(STORED[precision]).eps)
+    unit = np.exp2(np.frexp(np.abs(kernel))[1] - 1 - digits)
+    return float(np.sqrt(np.mean(np.where(kernel == 0, 0.0, unit) ** 2 / 12)))
+
+
+def tolerated_noise(values: Array) -> float:
+    """Return the root mean square of symmetric noise at which a matrix of these eigenvalues is no longer positive.
+
+    The spectrum of a large matrix with independent noise of variance v is its free convolution with a semicircle. Its
+    lower edge is the maximum, over x below the smallest eigenvalue, of ``x - v sum 1 / (eigenvalue - x)``, and is above
+    0 as long as v is below the maximum of ``x / sum 1 / (eigenvalue - x)``.
+
+    References
+    ----------
+    Biane (1997): On the free convolution with a semi-circular distribution. Indiana University Mathematics Journal 46.
+    """
+    least = float(values.min())
+    if not least > 0:
+        return 0.0
+    places = least * np.concatenate([np.geomspace(1e-4, 0.5, 40), 1 - np.geomspace(1e-6, 0.5, 80)])
+    sums = (1 / (values[None] - places[:, None])).sum(1)
+    return float(np.sqrt(np.max(places / sums)))
+
+
+@dataclass(frozen=True)
+class CriticalSize:
+    """At which size a kernel, rounded, fails.
+
+    Attributes
+    ----------
+    predicted : float
+        Examples at which the noise of rounding is as large as the kernel tolerates: by a power law through the ratio at
+        the sizes, which extrapolates where that is not reached.
+    sizes : numpy.ndarray
+        Examples.
+    ratio : numpy.ndarray
+        Noise of rounding, as a share of what the kernel tolerates, at each size.
+    """
+
+    predicted: float
+    sizes: npt.NDArray[np.int64]
+    ratio: npt.NDArray[np.float64]
+
+
+def critical_size(kernel: Array, precision: Stored, diag_reg: float = 0.0, upto: int | None = None) -> CriticalSize:
+    """Predict from the spectrum at which number of examples a kernel in fewer digits fails.
+
+    It fails where rounding makes its smallest eigenvalue negative; see :func:`tolerated_noise`.
+
+    Parameters
+    ----------
+    kernel : numpy.ndarray
+        float64 ``(n, n)``, of examples in random order.
+    precision : {"float32", "bfloat16", "float16"}
+        What it is rounded to.
+    diag_reg : float
+        Added to the diagonal, as a share of its mean.
+    upto : int, optional
+        Largest size whose spectrum is looked at; by default all.
+    """
+    most = len(kernel) if upto is None else min(upto, len(kernel))
+    sizes = np.unique(np.geomspace(max(most // 16, 2), most, 9).astype(np.int64))
+    ratio = []
+    for size in sizes:
+        part = kernel[:size, :size]
+        ridge = diag_reg * float(np.mean(np.diagonal(part)))
+        tolerated = tolerated_noise(np.linalg.eigvalsh(part) + ridge)
+        ratio.append(rounding_noise(part, precision) / max(tolerated, np.finfo(np.float64).tiny))
+    ratios = np.array(ratio)
+    slope, start = np.polyfit(np.log(sizes), np.log(ratios), 1)
+    predicted = float(np.exp(-start / slope)) if slope > 0 else float("inf")
+    return CriticalSize(predicted, sizes, ratios)

@@ -1,0 +1,97 @@
+"""Regularised ZCA whitening of inputs."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hashlens.arguments import is_number, shortly
+from hashlens.errors import KernelError
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class ZCA:
+    """Whitening that turns inputs as little as possible, as fitted to training examples.
+
+    Attributes
+    ----------
+    mean : numpy.ndarray
+        ``(features,)``: mean of the training examples.
+    directions : numpy.ndarray
+        ``(rank, features)``: principal directions, of length 1.
+    scales : numpy.ndarray
+        ``(rank,)``: by what an input is multiplied along each.
+    beyond : float
+        By what it is multiplied along all other directions.
+    """
+
+    mean: Array
+    directions: Array
+    scales: Array
+    beyond: float
+
+    @classmethod
+    def fit(cls, train: Any, regularization: float = 0.1) -> "ZCA":
+        """Fit the whitening to training examples.
+
+        With the covariance ``U diag(L) U'`` of d features, inputs are multiplied by
+        ``U diag(L + regularization * mean(L))^(-1/2) U'``, after subtraction of the mean.
+
+        Parameters
+        ----------
+        train : array_like
+            ``(n, features)``, or images, whose pixels are features.
+        regularization : float
+            Added to each eigenvalue, as a share of their mean: more than 0.
+
+        Raises
+        ------
+        KernelError
+            If the examples are all the same, or an argument is wrong.
+
+        References
+        ----------
+        Lee et al. (2020): Finite versus infinite neural networks: an empirical study. NeurIPS.
+
+        Examples
+        --------
+        >>> ZCA.fit([[0.0, 1.0], [0.0, -1.0]], 1.0)([[1.0, 0.0]]).round(3).tolist()
+        [[1.414, 0.0]]
+        """
+        if not is_number(regularization) or not (math.isfinite(regularization) and regularization > 0):
+            raise KernelError(f"regularization must be a number, more than 0, received {shortly(regularization)}")
+        rows = _rows(train)
+        mean = rows.mean(axis=0)
+        _, singular, directions = np.linalg.svd(rows - mean, full_matrices=False)
+        variances = singular**2 / len(rows)
+        ridge = regularization * float(variances.sum()) / rows.shape[1]
+        if not ridge > 0:
+            raise KernelError("the training examples are all the same: there is nothing to whiten")
+        return cls(mean, directions, 1 / np.sqrt(variances + ridge), 1 / math.sqrt(ridge))
+
+    def __call__(self, inputs: Any) -> Array:
+        """Return inputs, whitened, in their own shape.
+
+        Parameters
+        ----------
+        inputs : array_like
+            ``(m, ...)``, each of as many numbers as a training example.
+        """
+        rows = _rows(inputs)
+        if rows.shape[1] != len(self.mean):
+            raise KernelError(f"inputs have {rows.shape[1]} features, and the training examples {len(self.mean)}")
+        centred = rows - self.mean
+        along = centred @ self.directions.T
+        found = self.beyond * centred + (along * (self.scales - self.beyond)) @ self.directions
+        return np.asarray(found.reshape(np.shape(inputs)))
+
+
+def _rows(inputs: Any) -> Array:
+    values = np.asarray(inputs, dtype=np.float64)
+    if values.ndim < 2 or 0 in values.shape or not np.isfinite(values).all():
+        raise KernelError(f"inputs must be (n, ...), finite numbers, received shape {values.shape}")
+    return values.reshape(len(values), -1)
