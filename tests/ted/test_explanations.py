@@ -4,7 +4,7 @@ import pytest
 
 from hashlens.errors import TEDError
 from hashlens.ted import MultiLabel
-from hashlens.ted.explanations import as_array, coded, looked_up
+from hashlens.ted.explanations import as_array, coded, looked_up, numbered
 
 NA = [None, float("nan"), np.nan, pd.NA, pd.NaT]
 
@@ -89,3 +89,29 @@ def test_arrays_of_explanations_have_the_kind_of_their_values():
     assert as_array([1, 2]).dtype.kind == "i"
     assert as_array(["a", 1]).tolist() == ["a", 1]
     assert as_array([MultiLabel("ab")])[0] == MultiLabel("ab")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([3, -2, 3, 7], np.int8),
+        np.array([120, -120, 120], np.int8),
+        np.array([2**63 + 1, 2**63, 2**63 + 1], np.uint64),
+        np.array([10**12, 0, -5]),
+        np.array([], np.int64),
+        np.array(["b", "a", "b"]),
+        np.array([True, False, True]),
+    ],
+)
+def test_values_are_numbered_in_their_order(values):
+    found, codes = numbered(values)
+    expected, places = np.unique(values, return_inverse=True)
+    assert found.dtype == values.dtype
+    assert np.array_equal(found, expected)
+    assert np.array_equal(codes, places)
+
+
+def test_whole_numbers_beyond_64_bits_are_explanations_too():
+    values, codes = coded([2**70, 1, 2**70], 3)
+    assert values == (1, 2**70)
+    assert codes.tolist() == [1, 0, 1]

@@ -24,7 +24,7 @@ from hashlens.errors import TEDError, nearest
 from hashlens.nets.copying import Copying
 from hashlens.ted.code_neighbours import CodeNeighbours
 from hashlens.ted.embedding import LearnedEmbedding
-from hashlens.ted.explanations import NONE, as_array, coded
+from hashlens.ted.explanations import NONE, as_array, coded, numbered
 from hashlens.ted.impute import imputed, warn_unexplained
 from hashlens.ted.multitask import TwoHeads
 from hashlens.ted.pairs import Pairs, contradictions
@@ -159,7 +159,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         weights = None if sample_weight is None else np.asarray(sample_weight)
         if weights is not None:
             check_consistent_length(X, weights)
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        self.classes_, labels = numbered(y)
         values, explanations = coded(E, len(labels), self.marker)
         self.explanations_ = as_array(values)
         self.missing_ = int((explanations == NONE).sum())
@@ -286,7 +286,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     def _labels(self, X: Any, y: Any) -> Array:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
+        if not (isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iubU"):
+            y = column_or_1d(y, warn=True)
         if y.dtype.kind == "f":
             assert_all_finite(y, input_name="y")
         if y.dtype.kind not in "iubU":

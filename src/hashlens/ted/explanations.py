@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import count
 from typing import Any
 
@@ -64,7 +65,7 @@ def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes
     array = _as_column(E)
     if len(array) != rows:
         raise TEDError(f"E has {len(array):,} explanations and X has {rows:,} rows: expected one each, None where none")
-    result, codes = _numbered(array) if array.dtype.kind in "iufU" else _looked_up(array)
+    result, codes = _listed(array) if array.dtype.kind in "iufU" else _looked_up(array)
     missing = np.array([is_missing(value, marker) for value in result], bool)
     _check_undeclared(result, codes, missing)
     kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(result[place]))
@@ -119,14 +120,34 @@ def _as_column(E: Any) -> npt.NDArray[Any]:
     return array
 
 
-def _numbered(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
-    result, codes = np.unique(array, return_inverse=True)
-    return list(result.tolist()), codes.astype(np.int64)
+def numbered(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes]:
+    """Return the distinct values ``(k,)``, sorted, and the index of each value, int64 ``(n,)``.
+
+    Whole numbers that are close together are counted instead of sorted, which takes a fifth of the time.
+    """
+    if values.dtype.kind in "iu" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if high - low <= len(values) and high < 2**62:
+            shifted = values.astype(np.int64) - low
+            found = np.flatnonzero(np.bincount(shifted))
+            places = np.empty(high - low + 1, np.int64)
+            places[found] = np.arange(len(found))
+            return (found + low).astype(values.dtype), places[shifted]
+    result, codes = np.unique(values, return_inverse=True)
+    return result, codes.astype(np.int64)
+
+
+def _listed(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
+    result, codes = numbered(array)
+    return list(result.tolist()), codes
 
 
 def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
     """Return the distinct values and the index of each; NaN may occur several times."""
     listed = array.tolist()
+    if set(map(type, listed)) == {int}:
+        with suppress(OverflowError):  # beyond 64 bits
+            return _listed(array.astype(np.int64))
     places: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
         codes = np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))

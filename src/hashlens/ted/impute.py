@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import TEDError, TEDWarning
-from hashlens.ted.explanations import NONE
+from hashlens.ted.explanations import NONE, numbered
 
 Codes = npt.NDArray[np.int64]
 Fit = Callable[[Any, Codes, Any], Any]
@@ -53,7 +53,7 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
         known, lost = rows[explanations[rows] != NONE], rows[explanations[rows] == NONE]
         if not len(lost):
             continue
-        own, codes = np.unique(explanations[known], return_inverse=True)
+        own, codes = numbered(explanations[known])
         if not len(own):
             warn_unexplained(name)
         elif len(own) == 1:

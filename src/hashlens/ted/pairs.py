@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.ted.explanations import NONE
+from hashlens.ted.explanations import NONE, numbered
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -32,10 +32,10 @@ class Pairs:
     def of(cls, labels: Codes, explanations: Codes) -> tuple["Pairs", Codes]:
         """Return the distinct pairs of rows, and the index of each row's pair, int64 ``(n,)``."""
         many = int(explanations.max(initial=NONE)) + 2
-        keys, codes = np.unique(labels * many + explanations + 1, return_inverse=True)
+        keys, codes = numbered(labels * many + explanations + 1)
         of_label, of_explanation = np.divmod(keys, many)
         starts = np.searchsorted(of_label, np.arange(int(labels.max()) + 2))
-        return cls(of_label, of_explanation - 1, starts.astype(np.int64)), codes.astype(np.int64)
+        return cls(of_label, of_explanation - 1, starts.astype(np.int64)), codes
 
     def __len__(self) -> int:
         return len(self.labels)
