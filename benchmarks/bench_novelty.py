@@ -5,7 +5,7 @@
 For each split the `cnn` is trained on the training images of six classes, drawn with the split's number. The scores
 then tell the test images of the four others from those of the six: AUROC, and FPR95, the share of novel images that
 pass for known where 95 % of the known ones do. All scores read the same network; no score sees a novel image before.
-Ours are `weighed_energy`, which
+Ours are `weighted_energy`, which
 reads codes and scores, and `Novelty`, which reads codes alone, both with their defaults on the codes of all layers; the
 rows below are the parts of the latter. ``--out`` keeps networks, so that a second run trains nothing.
 
@@ -35,7 +35,7 @@ from sklearn.metrics import roc_auc_score
 
 import hashlens as hl
 from hashlens.audit.novelty import Novelty
-from hashlens.audit.weighed_energy import weighed_energy
+from hashlens.audit.weighted_energy import weighted_energy
 from hashlens.codes.observe import observe
 from hashlens.codes.reading import Reading
 from hashlens.seeds import numpy_generator
@@ -92,7 +92,7 @@ def our_scores(train, test, k, bits):
     whole = Novelty(codes, k, bits=bits)
     taken = sum(min(bits, layer.bits) for layer in codes.layers)
     found = {
-        "hashlens, weighed energy": (lambda: weighed_energy(codes, test["codes"], test["logits"], bits=bits), taken),
+        "hashlens, weighed energy": (lambda: weighted_energy(codes, test["codes"], test["logits"], bits=bits), taken),
         "hashlens, codes alone": (lambda: whole.score(test["codes"], predicted), taken),
         "  without predictions": (lambda: whole.score(test["codes"]), taken),
     }

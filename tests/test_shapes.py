@@ -18,7 +18,7 @@ from hashlens.audit.local_ratio import local_ratio, nearest_others, pair_ratios
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import class_probabilities
 from hashlens.audit.temperature import fitted_temperature
-from hashlens.audit.weighed_energy import weighed_energy
+from hashlens.audit.weighted_energy import weighted_energy
 from hashlens.codes import Codes, hamming, pack_bits, unpack_bits
 from hashlens.codes.packing import pack_bits_torch, pack_two_planes
 from hashlens.index import Index, WithinRadius
@@ -150,7 +150,7 @@ CASES = {
     "pair_ratios": lambda: (pair_ratios, (DISTANCES,), [(DISTANCES[0],)]),
     "nearest_others": lambda: (nearest_others, (CODES, np.arange(5), 3), [(CODES, np.arange(4).reshape(2, 2), 3)]),
     "Novelty.score": lambda: (Novelty.score, (Novelty(CODES, k=3), FEW), []),
-    "weighed_energy": lambda: (weighed_energy, (CODES, FEW, PROBABILITIES[:4], 3), []),
+    "weighted_energy": lambda: (weighted_energy, (CODES, FEW, PROBABILITIES[:4], 3), []),
     "audited_accuracy": lambda: (
         audited_accuracy,
         (LABELS > 0, LABELS > 1, PROBABILITIES, LABELS),

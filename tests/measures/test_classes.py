@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hashlens.audit import Novelty, blind_spots, duplicates, label_issues, leaks
-from hashlens.audit.weighed_energy import weighed_energy
+from hashlens.audit.weighted_energy import weighted_energy
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError, MeasureError
 from hashlens.measures import categorization, determinism, knn_accuracy, knn_accuracy_leave_one_out, separation
@@ -209,7 +209,7 @@ class TestNoLabel:
         some, _ = self.both(train, missing)
         assert set(Novelty(some)._classes) == {0, 1, 2}
         scores = np.zeros((len(without_ants), 3))
-        assert np.isfinite(weighed_energy(some, without_ants, scores)).all()
+        assert np.isfinite(weighted_energy(some, without_ants, scores)).all()
 
 
 def test_without_any_label(train):

@@ -11,7 +11,7 @@ from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
 from hashlens.audit.out_of_sample import OutOfSample, out_of_sample
 from hashlens.audit.views import Views, encode_views
-from hashlens.audit.weighed_energy import weighed_energy
+from hashlens.audit.weighted_energy import weighted_energy
 from hashlens.measures.coverage import Coverage, coverage
 
 __all__ = [
@@ -37,5 +37,5 @@ __all__ = [
     "label_issues",
     "leaks",
     "out_of_sample",
-    "weighed_energy",
+    "weighted_energy",
 ]

@@ -46,7 +46,7 @@ class Step(Result):
     interval : tuple of float
         Bounds of the interval of the accuracy.
     change : float
-        Accuracy less that of the step before.
+        Difference from the accuracy of the step before.
     change_interval : tuple of float
         Bounds of the interval of the change.
     """
@@ -227,7 +227,7 @@ def audited_accuracy(
         return AuditedAccuracy(_measured(names, weights, rows, exact, generator), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
     likelihood[considered] = grid.log_likelihood(probabilities[considered], labels[considered])
-    surest = _clearest(probabilities, considered)
+    surest = _most_confident(probabilities, considered)
     columns = np.hstack([rows, np.stack([surest, surest & ~correct], axis=1), likelihood])
     sums, resampled_sums = _sums(columns, generator)
     accuracies = _with_estimate(sums, rows.shape[1], grid)
@@ -257,7 +257,7 @@ def _with_intervals(steps: Sequence[Step], intervals: Sequence[Interval]) -> tup
     return tuple(replace(step, interval=interval) for step, interval in zip(steps, intervals, strict=True))
 
 
-def _clearest(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _most_confident(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which of the considered examples are the most confident tenth, bool ``(n,)``."""
     rows = np.flatnonzero(considered)
     confidence = probabilities[rows].max(axis=1)

@@ -35,7 +35,7 @@ class KnownCodes:
         """Leave-one-out scores of the training codes."""
         return self._normalised(self._sample)
 
-    def left_out(self, rows: npt.NDArray[np.int64]) -> Scores:
+    def leave_one_out(self, rows: npt.NDArray[np.int64]) -> Scores:
         """Return the leave-one-out scores of some training codes."""
         return self._normalised(self._distances(rows))
 

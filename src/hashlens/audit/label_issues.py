@@ -55,10 +55,10 @@ class LabelIssues(Ranked):
     expected : float
         Expected number of wrong labels: the disagreement between labels and evidence beyond the uncertainty of the
         calibrated evidence. It is too low where wrong labels are examples of uncertain class, and too high where the
-        evidence is confidently wrong, or is the votes alone and classes overlap. Votes state no doubt of their own. If
-        7 of 10 neighbours have one label, the others may be wrong labels or examples of another class; codes and
-        labels alone cannot tell which. Probabilities of a network can. So wrong labels are counted with them wherever
-        they are passed, also if the codes alone rank the labels.
+        evidence is confidently wrong, or is the votes alone and classes overlap. Votes express no uncertainty of their
+        own. If 7 of 10 neighbours have one label, the others may be wrong labels or examples of another class; codes
+        and labels alone cannot tell which. Probabilities of a network can. So wrong labels are counted with them
+        wherever they are passed, also if the codes alone rank the labels.
     evidence : str
         Source of evidence: ``both``, ``codes`` or ``confidence``.
     temperature : float or None
@@ -132,8 +132,8 @@ def label_issues(
 
     There are two sources of evidence for the class of a row: the votes of the nearest codes, and the probabilities of
     the network, calibrated by one temperature. Their geometric mean estimates the class. The rows whose class is clear
-    show how often each class is labelled as each other (the noise matrix). Bayes' rule then gives the probability that
-    each label is wrong. Nothing is tuned on known mistakes.
+    show how often examples of one class have the label of another (the noise matrix). Bayes' rule then gives the
+    probability that each label is wrong. Nothing is tuned on known mistakes.
 
     Parameters
     ----------
@@ -197,12 +197,12 @@ def label_issues(
     if evidence != "codes" and probabilities is None:
         raise AuditError(f"evidence {evidence!r} needs probabilities= of the network, (n, classes)")
     pair = _compared(codes, labels, reference, reference_labels)
-    judgement = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
-    return _ranked(judgement, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
+    class_evidence = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
+    return _ranked(class_evidence, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
 
 
 @dataclass(frozen=True, eq=False)
-class _Judgement:
+class _Evidence:
     """Labels as class numbers 0 to c - 1, with the votes and probabilities of each class."""
 
     labels: Labels
@@ -223,7 +223,7 @@ def _notes(among_themselves: bool, evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judgement:
+def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Evidence:
     """Return the evidence for each fold, from its own network and the codes of that network."""
     classes = sample.probabilities.shape[1]
     votes: Votes | None = None
@@ -237,7 +237,7 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Judgement:
             shares[fold.rows], smoothed[fold.rows] = fold_votes.shares, fold_votes.probabilities
             collisions[fold.rows] = fold_votes.collisions
         votes = Votes(shares, smoothed, collisions)
-    return _Judgement(sample.labels, np.arange(classes), votes, sample.probabilities, sample.class_names)
+    return _Evidence(sample.labels, np.arange(classes), votes, sample.probabilities, sample.class_names)
 
 
 def _compared(
@@ -263,7 +263,7 @@ def _of_codes(
     probabilities: npt.ArrayLike | None,
     k: int,
     evidence: Evidence,
-) -> _Judgement:
+) -> _Evidence:
     """Return the evidence for rows, from a reference or from each other."""
     labels, reference_labels = pair.query_labels, pair.reference_labels
     notes = (*_notes(among_themselves, evidence), *pair.notes)
@@ -281,7 +281,7 @@ def _of_codes(
         _check_k(k, len(reference_labels) - among_themselves)
         reference = None if among_themselves else pair.reference
         votes = neighbour_votes(pair.queries, labels, reference, reference_labels, len(names), k)
-    return _Judgement(labels, names, votes, checked, pair.class_names or (), notes)
+    return _Evidence(labels, names, votes, checked, pair.class_names or (), notes)
 
 
 def _other_classes(class_names: Sequence[str] | None, columns: int) -> tuple[str, ...]:
@@ -325,14 +325,14 @@ def _checked_probabilities(probabilities: npt.ArrayLike, rows: int, pair: Labell
     return checked[pair.query_rows]
 
 
-def _doubtful(misfit: str) -> tuple[str, ...]:
+def _misfit_note(misfit: str) -> tuple[str, ...]:
     """Return a note on the number of wrong labels if the noise model does not fit."""
     if not misfit:
         return ()
     return (f"Trust the order, but not the probabilities and their sum: {misfit}.",)
 
 
-def _by_votes_alone(votes: Votes | None) -> tuple[str, ...]:
+def _votes_note(votes: Votes | None) -> tuple[str, ...]:
     """Return a note on the number of wrong labels if neighbours alone judge, and classes overlap."""
     if votes is None or (leading := float(votes.shares.max(axis=1).mean())) >= CLEAR_VOTES:
         return ()
@@ -344,15 +344,15 @@ def _by_votes_alone(votes: Votes | None) -> tuple[str, ...]:
 
 
 def _ranked(
-    judgement: _Judgement, ids: npt.NDArray[Any], all_rows: npt.NDArray[np.int64] | None, evidence: str
+    class_evidence: _Evidence, ids: npt.NDArray[Any], all_rows: npt.NDArray[np.int64] | None, evidence: str
 ) -> LabelIssues:
-    labels, rows = judgement.labels, np.arange(len(judgement.labels))
-    votes, temperature, confidence = judgement.votes, None, None
+    labels, rows = class_evidence.labels, np.arange(len(class_evidence.labels))
+    votes, temperature, confidence = class_evidence.votes, None, None
     voted = [] if votes is None else [votes.probabilities]
     known: list[Shares] = []
-    if judgement.probabilities is not None:
-        temperature = fitted_temperature(judgement.probabilities, labels)
-        known = [with_temperature(judgement.probabilities, temperature)]
+    if class_evidence.probabilities is not None:
+        temperature = fitted_temperature(class_evidence.probabilities, labels)
+        known = [with_temperature(class_evidence.probabilities, temperature)]
         confidence = None if evidence == "codes" else known[0][rows, labels]
     classes = geometric_mean(voted if evidence == "codes" else [*known, *voted])
     noise = label_noise(classes, labels)
@@ -362,12 +362,12 @@ def _ranked(
     joint_probabilities = joint(classes, labels, noise)
     odds, probability = probability_wrong(joint_probabilities, labels, noise.rate)
     joint_probabilities[rows, labels] = -1.0
-    suggested = judgement.names[joint_probabilities.argmax(axis=1)]
+    suggested = class_evidence.names[joint_probabilities.argmax(axis=1)]
     order = np.argsort(-odds, kind="stable")
     return LabelIssues(
         ids=ids[order],
         rows=order if all_rows is None else all_rows[order],
-        given=judgement.names[labels[order]],
+        given=class_evidence.names[labels[order]],
         suggested=suggested[order],
         probability=probability[order],
         agreement=None if votes is None else votes.shares[order, labels[order]],
@@ -376,6 +376,6 @@ def _ranked(
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=(*judgement.notes, *_by_votes_alone(None if known else votes), *_doubtful(noise.misfit)),
-        class_names=judgement.class_names,
+        notes=(*class_evidence.notes, *_votes_note(None if known else votes), *_misfit_note(noise.misfit)),
+        class_names=class_evidence.class_names,
     )

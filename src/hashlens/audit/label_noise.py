@@ -1,4 +1,4 @@
-"""Label noise: how often each class is labelled as each other, and how likely each label is wrong."""
+"""Label noise: how often examples of one class have the label of another, and how likely each label is wrong."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ CLEARER = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LabelNoise:
-    """Model of label noise: how often each class is labelled as each other.
+    """Model of label noise: how often examples of one class have the label of another.
 
     Attributes
     ----------

@@ -195,7 +195,7 @@ class Search:
         return _chosen(searches, self.expected_false), tuple(layer.score for layer in searches)
 
     def in_layer(self, name: str, reference: Codes, queries: Codes | Rows, sample: Rows) -> LayerSearch:
-        """Search `queries` in one layer; the other layers, surveyed on the rows `sample`, tell copies from chance."""
+        """Search `queries` in one layer; the rows `sample` of the other layers distinguish copies from chance."""
         rows = {name: queries} if not isinstance(queries, Codes) else {}
         unrepeated = _unrepeated(reference, queries)
         layers = [

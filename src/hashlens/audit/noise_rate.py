@@ -62,7 +62,7 @@ class NoiseGrid:
     @property
     def highest_rate(self) -> float:
         """Highest rate of wrong labels that is considered."""
-        return _most(self.classes)
+        return _highest_rate(self.classes)
 
     @property
     def rate(self) -> float:
@@ -93,7 +93,7 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
         int64 ``(n,)``: labels of the data set, 0 to c - 1.
     """
     classes = probabilities.shape[1]
-    most = _most(classes)
+    most = _highest_rate(classes)
     temperatures = np.geomspace(1 / WIDEST, WIDEST, 2 * RATES)
     rates = np.concatenate([[0.0], np.geomspace(1e-4, most, RATES)])
     for _ in range(ZOOMS):
@@ -108,9 +108,9 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
         shares = [near.any(axis=1).mean(), near.any(axis=0).mean()]
         if len(temperatures) == TEMPERATURES and min(shares) > 0.5:
             break
-        low, high = _reach(temperatures, near.any(axis=1))
+        low, high = _adjacent_grid_values(temperatures, near.any(axis=1))
         temperatures = np.geomspace(low, high, TEMPERATURES)
-        rates = np.linspace(*_reach(rates, near.any(axis=0)), RATES)
+        rates = np.linspace(*_adjacent_grid_values(rates, near.any(axis=0)), RATES)
     return grid
 
 
@@ -121,7 +121,7 @@ def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> 
     return accuracy
 
 
-def _most(classes: int) -> float:
+def _highest_rate(classes: int) -> float:
     return HIGHEST * (classes - 1) / classes
 
 
@@ -136,7 +136,7 @@ def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: 
     return np.asarray(np.log(np.maximum(mixed, LEAST))).reshape(len(labels), -1)
 
 
-def _reach(values: Values, near: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _adjacent_grid_values(values: Values, near: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Return the nearest grid values below and above those that are marked."""
     inside = np.flatnonzero(near)
     return float(values[max(0, inside[0] - 1)]), float(values[min(len(values) - 1, inside[-1] + 1)])

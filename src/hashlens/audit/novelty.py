@@ -34,7 +34,8 @@ class Novelty:
     codes : Codes
         n training codes, of one layer or of several. Codes without a label count only for scores without predictions.
     k : int
-        Which neighbour. With 1, a single unusual training example can make a novel example look ordinary.
+        Rank of the neighbour whose distance counts. With 1, a single unusual training example can make a novel example
+        look ordinary.
     per_class : bool
         Whether predicted classes are used; if so, the codes must have labels. A class with `k` training codes or fewer
         is too small: examples predicted as such a class are scored among the codes of all classes.
@@ -253,7 +254,7 @@ class Novelty:
             parts = [(group.ordinary, len(group)) for group in self._classes.values()]
             if self._small_classes:
                 small = np.concatenate(list(self._small_classes.values()))
-                parts.append((self._all_codes.left_out(small), len(small)))
+                parts.append((self._all_codes.leave_one_out(small), len(small)))
             return Calibration.from_samples([scores for scores, _ in parts], [rows for _, rows in parts])
         if self._held_out_predicted is None:
             raise AuditError(
@@ -270,7 +271,7 @@ class Novelty:
                 parts.append((self._left_out_of(name, group, group.sample_of(rows)), len(rows)))
         small = np.flatnonzero(np.isin(predicted, list(self._small_classes)))
         if len(small):
-            parts.append((self._all_codes.left_out(self._all_codes.sample_of(small)), len(small)))
+            parts.append((self._all_codes.leave_one_out(self._all_codes.sample_of(small)), len(small)))
         return parts
 
     def _left_out_of(self, name: int, group: KnownCodes, rows: npt.NDArray[np.int64]) -> Scores:
@@ -278,7 +279,7 @@ class Novelty:
         scores, members = np.empty(len(rows)), self._class_rows[name]
         own = np.isin(rows, members)
         if own.any():
-            scores[own] = group.left_out(np.searchsorted(members, rows[own]))
+            scores[own] = group.leave_one_out(np.searchsorted(members, rows[own]))
         if not own.all():
             scores[~own] = group.score([layer[rows[~own]] for layer in self._all_codes.layers])
         return scores

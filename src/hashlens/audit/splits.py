@@ -89,7 +89,7 @@ def ordinary_rate(keys: Split[Keys]) -> float:
     within test. If test has clearly fewer repeats than a training sample of the same size, rows of train were repeated
     on purpose, and the estimate is from test too.
     """
-    train, test = _once(keys.train), keys.test
+    train, test = _without_repeats(keys.train), keys.test
     n, m = len(train), len(test)
     if min(n, m) < 2:
         return repeat_rate(train)
@@ -101,7 +101,7 @@ def ordinary_rate(keys: Split[Keys]) -> float:
     return repeat_rate(train)
 
 
-def _once(keys: Keys) -> Keys:
+def _without_repeats(keys: Keys) -> Keys:
     """Return the keys of a set; one copy of it if the set is several copies of the same rows."""
     different, counts = np.unique(keys, return_counts=True)
     times = int(np.gcd.reduce(counts))

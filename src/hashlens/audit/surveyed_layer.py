@@ -95,7 +95,7 @@ class SurveyedLayer:
         return local_ratio(self.distances)
 
     @property
-    def votes(self) -> bool:
+    def separates(self) -> bool:
         """Whether the layer separates rows well enough to judge whether a pair is near."""
         return self.fitted is not None and float(np.mean(self.distances[self.unrepeated, 0] == 0)) <= TIED
 
@@ -129,7 +129,7 @@ class SurveyedLayer:
         numpy.ndarray or None
             bool ``(n,)``; None if no other layer separates rows well enough.
         """
-        voting = [other for other in others if other.name not in (self.name, ALL_LAYERS) and other.votes]
+        voting = [other for other in others if other.name not in (self.name, ALL_LAYERS) and other.separates]
         if not voting:
             return None
         low = np.argsort(self.ratios, kind="stable")[: ceil(CHECKED * len(self.rows))]

@@ -40,7 +40,7 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
     return value, True
 
 
-def beside_another(value: Any) -> Any:
+def with_second_example(value: Any) -> Any:
     """Return a batch of one example with another one beside it, made from it: its first token, again and again.
 
     In a table of numbers, the numbers get the other sign.

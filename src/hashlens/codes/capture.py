@@ -380,13 +380,13 @@ class Capture:
                 refuse_not_finite(layer.name, x)
             self._add_packed(layer, packed)
             return
-        self._finite.see(layer.name, x)
+        self._finite.check(layer.name, x)
         bits = torch.stack([x > breakpoint for x, breakpoint in planes], dim=-1)
         bits, padded = self._layer_axes.in_order(layer.name, bits, x.shape)
         self._add_bits(replace(layer, shape=tuple(bits.shape[1:-1])), bits.reshape(self._size, -1), padded)
 
     def _read_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
-        self._finite.see(name, planes[0][0])
+        self._finite.check(name, planes[0][0])
         out = self._layer_axes.masked(name, output)
         if out.dim() == 1:  # one value per example, such as a squeezed score, is one channel
             out, planes = out[:, None], [(x[:, None], breakpoint) for x, breakpoint in planes]

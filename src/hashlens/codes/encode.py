@@ -26,7 +26,7 @@ from hashlens.errors import CodesError
 _log = logging.getLogger("hashlens")
 
 
-def host(packed: Packed | torch.Tensor) -> Packed:
+def to_host(packed: Packed | torch.Tensor) -> Packed:
     """Return packed rows in host memory."""
     return packed.cpu().numpy() if isinstance(packed, torch.Tensor) else packed
 
@@ -117,7 +117,7 @@ class CodeRows:
 
     def append(self, batch: Batch, captured: CapturedBatch, choice: BitChoice | None = None) -> None:
         """Add the rows of one batch, or only their chosen bits."""
-        packed = host(captured.packed)
+        packed = to_host(captured.packed)
         self.packed.append((packed, captured.layers) if choice is None else (choice.take(packed), choice.targets))
         self.ids.append(batch.ids)
         if (labels := batch_labels(batch)) is not None:
@@ -162,7 +162,7 @@ def _encode_to(out: str | Path, reader: Reader, overwrite: bool) -> Codes:
     with CodesWriter(out, overwrite) as writer, reader:
         for batch, captured in reader:
             labels = batch_labels(batch)
-            writer.append(host(captured.packed), labels, batch.ids, captured.values, captured.digests)
+            writer.append(to_host(captured.packed), labels, batch.ids, captured.values, captured.digests)
             if reader.capture.layout.varies:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
         warn_unsteady(reader)
@@ -185,7 +185,7 @@ class HashRows:
         """Add the hashes of the rows of one batch."""
         packed = captured.packed
         if self.padded:
-            self.hashes.append(hash_padded_rows(host(packed), captured.layers))
+            self.hashes.append(hash_padded_rows(to_host(packed), captured.layers))
         elif isinstance(packed, torch.Tensor):
             self.method = "multilinear-128"
             words = packed.view(torch.int32)

@@ -13,7 +13,7 @@ class FiniteCheck:
     def __init__(self) -> None:
         self._sums: list[tuple[str, torch.Tensor]] = []
 
-    def see(self, name: str, x: torch.Tensor) -> None:
+    def check(self, name: str, x: torch.Tensor) -> None:
         """Check the input of one gate, by its sum."""
         total = x.sum(dtype=torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else None)
         if x.device.type != "cpu":

@@ -104,7 +104,7 @@ def observe(
             outputs.extend(_scores(captured.scores))
             features.extend(_features(captured.penultimate, len(batch), row_budget))
             if choice is None:
-                choice = _affordable(reader, row_budget)
+                choice = _bits_within_budget(reader, row_budget)
             rows.append(batch, captured, choice)
     codes = rows.codes(reader, choice)
     code_bits = sum(layer.bits for layer in reader.capture.layers)
@@ -123,7 +123,7 @@ def observe(
     )
 
 
-def _affordable(reader: Reader, row_budget: int) -> BitChoice | None:
+def _bits_within_budget(reader: Reader, row_budget: int) -> BitChoice | None:
     """Return a choice of as many bits as fit the budget, or None if all fit."""
     layers = reader.capture.layers
     total = sum(layer.bits for layer in layers)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.batch_parts import beside_another, each_tensor, padded, some_examples
+from hashlens.codes.batch_parts import each_tensor, padded, some_examples, with_second_example
 from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
@@ -150,7 +150,7 @@ class Reader:
             self.capture.probe(call, twice, thrice, [0, 1], all_batched)
             return
         # An expert that gets one token of an example gets two of the same example twice, like a batch axis.
-        pair = beside_another(single)
+        pair = with_second_example(single)
         self.capture.probe(call, single, pair, [0], all_batched, some_examples(pair, 2, [1])[0])
 
     def _choose_bits(self, first: Batch, bits: int) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from hashlens.audit.weighed_energy import weighed_energy
+from hashlens.audit.weighted_energy import weighted_energy
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
 
@@ -11,14 +11,14 @@ NEW = Codes.from_bits([[0, 0, 0, 0], [1, 1, 1, 1]])
 
 def test_it_is_the_energy_with_classes_weighed_by_votes():
     scores = np.array([[2.0, 1.0], [2.0, 1.0]])
-    found = weighed_energy(KNOWN, NEW, scores, k=2)
+    found = weighted_energy(KNOWN, NEW, scores, k=2)
     # Two votes for class 0 and none for class 1, one more for each: 3/4 and 1/4; the other way round for the second.
     expected = [-np.log(0.75 * np.e**2 + 0.25 * np.e), -np.log(0.25 * np.e**2 + 0.75 * np.e)]
     np.testing.assert_allclose(found, expected)
 
 
 def test_an_example_whose_neighbours_are_of_another_class_is_more_novel():
-    first, second = weighed_energy(KNOWN, NEW, [[5.0, -5.0], [5.0, -5.0]], k=2)
+    first, second = weighted_energy(KNOWN, NEW, [[5.0, -5.0], [5.0, -5.0]], k=2)
     assert second > first
 
 
@@ -37,4 +37,4 @@ def test_an_example_whose_neighbours_are_of_another_class_is_more_novel():
 def test_bad_input_meets_one_line(change, message):
     given = {"codes": KNOWN, "new_codes": NEW, "scores": [[1.0, 2.0], [2.0, 1.0]], "k": 2} | change
     with pytest.raises(AuditError, match=message):
-        weighed_energy(**given)
+        weighted_energy(**given)

@@ -1,4 +1,4 @@
-"""Weighed energy: novelty from the network's scores and the votes of the nearest training codes together."""
+"""Weighted energy: novelty from the network's scores and the votes of the nearest training codes together."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from hashlens.measures.knn import nearest_codes
 Scores = npt.NDArray[np.float64]
 
 
-def weighed_energy(
+def weighted_energy(
     codes: Codes, new_codes: Codes, scores: npt.ArrayLike, k: int = 20, *, bits: int = 1024, seed: int = 0
 ) -> Float64[Scores, " {len(new_codes)}"]:
     """Return a novelty score of each new example, from the network's scores and its neighbours; higher is more novel.
