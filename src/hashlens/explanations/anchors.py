@@ -48,7 +48,7 @@ class Search:
     answer : int
         Prediction that the rule must keep: the class or, for several labels per example, whether it has the class.
     seen : dict
-        For each rule with drawn examples: which conditions the examples satisfy, and which keep the prediction.
+        For each rule: the conditions that its examples satisfy, and which of the examples keep the prediction.
     """
 
     example: PerturbedExample
@@ -92,11 +92,11 @@ def anchor(
     """Explain by the shortest rule whose precision is at least `threshold`.
 
     The precision of a rule is the share of examples satisfying it that keep the prediction. Rules are extended one
-    condition at a time by a beam search with KL-LUCB (Ribeiro, Singh, Guestrin, 2018). A condition says that a
-    superpixel or word is present, that a category equals the row's, or that the value of another column is on the
-    row's side of a quartile of the background. The examples of a rule are copies of the input in which every other part
-    is replaced with probability one half. For tables they are background rows, in which values that break the rule are
-    replaced by other values of the column. Of rules of the same length the one with the largest coverage is chosen.
+    condition at a time by a beam search with KL-LUCB (Ribeiro, Singh, Guestrin, 2018). A condition is one of three: a
+    superpixel or word is present; a category is that of the row; a number is on the same side of a quartile of the
+    background as that of the row. The examples of a rule are copies of the input in which every other part is replaced
+    with probability one half. For tables they are background rows, in which values that break the rule are replaced by
+    other values of the column. Among rules of the same length, the one with the largest coverage is chosen.
 
     The reported precision is measured on new examples that the search did not use, with a 95 % Clopper-Pearson
     interval. The values are 1 for parts of the rule and 0 for others. ``diagnostics["counter_examples"]`` holds a few
@@ -113,9 +113,9 @@ def anchor(
     samples : int
         Largest number of rows that the search may draw.
     held_out : int
-        Number of new examples that the precision is measured on.
+        Number of new examples on which the precision is measured.
     segments : int, optional
-        Number of parts of an image, spectrogram or signal; by default 50, or one for every four places if that is less.
+        Number of parts of an image, spectrogram or signal; by default 50, but at most one for every four positions.
     categorical : sequence of int or str, optional
         Categorical columns of a table; by default those with at most ten distinct values in the background.
     """
@@ -175,9 +175,9 @@ def _test(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[di
     return kept, counter
 
 
-def _notes(search: Search, found: bool, rule: Conditions, precision: float) -> tuple[str, ...]:
+def _notes(search: Search, is_precise: bool, rule: Conditions, precision: float) -> tuple[str, ...]:
     notes = []
-    if not found:
+    if not is_precise:
         spent = "the allowed samples are used up: raise samples" if search.budget <= 0 else "no conditions are left"
         notes.append(
             f"no rule was shown to reach {search.threshold:.0%}: this is the most precise rule found ({spent})"
@@ -202,9 +202,9 @@ def _best_rule(search: Search, beam: int) -> tuple[Conditions, bool]:
             break
         rules, hits, pulls = [*arms], *(np.array(each, dtype=float) for each in zip(*arms.values(), strict=True))
         parents = [rules[index] for index in _best_arms(search, rules, hits, pulls, beam)]
-        arrived = [rule for rule in parents if _reaches(search, rule, len(rules))]
-        if arrived:
-            return max(arrived, key=lambda rule: (search.space.coverage(rule), _precision(search, rule))), True
+        precise_rules = [rule for rule in parents if _reaches(search, rule, len(rules))]
+        if precise_rules:
+            return max(precise_rules, key=lambda rule: (search.space.coverage(rule), _precision(search, rule))), True
         for rule in parents:
             search.top_up(rule)
         parents = [rule for rule in parents if rule in search.seen]
@@ -222,7 +222,7 @@ def _extended(search: Search, parents: Sequence[Conditions]) -> dict[Conditions,
     for parent in parents:
         satisfied = search.seen[parent][0]
         for condition in range(len(search.space.conditions)):
-            # A condition that the rule implies changes nothing.
+            # All examples of the rule already satisfy this condition.
             if condition in parent or satisfied[:, condition].all():
                 continue
             wider = {

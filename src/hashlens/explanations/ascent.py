@@ -1,6 +1,6 @@
-"""Gradient ascent on inputs, from noise or from an example.
+"""Gradient ascent on inputs that starts from noise or from an example.
 
-There are penalties for total variation and for distance from the centre.
+Penalties keep the total variation and the distance from the centre of the data small.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class InputRange:
     Attributes
     ----------
     low, high : float
-        Bounds; infinite where they are not known.
+        Bounds; infinite if they are not known.
     centre, scale : torch.Tensor or float
         Mean value, and the unit of distances from it: the largest possible distance for images, the standard deviation
         of each feature for other inputs.
@@ -220,8 +220,8 @@ def ascend(
 ) -> Tensor:
     """Return inputs after steps of gradient ascent.
 
-    The gradient of each row is scaled to a root mean square of 1, so that the weights of the penalties mean the same
-    for every layer.
+    The gradient of each row is scaled to a root mean square of 1, so that the weights of the penalties have the same
+    effect for every layer.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ TINY = 1e-8
 
 
 def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
-    """Explain by a layer's activations, channels weighted by their mean gradient (Selvaraju et al., 2017).
+    """Explain by the sum of a layer's channels, weighted by their mean gradient (Selvaraju et al., 2017).
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Expl
     relu : bool
         Whether negative values, evidence against the class, are set to 0.
     upsample : bool
-        Whether the map is resized to the image, bilinearly; otherwise it has the size of the layer, ``(n, h, w)``.
+        Whether the map is resized to the size of the image (bilinearly); otherwise it has the size of the layer.
     """
     name, result, gradient = _activations(request)
     weights = gradient.flatten(2).mean(dim=2)
@@ -33,7 +33,7 @@ def grad_cam(request: Request, relu: bool = True, upsample: bool = True) -> Expl
 
 
 def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
-    """Explain by a layer's activations, channels weighted by the gradient at each position (Chattopadhay et al., 2018).
+    """Explain by the sum of a layer's channels, weighted by the gradient at each position (Chattopadhay et al., 2018).
 
     The weights are those of the paper for an exponential score: the squared gradient, divided by twice the squared
     gradient plus the sum of activations times the cubed gradient.
@@ -45,16 +45,20 @@ def grad_cam_plus_plus(request: Request, relu: bool = True, upsample: bool = Tru
     """
     name, result, gradient = _activations(request)
     squared, cubed = gradient**2, gradient**3
-    below = 2 * squared + cubed * result.flatten(2).sum(dim=2).reshape(*result.shape[:2], *[1] * (result.dim() - 2))
+    denominator = 2 * squared + cubed * result.flatten(2).sum(dim=2).reshape(
+        *result.shape[:2], *[1] * (result.dim() - 2)
+    )
     share = torch.where(
-        (squared > 0) & (below.abs() > 0), squared / torch.where(below == 0, torch.ones_like(below), below), 0
+        (squared > 0) & (denominator.abs() > 0),
+        squared / torch.where(denominator == 0, torch.ones_like(denominator), denominator),
+        0,
     )
     weights = (share * gradient.relu()).flatten(2).sum(dim=2)
     return _explained(request, "grad_cam_plus_plus", name, result, weights, relu, upsample)
 
 
 def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Explanation:
-    """Explain by a layer's activations, channels weighted by the scores of masked images (Wang et al., 2020).
+    """Explain by the sum of a layer's channels, weighted by the scores of masked images (Wang et al., 2020).
 
     Each channel is resized to the image, scaled to 0 to 1 and used as a mask of the image. The weight of a channel is
     the softmax over channels of the scores of the masked images. The network runs once for each channel.
@@ -99,8 +103,8 @@ def _explained(
     cam = (weights.reshape(*weights.shape, *[1] * (result.dim() - 2)) * result).sum(dim=1)
     cam = cam.relu() if relu else cam
     empty = int((~cam.flatten(1).any(dim=1)).sum())
-    which = "the map is" if len(cam) == 1 else f"{empty:,} of {len(cam):,} maps are"
-    notes = (*request.notes, f"{which} {ALL_ZERO}") if empty else request.notes
+    empty_maps = "the map is" if len(cam) == 1 else f"{empty:,} of {len(cam):,} maps are"
+    notes = (*request.notes, f"{empty_maps} {ALL_ZERO}") if empty else request.notes
     if upsample:
         cam = _spread(cam[:, None], request.inputs)[:, 0]
     return explained(request, method, cam, diagnostics={"layer": layer}, notes=notes)
@@ -114,13 +118,13 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
         with torch.enable_grad():
             # In-place operators may not modify a leaf; a product inside `record_outputs` would be recorded too.
             x = request.inputs[start : start + size].detach().clone().requires_grad_() * 1
-            with record_outputs(request, place) as kept:
+            with record_outputs(request, place) as recorded:
                 score = row_scores(request.subject.run(x), request.target[start : start + size])
-            call = _last_with_maps(request, place, kept, len(x))
-            gradient = gradient_of(score, kept.outputs[call])
-        both = (request.subject.own_rows(maps, len(x)) for maps in (kept.outputs[call].detach(), gradient))
+            call = _last_with_maps(request, place, recorded, len(x))
+            gradient = gradient_of(score, recorded.outputs[call])
+        both = (request.subject.own_rows(maps, len(x)) for maps in (recorded.outputs[call].detach(), gradient))
         parts.append(tuple(_shaped(request, place, maps) for maps in both))
-        names.append(place.name if len(kept.outputs) == 1 else f"{place.name}#{call}")
+        names.append(place.name if len(recorded.outputs) == 1 else f"{place.name}#{call}")
     result, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
     return names[0], result, gradients
 

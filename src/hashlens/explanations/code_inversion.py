@@ -51,17 +51,17 @@ def code_inversion(
 ) -> Explanation:
     """Find inputs whose neural code is a requested one.
 
-    There are three uses. With ``x`` alone, an input with the code of ``x`` is sought, starting from noise. With
-    `example` or `code`, an input with that code is sought, starting from ``x``, or from noise if there is no ``x``. In
+    There are three uses. With ``x`` alone, the search starts from noise and seeks an input with the code of ``x``. With
+    `example` or `code`, it seeks an input with that code and starts from ``x``, or from noise if there is no ``x``. In
     a piecewise linear network all gates are fixed to the requested code, which makes the network affine. The hinge loss
-    of the bits on the wrong side is then convex in the input. It is minimised until every unit is on its side without
-    being fixed. Max-pools are not fixed, unless the code has bits of them. In other networks no gate is fixed.
+    of the wrong bits is then convex in the input. It is minimised until the network without fixed gates has the
+    requested code. Max-pools are fixed only if the code has bits for them. In other networks no gate is fixed.
 
-    With `generator`, the input is sought among those that the generator makes. The optimisation changes the latent
-    code, which is drawn at random at the start; gradients are passed back through the generator. Such inputs look like
-    the data, but perhaps none of them has all the requested bits.
+    With `generator`, only outputs of the generator are searched. The optimisation changes the latent vector, which is
+    drawn at random at the start; gradients are passed back through the generator. Such inputs look like the data, but
+    possibly none of them has all the requested bits.
 
-    ``values`` holds the change of ``x``, or the input itself where there is no ``x``; ``image`` holds the input, if it
+    ``values`` holds the change of ``x``, or the input itself if there is no ``x``; ``image`` holds the input, if it
     is an image. ``diagnostics`` holds the number of bits, the number of wrong bits at the start and at the end (the
     Hamming distance of codes read by :func:`hashlens.encode`), also by layer, and the distance from ``x`` in units of
     the input.
@@ -258,13 +258,13 @@ class Search:
     def run(self, start: Tensor, rows: slice, input_range: InputRange, steps: int, step_size: float) -> Tensor:
         """Return inputs after gradient descent: for each row, the one with the fewest wrong bits.
 
-        `start` holds inputs, or the codes that a generator makes inputs of.
+        `start` holds inputs, or the latent vectors of a generator.
         """
         codes = self.codes[rows]
         hinge = Hinge(self._wanted(codes, start.device))
-        at = start.to(self.margins.dtype) if self.maker is None else start
-        x = self._inputs(at)
-        best, fewest, way = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(at)
+        point = start.to(self.margins.dtype) if self.maker is None else start
+        x = self._inputs(point)
+        best, fewest, optimiser = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(point)
         reached = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         for step in range(steps):
             hinge.least = FIRST * (LAST / FIRST) ** (step / steps)
@@ -275,18 +275,18 @@ class Search:
             reached |= self._reached(x.to(self.like.dtype), codes, (hinge.missed == 0) & ~reached)
             if bool(reached.all()):
                 break
-            pace = step_size * (1 - step / steps)
+            step_length = step_size * (1 - step / steps)
             if self.maker is None:
-                at = input_range.clamp(at + pace * input_range.scale * way.step(gradient))
+                point = input_range.clamp(point + step_length * input_range.scale * optimiser.step(gradient))
             else:
-                at = at + pace * way.step(self.maker.code_gradient(at, gradient))
-            x = self._inputs(at)
+                point = point + step_length * optimiser.step(self.maker.code_gradient(point, gradient))
+            x = self._inputs(point)
         return best.to(self.like.dtype)
 
-    def _inputs(self, at: Tensor) -> Tensor:
+    def _inputs(self, point: Tensor) -> Tensor:
         if self.maker is None:
-            return at
-        return self.maker.inputs(at, self.like).to(self.margins.dtype)
+            return point
+        return self.maker.inputs(point, self.like).to(self.margins.dtype)
 
     def _reached(self, x: Tensor, codes: Codes, likely: Tensor) -> Tensor:
         """Return which of the likely rows have their code in the network itself, whose rounding may cross a margin."""

@@ -34,9 +34,9 @@ class ExplanationComparison(Result):
     n : int
         Number of examples.
     notes : tuple of str
-        Remarks on what was left out, and why.
+        Notes on what was left out, with the reason.
     output : str
-        How the model's output was read, and why.
+        How the output of the model was read, and the reason.
     """
 
     methods: tuple[str, ...]
@@ -61,14 +61,14 @@ class ExplanationComparison(Result):
         The standard error is that of the difference, paired by example. Controls are not included. The result is empty
         if the metric has no values.
         """
-        _, at = self._at(self.methods[0], metric)
+        _, metric_index = self._at(self.methods[0], metric)
         rows = [row for row, name in enumerate(self.methods) if name not in CONTROLS]
-        result = means(self.values[rows, at])
+        result = means(self.values[rows, metric_index])
         if np.isnan(result).all():
             return ()
         best = int(np.nanargmin(result) if METRICS[metric].better == LOWER else np.nanargmax(result))
         with np.errstate(invalid="ignore"):  # infinity minus infinity
-            ahead = self.values[rows, at] - self.values[rows[best], at]
+            ahead = self.values[rows, metric_index] - self.values[rows[best], metric_index]
             spread = ahead.std(axis=1, ddof=1) / np.sqrt(self.n) if self.n > 1 else np.full(len(rows), np.inf)
         close = ~np.isnan(result) & ((np.abs(means(ahead)) <= spread) | (np.arange(len(rows)) == best))
         return tuple(self.methods[row] for row, kept in zip(rows, close, strict=True) if kept)

@@ -67,18 +67,18 @@ class SegmentCodes:
 def contrast(request: Request, steps: int | None = None) -> Explanation:
     """Explain by the nearest example of another class, by the code of the network.
 
-    The example of another predicted class whose code has the smallest Hamming distance is found in the ``background``.
-    The straight segment to it is cut where units flip (:func:`hashlens.regions.along`). The values are the smallest
-    change of the input along this segment that changes the prediction, ``(n, ...)`` in units of the input; ``image``
-    is the changed input. The turning point is exact in float64. The change goes slightly past it, until the network
-    itself, in its own dtype, predicts another class by more than rounding; ``diagnostics["stepped_past"]`` is that
-    extra step, as a share of the segment. If there is no such point, a note says so. ``diagnostics`` also names the
-    units whose bits separate the two examples, in the order in which they flip, with the share of the segment after
+    In the ``background``, the example of another predicted class whose code has the smallest Hamming distance is found.
+    The straight segment to this example is cut where units flip (:func:`hashlens.regions.along`). The values are the
+    smallest change of the input along this segment that changes the prediction, ``(n, ...)`` in units of the input;
+    ``image`` is the changed input. The turning point is exact in float64. The change goes slightly past this point,
+    until the network, in its own dtype, predicts another class by more than rounding; ``diagnostics["stepped_past"]``
+    is that extra step, as a share of the segment. If there is no such point, a note says so. ``diagnostics`` also names
+    the units whose bits separate the two examples, in the order in which they flip, with the share of the segment after
     which each flips, and the length of the change.
 
     In a large network the segment has tens of thousands of pieces. It is then examined at 256 equal steps, and only the
-    step in which the prediction changes is cut exactly. So a change and its reversal within one earlier step are
-    missed, and flips of units are located to within a step.
+    step in which the prediction changes is cut exactly. So it is not seen if the prediction changes and changes back
+    within an earlier step, and the positions of flips are known only to one step.
 
     Parameters
     ----------
@@ -100,34 +100,38 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
             "or integrated_gradients, or declare the output with output="
         )
     background = at(request.scoring, baselines_of(request))
-    here = at(background.program, request.inputs)
-    own, theirs = _classes(here, output), _classes(background, output)
-    if wrong := [row for row, target in enumerate(request.target.tolist()) if target != own[row]]:
+    own_regions = at(background.program, request.inputs)
+    own_classes, background_classes = _classes(own_regions, output), _classes(background, output)
+    if wrong := [row for row, target in enumerate(request.target.tolist()) if target != own_classes[row]]:
         raise ExplainError(
-            f"contrast explains the predicted class, {own[wrong[0]]} for example {wrong[0]}: leave target out"
+            f"contrast explains the predicted class, {own_classes[wrong[0]]} for example {wrong[0]}: leave target out"
         )
     each_row: list[dict[str, Any]] = []
-    values, made = torch.zeros_like(here.x), request.inputs.detach().clone()
-    for row, mine in enumerate(own.tolist()):
-        others = np.flatnonzero(theirs != mine)
+    values, changed_inputs = torch.zeros_like(own_regions.x), request.inputs.detach().clone()
+    for row, own_class in enumerate(own_classes.tolist()):
+        others = np.flatnonzero(background_classes != own_class)
         if len(others) == 0:
             raise ExplainError(
-                f"all {len(background)} background examples are predicted as class {mine}, as x is: give others"
+                f"all {len(background)} background examples are predicted as class {own_class}, as x is: give others"
             )
-        nearest = int(others[np.argmin(hamming(here.code.packed[row], background.code.packed[others]))])
-        chosen = steps or (1 if here.code.code_bits < FEW_UNITS else STEPS)
-        walk = _segment_codes(background.program, here.x[row], background.x[nearest], mine, chosen, output)
-        made[row], past, following = _past_turning_point(
-            request.subject, here.x[row], background.x[nearest], walk.turn, mine, output
+        nearest = int(others[np.argmin(hamming(own_regions.code.packed[row], background.code.packed[others]))])
+        step_count = steps or (1 if own_regions.code.code_bits < FEW_UNITS else STEPS)
+        walk = _segment_codes(
+            background.program, own_regions.x[row], background.x[nearest], own_class, step_count, output
         )
-        values[row] = made[row].to(values) - here.x[row]
-        each_row.append({"neighbour": nearest, **_segment_diagnostics(walk), "turns_to_class": following,
-                         "stepped_past": past, "length_of_change": float(values[row].norm()),
-                         "steps": chosen})  # fmt: skip
-    unturned = np.flatnonzero(class_columns(request.subject.scores(made), output).argmax(dim=1).numpy() == own)
-    changed = as_array(made) if request.kind != "table" else None
+        changed_inputs[row], extra_step, next_class = _past_turning_point(
+            request.subject, own_regions.x[row], background.x[nearest], walk.turn, own_class, output
+        )
+        values[row] = changed_inputs[row].to(values) - own_regions.x[row]
+        each_row.append({"neighbour": nearest, **_segment_diagnostics(walk), "turns_to_class": next_class,
+                         "stepped_past": extra_step, "length_of_change": float(values[row].norm()),
+                         "steps": step_count})  # fmt: skip
+    unturned = np.flatnonzero(
+        class_columns(request.subject.scores(changed_inputs), output).argmax(dim=1).numpy() == own_classes
+    )
+    changed = as_array(changed_inputs) if request.kind != "table" else None
     diagnostics = {name: list_or_value([each[name] for each in each_row]) for name in each_row[0]}
-    score = region_scores(here, request.target, output).cpu().numpy()
+    score = region_scores(own_regions, request.target, output).cpu().numpy()
     notes = (
         (*request.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:LISTED]))))
         if len(unturned)
@@ -145,26 +149,34 @@ def _past_turning_point(
 ) -> tuple[Tensor, float, int]:
     """Return the first example past the turning point with another predicted class, its distance, and the class.
 
-    It is in the network's dtype. If possible, the other class leads by more than rounding.
+    The example is in the network's dtype. If possible, the score of the other class is larger by more than rounding.
     """
-    past = torch.tensor([0.0, *(SMALLEST * 2.0**i for i in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
-    shares = (turn.share + past).clamp(max=1.0)
-    tried = (x + shares.reshape(-1, *[1] * x.dim()) * (other - x)).to(subject.like)
-    here, *scored = class_columns(subject.scores(torch.cat([x[None].to(tried), tried])), output)
-    scores = torch.stack(scored)
+    distances = torch.tensor([0.0, *(SMALLEST * 2.0**i for i in range(DOUBLINGS))], dtype=x.dtype, device=x.device)
+    shares = (turn.share + distances).clamp(max=1.0)
+    candidates = (x + shares.reshape(-1, *[1] * x.dim()) * (other - x)).to(subject.like)
+    own_scores, *candidate_scores = class_columns(
+        subject.scores(torch.cat([x[None].to(candidates), candidates])), output
+    )
+    scores = torch.stack(candidate_scores)
     lead = scores.max(dim=1).values - scores[:, own]
     # At the turning point the single score of two classes is nearly 0, but its rounded terms are not small.
-    rounding = ROUNDING * torch.finfo(tried.dtype).eps * torch.maximum(here.abs().max(), scores.abs().max())
+    rounding = ROUNDING * torch.finfo(candidates.dtype).eps * torch.maximum(own_scores.abs().max(), scores.abs().max())
     turned = torch.nonzero(lead > rounding).flatten().tolist() or torch.nonzero(lead > 0).flatten().tolist()
-    at = turned[0] if turned else len(tried) - 1
-    return tried[at], float(shares[at]) - turn.share, int(scores[at].argmax()) if turned else turn.following
+    index = turned[0] if turned else len(candidates) - 1
+    return (
+        candidates[index],
+        float(shares[index]) - turn.share,
+        int(scores[index].argmax()) if turned else turn.following,
+    )
 
 
 def _segment_codes(program: Program, x: Tensor, other: Tensor, own: int, steps: int, output: Output) -> SegmentCodes:
     """Return the codes along the segment between two examples, cut exactly where the prediction changes."""
     if steps == 1:
-        way = along(program, x[None], other[None])
-        return SegmentCodes(find_turning_point(way, own, output), of_network(way.codes, "this segment"), way.end)
+        segment = along(program, x[None], other[None])
+        return SegmentCodes(
+            find_turning_point(segment, own, output), of_network(segment.codes, "this segment"), segment.end
+        )
     shares = torch.linspace(0, 1, steps + 1, dtype=x.dtype, device=x.device)
     points = x + shares.reshape(-1, *[1] * x.dim()) * (other - x)
     parts = [at(program, part) for part in torch.split(points, program.chunk(64))]
@@ -174,8 +186,8 @@ def _segment_codes(program: Program, x: Tensor, other: Tensor, own: int, steps: 
     if len(turned) == 0:
         raise ExplainError(TIES)
     first = int(turned[0])
-    inside = find_turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own, output)
-    turn = TurningPoint((first - 1 + inside.share) / steps, inside.following)
+    turn_in_step = find_turning_point(along(program, points[first - 1 : first], points[first : first + 1]), own, output)
+    turn = TurningPoint((first - 1 + turn_in_step.share) / steps, turn_in_step.following)
     # A bit that differs from the end at one point, and not at the next, has flipped between them.
     return SegmentCodes(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
 
@@ -196,36 +208,38 @@ def find_turning_point(way: Along, own: int, output: Output) -> TurningPoint:
     raise ExplainError(TIES)
 
 
-def _zero(way: Along, piece: int, begin: float, end: float) -> float:
-    start, stop = float(way.start[piece]), float(way.end[piece])
+def _zero(segment: Along, piece: int, begin: float, end: float) -> float:
+    start, stop = float(segment.start[piece]), float(segment.end[piece])
     if begin <= 0:
         return start
     return float(start + (stop - start) * begin / (begin - end))
 
 
-def _segment_diagnostics(way: SegmentCodes) -> dict[str, Any]:
+def _segment_diagnostics(codes_on_segment: SegmentCodes) -> dict[str, Any]:
     """Return the diagnostics: the units that separate the two examples, and where they flip."""
-    first, last = way.codes[[0, len(way.codes) - 1]].unpack()
+    first, last = codes_on_segment.codes[[0, len(codes_on_segment.codes) - 1]].unpack()
     differ = np.flatnonzero(first != last)
-    layers = np.searchsorted(np.cumsum([layer.bits for layer in way.codes.layers]), differ, side="right")
-    shares = _last_flips(way, differ, last[differ])
+    layers = np.searchsorted(np.cumsum([layer.bits for layer in codes_on_segment.codes.layers]), differ, side="right")
+    shares = _last_flips(codes_on_segment, differ, last[differ])
     order = np.argsort(shares, kind="stable")[:LISTED]
     return {
         "hamming_distance": len(differ),
-        "bits_by_layer": {layer.name: int((layers == i).sum()) for i, layer in enumerate(way.codes.layers)},
-        "units_that_separate": [str(unit) for unit in Units(way.codes.layers, differ[order])],
+        "bits_by_layer": {
+            layer.name: int((layers == i).sum()) for i, layer in enumerate(codes_on_segment.codes.layers)
+        },
+        "units_that_separate": [str(unit) for unit in Units(codes_on_segment.codes.layers, differ[order])],
         "flipped_after": shares[order].tolist(),
         "all_flipped_after": float(shares.max(initial=0.0)),
-        "flipped_before_the_turn": int((shares <= way.turn.share).sum()),
-        "share_of_the_way": way.turn.share,
+        "flipped_before_the_turn": int((shares <= codes_on_segment.turn.share).sum()),
+        "share_of_the_way": codes_on_segment.turn.share,
     }
 
 
-def _last_flips(way: SegmentCodes, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
+def _last_flips(codes_on_segment: SegmentCodes, bits: npt.NDArray[np.int64], last: npt.NDArray[np.bool_]) -> Floats:
     """Return the share of the segment after which each bit keeps its final value."""
     result = np.zeros(len(bits))
-    for rows in way.codes.chunks():
-        unlike = way.codes.unpack(rows)[:, bits] != last
+    for rows in codes_on_segment.codes.chunks():
+        unlike = codes_on_segment.codes.unpack(rows)[:, bits] != last
         latest = len(unlike) - 1 - unlike[::-1].argmax(axis=0)
-        result = np.where(unlike.any(axis=0), way.end[rows][latest], result)
+        result = np.where(unlike.any(axis=0), codes_on_segment.end[rows][latest], result)
     return result

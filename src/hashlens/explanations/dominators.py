@@ -17,7 +17,7 @@ GATES = re.compile(
     "Relu|Threshold|Hardtanh|Elu|Gelu|Silu|Softplus|Hardswish|Mish|Clamp|Softmax|Attention|Sigmoid|Tanh|Erf"
 )
 UNSIGNED = 1 << 64
-"""Autograd stores negative axes as unsigned numbers, modulo this."""
+"""Modulus by which autograd stores negative axes as unsigned numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
     known = [(axes[source], shape_of(source)) for source, _ in node.next_functions if source in axes]
     if not known:
         return None
-    axis, taken = known[0]
+    axis, input_axis = known[0]
     if name.startswith("Permute"):
         moved = [_signed(dimension) % len(shape) for dimension in getattr(node, "_saved_dims", ())]
         return moved.index(axis) if axis in moved else None
@@ -128,16 +128,16 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
         return swapped[1 - swapped.index(axis)] if axis in swapped else axis
     if name.startswith("Stack"):
         return axis + (_signed(getattr(node, "_saved_dim", 0)) % len(shape) <= axis)
-    if len(taken) > len(shape) and REDUCTIONS.search(name):
-        return _reduced(axis, node, len(taken))
+    if len(input_axis) > len(shape) and REDUCTIONS.search(name):
+        return _reduced(axis, node, len(input_axis))
     if RESHAPES.search(name):
-        return _reshaped(axis, taken, shape)
-    same = [axis for axis, taken in known if len(taken) == len(shape)]
+        return _reshaped(axis, input_axis, shape)
+    same = [axis for axis, input_axis in known if len(input_axis) == len(shape)]
     return same[0] if same else None
 
 
 def _reshaped(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
-    """Return the index of an axis after a view: the axis of the same size with as many numbers before it."""
+    """Return the index of an axis after a view: the axis of the same size with equally many elements before it."""
     before = prod(taken[:axis])
     result = [i for i, size in enumerate(shape) if size == taken[axis] and prod(shape[:i]) == before]
     return result[-1] if result else None

@@ -86,12 +86,15 @@ def deep_dream(
     for size in sizes:
         small = _resized(x, size)
         added = ascended(input_range.clamp(small + _resized(added, size))) - small
-    made = input_range.clamp(x + added)
+    result_images = input_range.clamp(x + added)
     with torch.no_grad():
-        before, after = (torch.cat([seen(of[rows]) for rows in batches(request, len(of))]).tolist() for of in (x, made))
+        before, after = (
+            torch.cat([seen(pictures[rows]) for rows in batches(request, len(pictures))]).tolist()
+            for pictures in (x, result_images)
+        )
     diagnostics = {"layer": place.name, "octaves": len(sizes), "mean_square": list_or_value(after),
             "mean_square_at_start": list_or_value(before)}  # fmt: skip
-    return explained(request, "deep_dream", made - x, image=as_array(made), diagnostics=diagnostics)
+    return explained(request, "deep_dream", result_images - x, image=as_array(result_images), diagnostics=diagnostics)
 
 
 def _channels(request: Request, place: Place, channels: int | Sequence[int] | None) -> list[int] | None:

@@ -41,7 +41,7 @@ class EvaluationSet:
     seed : int
         Seed of all random numbers.
     notes : list of str
-        Remarks on what could not be measured, and why.
+        Notes on what could not be measured, with the reason.
     """
 
     subject: Subject

@@ -104,7 +104,7 @@ class Explanation(Result):
     class_names : tuple of str
         Names of the classes; empty where they have none.
     output : str
-        How the model's output was read, and why.
+        How the output of the model was read, and the reason.
     """
 
     method: str
@@ -131,15 +131,15 @@ class Explanation(Result):
         """Return the explanation of one example."""
         if not is_whole(row):
             raise ExplainError(f"examples are taken one by one, by number, received {shortly(row)}")
-        at = range(len(self))[row]
+        index = range(len(self))[row]
 
         def part(array: Any) -> Any:
-            return array[at : at + 1] if array is not None and len(array) == len(self) else array
+            return array[index : index + 1] if array is not None and len(array) == len(self) else array
 
         return replace(
             self, target=part(self.target), prediction=part(self.prediction), values=part(self.values),
-            image=part(self.image), inputs=part(self.inputs), texts=self.texts[at : at + 1],
-            diagnostics=self._diagnostics(at),
+            image=part(self.image), inputs=part(self.inputs), texts=self.texts[index : index + 1],
+            diagnostics=self._diagnostics(index),
         )  # fmt: skip
 
     def _diagnostics(self, row: int) -> dict[str, Any]:
@@ -179,10 +179,10 @@ class Explanation(Result):
             raise ExplainError(f"row must be a whole number, 0 to {len(self) - 1}, received {shortly(row)}")
         return int(row)
 
-    def _name(self, at: int, shape: Sequence[int]) -> str:
+    def _name(self, index: int, shape: Sequence[int]) -> str:
         if self.features:
-            return self.features[at]
-        places = tuple(int(place) for place in np.unravel_index(at, tuple(shape)))
+            return self.features[index]
+        places = tuple(int(place) for place in np.unravel_index(index, tuple(shape)))
         return str(places if len(places) > 1 else places[0])
 
     def score(self, model: Any, metrics: str | Sequence[str] = "standard", **options: Any) -> dict[str, float]:
@@ -205,7 +205,7 @@ class Explanation(Result):
 
     @property
     def shortfall(self) -> str:
-        """End of a sentence that says that the rule misses the required precision; empty if it does not."""
+        """Text that says that the rule does not reach the required precision; empty if it does."""
         threshold = self.diagnostics.get("threshold")
         if self.rule is None or threshold is None:
             return ""
@@ -221,11 +221,13 @@ class Explanation(Result):
             parts.append(Text(f"{self.rule}: {outcome}, covers {self.rule.coverage:.1%}{self.shortfall}"))
         elif self.values.size and self.image is None:
             rows = [(name, f"{value:.4g}") for name, value in self.top()]
-            of = f"{self.class_name()}, {self.unit} {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
+            explained_output = (
+                f"{self.class_name()}, {self.unit} {float(self.prediction[0]):.4g}" if len(self.target) else "a unit"
+            )
             more = f"; the first of {len(self)} examples" if len(self) > 1 else ""
             parts.append(
                 table(
-                    f"{self.method} for {of}{more}",
+                    f"{self.method} for {explained_output}{more}",
                     ("part", "change" if self.method == "contrast" else "value"),
                     rows,
                 )
@@ -300,7 +302,7 @@ class Explanation(Result):
         return explanation
 
     def _inconsistency(self) -> str:
-        """Return what is inconsistent in a file; empty if it is consistent."""
+        """Return a message on what is inconsistent in the explanation; empty if it is consistent."""
         if self.kind not in KINDS:
             return f"no kind {shortly(self.kind)}"
         values = {part.name: getattr(self, part.name) for part in fields(self)}

@@ -23,8 +23,8 @@ BLUR = 5.0
 def per_input(explanation: Explanation, shape: tuple[int, ...]) -> Tensor:
     """Return values of each number of the input, ``(n, *shape)``, for a `shape` such as ``(c, h, w)`` or ``(d,)``.
 
-    The value of a map is divided evenly among the channels of a position, the value of a segment among its pixels, so
-    that sums stay the same.
+    The value of a map is divided evenly among the channels of a position, and the value of a segment among its pixels.
+    So sums do not change.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def importance(values: Tensor) -> Tensor:
 
 
 def baseline_inputs(x: Tensor, name: str, background: Tensor | None = None) -> Tensor | None:
-    """Return the values that replace removed positions; None where there are none.
+    """Return the values that replace removed positions; None if there are none.
 
     ``mean`` is the mean of each channel of an image or signal, or of each row of a spectrogram; for a table, the mean
     of the background or else of the rows, if there are several. ``blur`` is a blurred copy, for images only.
@@ -87,12 +87,12 @@ def removal_curve(
     order = importance(values).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1).to(x.device)
     places = rank.shape[1]
-    whole, gone = (baseline, x) if insertion else (x, baseline)
+    original, replacement = (baseline, x) if insertion else (x, baseline)
     curve = []
     for step in range(steps + 1):
-        taken = rank < round(places * step / steps)
-        mask = taken.reshape(len(x), 1, *x.shape[2:]) if x.dim() == 4 else taken.reshape(x.shape)
-        probability = subject.probabilities(torch.where(mask, gone, whole))
+        is_replaced = rank < round(places * step / steps)
+        mask = is_replaced.reshape(len(x), 1, *x.shape[2:]) if x.dim() == 4 else is_replaced.reshape(x.shape)
+        probability = subject.probabilities(torch.where(mask, replacement, original))
         curve.append(probability[torch.arange(len(x)), target].numpy())
     return np.stack(curve, axis=1)
 
@@ -123,15 +123,15 @@ def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed
 
 
 def _unexplained_share(
-    subject: Subject, x: Tensor, target: int, values: Tensor, taken: Tensor, weighed: Tensor
+    subject: Subject, x: Tensor, target: int, values: Tensor, perturbations: Tensor, weighed: Tensor
 ) -> float | None:
-    """Return the share of the change under the perturbations `taken` that the values, `weighed`, do not predict."""
-    scores = subject.scores(torch.cat([x[None], x - taken]))[:, target]
+    """Return the share of the mean squared change that values times `weights` do not predict."""
+    scores = subject.scores(torch.cat([x[None], x - perturbations]))[:, target]
     lost = scores[0] - scores[1:]
-    below = float((lost**2).mean())
-    if below == 0:
+    mean_square = float((lost**2).mean())
+    if mean_square == 0:
         return None
     predicted = (weighed.double().cpu() * values.double()).flatten(1).sum(dim=1)
     size = float((predicted**2).sum())
     scale = max(float((predicted * lost).sum()) / size, 0.0) if size else 0.0
-    return float(((scale * predicted - lost) ** 2).mean()) / below
+    return float(((scale * predicted - lost) ** 2).mean()) / mean_square

@@ -9,7 +9,7 @@ from hashlens.data.frames import are_numbered
 from hashlens.errors import ExplainError
 
 
-def order_of(theirs: Sequence[Any], labels: Sequence[Any]) -> list[int] | None:
+def order_of(background_labels: Sequence[Any], labels: Sequence[Any]) -> list[int] | None:
     """Return the indices that put the columns of a background in the order of `x`; None if they are in order already.
 
     Raises
@@ -17,12 +17,12 @@ def order_of(theirs: Sequence[Any], labels: Sequence[Any]) -> list[int] | None:
     ExplainError
         If both have column labels and these differ, or if repeated labels are in another order.
     """
-    if not theirs or not labels or list(theirs) == list(labels):
+    if not background_labels or not labels or list(background_labels) == list(labels):
         return None
-    if Counter(theirs) == Counter(labels) and len(set(labels)) == len(labels):
-        return [list(theirs).index(label) for label in labels]
-    if are_numbered(theirs) or are_numbered(labels):
+    if Counter(background_labels) == Counter(labels) and len(set(labels)) == len(labels):
+        return [list(background_labels).index(label) for label in labels]
+    if are_numbered(background_labels) or are_numbered(labels):
         return None
     raise ExplainError(
-        f"background has the columns {shortly(list(theirs))}, x has {shortly(list(labels))}: give the same"
+        f"background has the columns {shortly(list(background_labels))}, x has {shortly(list(labels))}: give the same"
     )

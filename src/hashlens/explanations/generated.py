@@ -65,24 +65,24 @@ class Generator:
         """
         try:
             with evaluation_mode(self.module):
-                made: Tensor = self.module(codes).to(like)
+                generated: Tensor = self.module(codes).to(like)
         except (RuntimeError, ValueError) as error:
             reason = str(error).split("\n")[0]
             raise ExplainError(f"the generator rejects codes {tuple(codes.shape)}: {reason}; see latent=") from error
-        return made
+        return generated
 
     def code_gradient(self, codes: Tensor, input_gradient: Tensor) -> Tensor:
-        """Return the gradient by latent codes of a function of the generated inputs, whose gradient by these is known.
+        """Return the gradient of a function with respect to the latent vectors, from that with respect to the inputs.
 
         Parameters
         ----------
         codes : torch.Tensor
-            ``(n, latent)``: the latent codes.
+            ``(n, latent)``: the latent vectors.
         input_gradient : torch.Tensor
-            ``(n, *shape)``: gradient of the function by the inputs that are generated from `codes`.
+            ``(n, *shape)``: gradient of the function with respect to the inputs that are generated from `codes`.
         """
         with evaluation_mode(self.module), torch.enable_grad():
             leaf = codes.detach().clone().requires_grad_()
-            made = self.module(leaf)
-            (gradient,) = torch.autograd.grad(made, leaf, input_gradient.to(made))
+            generated = self.module(leaf)
+            (gradient,) = torch.autograd.grad(generated, leaf, input_gradient.to(generated))
         return gradient

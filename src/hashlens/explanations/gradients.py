@@ -22,7 +22,7 @@ Tensor = torch.Tensor
 ROUNDING = 16
 """Rounding error of scores, in units in the last place."""
 IN_A_PIECE = 4
-"""Points on each piece of a path that is cut into pieces."""
+"""Number of points on each piece of a path."""
 GradientFunction = Callable[[Subject, Tensor, Tensor], Tensor]
 
 
@@ -71,7 +71,7 @@ def _autograd_message(error: RuntimeError) -> str:
 def gradient(request: Request) -> Explanation:
     """Explain by the gradient of the score at the input (Simonyan, Vedaldi, Zisserman, 2014).
 
-    The unit is score per unit of the input. Inside a linear region the gradient is constant; see ``method="region"``.
+    Values are in score per unit of the input. Inside a linear region the gradient is constant; see ``method="region"``.
     """
     return explained(request, "gradient", input_gradients(request.subject, request.inputs, request.target))
 
@@ -155,7 +155,7 @@ def integrated(
         size = max(float(own[row, int(target)].abs()), float(theirs[:, int(target)].abs().max()))
         mean, total, rounding = float(changes.mean()), 0.0, ROUNDING * torch.finfo(x.dtype).eps * size
         for baseline, change in zip(baselines, changes.tolist(), strict=True):
-            # With many baselines the gap is relative to the mean change too: the change from one of them may be 0.
+            # With many baselines the gap is also relative to the mean change, because a single change may be 0.
             allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
             path = _Path(request.subject, baseline, x[row], target, gradient_function)
             result, points = (
@@ -230,15 +230,15 @@ class _Path:
 
     def _shares(self, spans: list[tuple[float, float]], points: int) -> Tensor:
         """Return the shares on each part of the path, ``(spans, ...)``, with `points` points on each."""
-        at, weight = (torch.as_tensor(array) for array in _gauss_legendre(points))
+        nodes, weight = (torch.as_tensor(array) for array in _gauss_legendre(points))
         low, high = torch.tensor(spans, dtype=torch.float64).T[:, :, None]
-        path = self._points((low + at * (high - low)).flatten())
+        path = self._points((low + nodes * (high - low)).flatten())
         weights = (weight * (high - low)).to(path).reshape(-1, *[1] * self.end.dim())
         gradients: Tensor = weights * self.gradient_function(self.subject, path, self.target.expand(len(path)))
         return gradients.reshape(len(spans), points, *self.end.shape).sum(dim=1) * (self.end - self.start)
 
-    def _points(self, at: Tensor) -> Tensor:
-        return self.start + at.to(self.end).reshape(-1, *[1] * self.end.dim()) * (self.end - self.start)
+    def _points(self, shares: Tensor) -> Tensor:
+        return self.start + shares.to(self.end).reshape(-1, *[1] * self.end.dim()) * (self.end - self.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,8 +257,8 @@ class _Piece:
 @cache
 def _gauss_legendre(points: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return Gauss-Legendre points between 0 and 1 and their weights; computing many takes seconds."""
-    places, weights = np.polynomial.legendre.leggauss(points)
-    return (places + 1) / 2, weights / 2
+    nodes, weights = np.polynomial.legendre.leggauss(points)
+    return (nodes + 1) / 2, weights / 2
 
 
 def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:

@@ -73,8 +73,8 @@ def _noted(request: Request) -> tuple[str, ...]:
 def guided_backprop(request: Request) -> Explanation:
     """Explain by guided backpropagation (Springenberg et al., 2015).
 
-    It works for modules, functions and in-place gates alike, since it uses the nodes of autograd. It is known to show
-    edges of the input rather than evidence for the prediction (Adebayo et al., 2018): see the metric MPRT of
+    It uses the nodes of autograd, so it works for modules, functions and in-place gates. It is known to show edges of
+    the input rather than evidence for the prediction (Adebayo et al., 2018): see the metric MPRT of
     :func:`hashlens.compare_explanations`.
     """
     result = guided_gradients(request.subject, request.inputs, request.target)
@@ -84,7 +84,7 @@ def guided_backprop(request: Request) -> Explanation:
 def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanation:
     """Explain by the mean guided gradient on the path from the baseline, times its length (XDeep, Yang et al., 2019).
 
-    Unlike those of integrated gradients, the values need not add up to the change of the score.
+    The values need not add up to the change of the score, unlike those of integrated gradients.
     """
     result = integrated(request, guided_gradients, steps, steps, float("inf"))
     result["notes"] = _noted(request)

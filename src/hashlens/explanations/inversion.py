@@ -37,11 +37,11 @@ def inversion(
     alpha_norm: float = 0.1,
     bounds: Sequence[float] | None = None,
 ) -> Explanation:
-    """Find images that have the same representation in a layer as those given (Mahendran, Vedaldi, 2015).
+    """Find images that have the same representation in a layer as ``x`` (Mahendran, Vedaldi, 2015).
 
-    Starting from noise, gradient descent minimises the squared distance between the outputs of ``layer`` for the image
-    and for ``x``, relative to the square of the latter, plus penalties: the total variation of the image and the mean
-    of its 6th power. Differences from ``x`` show what information the layer discards.
+    Gradient descent starts from noise. It minimises the squared distance between the outputs of ``layer`` for the image
+    and for ``x``, relative to the squared norm of the output for ``x``, plus two penalties: the total variation of the
+    image and the mean of its 6th power. Differences from ``x`` show the information that the layer discards.
 
     ``image`` holds the result, ``values`` its difference from ``x``. ``diagnostics`` holds the relative distance (not
     squared) at the start and at the end, and the class predicted for the result.
@@ -55,7 +55,8 @@ def inversion(
     step_size : float
         Size of the first step, as a share of the range.
     total_variation, alpha_norm : float
-        Weights of the penalties, relative to the squared relative distance; they fall to a thousandth. 0 for none.
+        Weights of the penalties, relative to the squared relative distance; 0 for no penalty. They decrease to a
+        thousandth during the descent.
     bounds : (float, float), optional
         Range of the images; by default that of ``background`` or ``x``.
     """
@@ -64,7 +65,7 @@ def inversion(
     x, input_range = request.inputs, input_range_of(request, bounds)
     place = place_of(request)
     start = noise(request, len(x), tuple(x.shape[1:]), input_range)
-    made, before, after = [], [], []
+    result_images, before, after = [], [], []
     silent = False
     for rows in batches(request, len(x)):
         with torch.no_grad():
@@ -72,11 +73,11 @@ def inversion(
         silent |= bool((wanted.flatten(1) == 0).all(dim=1).any())
         loss = Loss(request, place, wanted, input_range, total_variation, alpha_norm)
         result = loss.descend(start[rows], steps, step_size)
-        made.append(result)
+        result_images.append(result)
         with torch.no_grad():
             before += loss.distance(start[rows]).sqrt().tolist()
             after += loss.distance(result).sqrt().tolist()
-    image = torch.cat(made)
+    image = torch.cat(result_images)
     now = request.subject.scores(image).argmax(dim=1).tolist()
     diagnostics = {"layer": place.name, "error": list_or_value(after), "error_at_start": list_or_value(before),
             "predicted": list_or_value(now)}  # fmt: skip
@@ -116,9 +117,9 @@ class Loss:
 
     def descend(self, start: Tensor, steps: int, step_size: float) -> Tensor:
         """Return images after gradient descent with decreasing steps and penalties: details are found last."""
-        x, way = start, Adam(start)
+        x, optimiser = start, Adam(start)
         for step in range(steps):
             self.weight = ANNEALED ** (step / steps)
-            pace = step_size * self.input_range.scale * (1 - step / steps)
-            x = self.input_range.clamp(x + pace * way.step(finite_gradient(self, x)))
+            step_length = step_size * self.input_range.scale * (1 - step / steps)
+            x = self.input_range.clamp(x + step_length * optimiser.step(finite_gradient(self, x)))
         return x

@@ -70,10 +70,11 @@ def lime(
 ) -> Explanation:
     """Explain by the weights of a linear model of the network near the example (Ribeiro, Singh, Guestrin, 2016).
 
-    Random parts of the example are replaced (a share drawn uniformly from none to all). A ridge regression is fitted to
-    the outputs of the network, with larger weights for inputs near the example. The values are in the unit of the
-    output: the effect of a superpixel or word being present, of a category being the row's own, or of the difference of
-    another column's value from the background's mean (coefficient times difference; columns are not binned).
+    Random parts of the example are replaced; their share is uniformly random. A ridge regression is fitted to the
+    outputs of the network, with larger weights for inputs near the example. The values are in the unit of the output.
+    The value of a superpixel or word is the effect of its presence, and that of a category the effect of the row's
+    category. The value of a number is its coefficient times its difference from the mean of the background; numbers
+    are not binned.
     ``diagnostics["r2"]`` is the weighted share of the variance that the linear model explains.
 
     Parameters
@@ -91,7 +92,7 @@ def lime(
     unit : str
         Output that is explained: ``probability`` or ``score``.
     segments : int, optional
-        Number of parts of an image, spectrogram or signal; by default 50, or one for every four places if that is less.
+        Number of parts of an image, spectrogram or signal; by default 50, but at most one for every four positions.
     categorical : sequence of int or str, optional
         Categorical columns of a table; by default those with at most ten distinct values in the background.
     """
@@ -122,9 +123,9 @@ def cle(
 ) -> Explanation:
     """Explain as LIME does, with interaction terms: products of the indicators of several parts (XDeep, 2019).
 
-    Terms of single parts and of several are selected together by forward selection, until the Bayesian information
-    criterion no longer improves; all other terms have the value 0. A column of a table counts as like the row's own if
-    it has the same category, or a value in the same quarter of the background.
+    Forward selection chooses among the terms of one part and of several parts, until the Bayesian information criterion
+    no longer improves. All other terms have the value 0. The indicator of a column of a table is 1 if it has the row's
+    category, or a value in the same quarter of the background.
 
     Parameters
     ----------
@@ -246,7 +247,7 @@ def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
     remaining = total
     while len(chosen) < min(terms, len(design) - 1) and remaining > NO_CHANGE * total:
         lengths = (columns**2).sum(axis=0)
-        # A column that the selected ones span is only rounding error after orthogonalisation.
+        # A linear combination of the selected columns is only rounding error after orthogonalisation.
         free = lengths > 1e-9 * np.maximum(start, SMALLEST)
         gains = np.where(free, (columns.T @ left) ** 2 / np.where(free, lengths, 1), 0)
         best = int(gains.argmax())

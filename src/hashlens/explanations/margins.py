@@ -1,4 +1,4 @@
-"""Margins: the distance of every bit to the required side of its breakpoint, and its gradient by the input."""
+"""Margins: how far the input of each gate is on the required side of its breakpoint, and gradients of their losses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class TargetBits:
 
 
 class Margins(Protocol):
-    """Interface for margins and the gradient of a loss of them."""
+    """Interface: the gradient of a loss of the margins with respect to the input."""
 
     dtype: torch.dtype
 
@@ -63,7 +63,7 @@ class FixedGates:
     """Margins in a piecewise linear network whose gates are fixed to the required side.
 
     With fixed gates the network is affine, so a loss that is convex in the margins is convex in the input, and has no
-    local minima. Where all margins are positive, the network itself has the required code.
+    local minima. If all margins are positive, the network itself has the required code.
     """
 
     program: Program
@@ -115,7 +115,7 @@ class UnconstrainedGates:
         """Return the gradient of a loss of the margins of each layer."""
         self._wanted = wanted
         if self._rows_first is None and len(x) > 1:
-            # A gate of one example shows where the examples are: not in front if tokens are.
+            # A run on one example shows which axis has the examples; tokens may come first.
             gates = self._run(x[:1].detach().clone().requires_grad_()).values()
             self._rows_first = all(bound["self"].shape[:1] == (1,) for _, bound, _ in gates)
         with torch.enable_grad():
@@ -136,7 +136,7 @@ class UnconstrainedGates:
         return torch.zeros_like(x) if result is None else result
 
     def _run(self, rows: Tensor) -> dict[str, tuple[Gate, Bound, GradientEdge]]:
-        """Return the input of each gate that is wanted, as the network runs on some rows."""
+        """Run the network on some rows and return the input of each requested gate."""
         self._kept, self._names = {}, set()
         with torch.enable_grad(), RunningModule(self.model, _nothing, _nothing) as self._running, Dispatch(self):
             self._running.runner()(rows * 1)

@@ -80,10 +80,10 @@ def activation_maximization(
 ) -> Explanation:
     """Find images that maximise an activation of the network (Erhan et al., 2009; Simonyan et al., 2014).
 
-    The objective is the score of ``target`` (one image for each of several targets). With ``layer`` it is the mean of
-    each of its `channels`, a `unit`, or the mean square of the whole layer. Gradient ascent starts from noise or from
-    ``x``. The gradient is scaled to a root mean square of 1. Penalties keep the total variation low and the image near
-    the mean of the examples (near zero without examples).
+    The objective is the score of ``target``; several targets give one image each. With ``layer`` it is the mean of each
+    of its `channels`, a `unit`, or the mean square of the whole layer. Gradient ascent starts from noise or from ``x``.
+    The gradient is scaled to a root mean square of 1. Penalties keep the total variation low and the image near the
+    mean of the examples, or near zero if there are no examples.
 
     ``image`` holds the result, ``values`` the change of ``x`` (without ``x``, the image), ``prediction`` the activation
     reached. ``diagnostics`` compares the activation with that of `controls` random images of the same norm: the same
@@ -100,7 +100,7 @@ def activation_maximization(
     unit : int, tuple of int or list of tuples, optional
         Units of the layer; ``(channel, row, column)`` for a convolution.
     bounds : (float, float), optional
-        Range of the images; by default that of ``background`` or ``x``, without either unbounded.
+        Range of the images; by default that of ``background`` or ``x``, or unbounded if there is neither.
     steps : int
         Number of steps.
     step_size : float
@@ -224,19 +224,21 @@ def _paired(
 
 
 def _with_gradients(request: Request, goals: list[Goal], start: Tensor, input_range: InputRange) -> Tensor:
-    """Return starting images; for an objective without a gradient, such as a unit that is off, a better start.
+    """Return starting images; if an objective has no gradient, as for a unit that is off, another start is chosen.
 
-    It is the one of several stronger noise images, and of the examples, with the largest objective.
+    It is the image with the largest objective among several stronger noise images and the examples.
     """
-    start, tried = start.clone(), examples_of(request)
-    tried = noise(request, LOUDER, tuple(start.shape[1:]), input_range, size=1.0) if tried is None else tried
+    start, candidates = start.clone(), examples_of(request)
+    candidates = (
+        noise(request, LOUDER, tuple(start.shape[1:]), input_range, size=1.0) if candidates is None else candidates
+    )
     for rows in batches(request, len(goals)):
         gradient = finite_gradient(partial(_total, request, goals[rows]), start[rows])
         asleep = (gradient.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
         for row in asleep.tolist():
             with torch.no_grad():
-                likings = _objectives_without_gradient(request, [goals[row]] * len(tried), tried)
-            start[row] = tried[int(np.argmax(likings))]
+                likings = _objectives_without_gradient(request, [goals[row]] * len(candidates), candidates)
+            start[row] = candidates[int(np.argmax(likings))]
     return start
 
 

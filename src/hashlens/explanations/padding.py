@@ -33,25 +33,25 @@ def without_padding(explanation: Explanation, x: torch.Tensor | None, reading: R
             f"mask= marks positions, but {explanation.method} gives no values for positions: leave it out"
         )
     assert reading.mask is not None
-    masks = [at for at in masks_of(reading.mask, x).values() if at is not None]
+    masks = [each_mask for each_mask in masks_of(reading.mask, x).values() if each_mask is not None]
     values = explanation.values
     if len(masks) != 1 or len(masks[0]) != len(values):
         raise ExplainError(f"mask= must give one mask ({len(values)}, positions), of all inputs explained")
     mask = masks[0].cpu().numpy()
     axes = [axis for axis, size in enumerate(values.shape) if axis and size == mask.shape[1]]
     if len(axes) != 1:
-        which = "several axes have" if axes else "no axis has"
+        axes_text = "several axes have" if axes else "no axis has"
         raise ExplainError(
-            f"{which} the {mask.shape[1]} positions of the mask in values {values.shape}: leave mask= out"
+            f"{axes_text} the {mask.shape[1]} positions of the mask in values {values.shape}: leave mask= out"
         )
     shape = [1] * values.ndim
     shape[0], shape[axes[0]] = mask.shape
     padded = np.broadcast_to(~mask.reshape(shape), values.shape)
-    whole, lost = float(np.abs(values).sum()), float(np.abs(values[padded]).sum())
-    if not lost:
+    total, padded_sum = float(np.abs(values).sum()), float(np.abs(values[padded]).sum())
+    if not padded_sum:
         return explanation
     note = (
-        f"{lost / whole:.1%} of the absolute values were at padded positions, which the network uses; they "
+        f"{padded_sum / total:.1%} of the absolute values were at padded positions, which the network uses; they "
         "were set to 0"
     )
     return replace(

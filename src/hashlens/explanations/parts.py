@@ -1,8 +1,8 @@
 """Parts of an input that are kept or replaced.
 
-A part is a superpixel of an image or spectrogram, a stretch of time of a channel of a signal, a column of a table, or a
-word of a text. A superpixel or stretch is replaced by its mean or by the same part of a background example, a column by
-the value of a background row; a word is removed.
+A part is a superpixel of an image or spectrogram, an interval of time in one channel of a signal, a column of a table,
+or a word of a text. A superpixel or interval is replaced by its mean or by the same part of a background example. A
+column is replaced by the value of a background row. A word is removed.
 """
 
 from dataclasses import dataclass
@@ -113,18 +113,18 @@ class Words(Masked):
         return [self._left(stays) for stays in present]
 
     def _left(self, stays: Array) -> str:
-        left, at = [], 0
+        pieces, position = [], 0
         for start, end, word in self.places:
-            left.append(self.text[at : end if stays[word] else start])
-            at = end
-        return "".join(left) + self.text[at:]
+            pieces.append(self.text[position : end if stays[word] else start])
+            position = end
+        return "".join(pieces) + self.text[position:]
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The columns of a row ``(d,)``, and the background rows ``(m, d)`` that replacements are drawn from.
+    """The columns of a row ``(d,)``, and the background rows ``(m, d)`` from which replacements are drawn.
 
-    A column is categorical if it is listed as such, or if the background has at most ten distinct values of it, each at
+    A column is categorical if it is listed as such, or if it has at most ten distinct values in the background, each at
     least twice on average. The regressor of a categorical column is whether it has the row's category. The regressor of
     any other column is its value in standard deviations from the mean, so that a linear network is fitted exactly.
     """

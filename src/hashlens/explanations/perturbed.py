@@ -43,7 +43,7 @@ class PerturbedExample:
     def outputs(self, present: Array, replaced_by: Array) -> Array:
         """Return the probability or score of the target for each perturbed input, float64 ``(n,)``."""
         subject, size = self.request.subject, self.request.subject.batch_size
-        # All inputs run before the outputs are read: how they are read must not depend on a batch.
+        # All inputs are run before the kind of output is decided, so that it does not depend on a batch.
         raw = torch.cat([
             subject.raw(self.parts.inputs(present[start : start + size], replaced_by[start : start + size]))
             for start in range(0, len(present), size)
@@ -90,8 +90,8 @@ def perturbed(
     unit : str
         Output that is explained: ``probability`` or ``score``.
     segments : int, optional
-        Number of parts of an image, spectrogram or signal, if `request.features` has none; by default 50, or one for
-        every four places if that is less.
+        Number of parts of an image, spectrogram or signal, if `request.features` has none; by default 50, but at most
+        one for every four positions.
     categorical : sequence of int or str, optional
         Categorical columns of a table; by default those with few distinct values in the background.
     """
@@ -267,17 +267,17 @@ def _word_positions(text: str, tokenizer: Callable[[str], Sequence[str]] | None)
     """Return the position of each word, and the word."""
     if tokenizer is None:
         return [(*match.span(), match[0]) for match in WORD.finditer(text)]
-    places, at = [], 0
+    places, offset = [], 0
     for word in tokenizer(text):
         # A whole word is tried first: the same letters may occur earlier, within a word that the tokenizer skips.
-        here = re.escape(word) if isinstance(word, str) and word else None
-        ways = (rf"(?<!\w){here}(?!\w)", here) if here else ()
-        match = next(filter(None, (re.compile(way, re.IGNORECASE).search(text, at) for way in ways)), None)
+        pattern = re.escape(word) if isinstance(word, str) and word else None
+        patterns = (rf"(?<!\w){pattern}(?!\w)", pattern) if pattern else ()
+        match = next(filter(None, (re.compile(regex, re.IGNORECASE).search(text, offset) for regex in patterns)), None)
         if match is None:
             raise ExplainError(
                 f"the tokenizer gives {shortly(word)}, which does not follow the previous word in the text: "
                 "give tokenizer=fn that splits the text and does not change the words"
             )
         places.append((*match.span(), word))
-        at = match.end()
+        offset = match.end()
     return places

@@ -21,10 +21,10 @@ from hashlens.explanations.request import Request
 
 Tensor = torch.Tensor
 ModuleOutput = tuple[str, Tensor, int]
-"""Output of a module: its path, the tensor, and the tensor's version at that time."""
+"""Output of a module: the path of the module, the tensor, and the version of the tensor when it was returned."""
 OnOutput = Callable[[str, Tensor], None]
 SPECIAL = 2
-"""Largest number of tokens without a position: a class token and a distillation token."""
+"""Largest number of tokens that are no positions of the image: a class token and a distillation token."""
 OPERATORS_NAMED = 4
 MAPS = {3: "(n, c, l)", 4: "(n, c, h, w)"}
 NO_MAPS = (
@@ -70,7 +70,7 @@ class PlaceOutputs:
 
 
 def place_of(request: Request, example: Tensor | None = None) -> Place:
-    """Return the place named by `layer`; by default the last with maps that every path passes through.
+    """Return the place that `layer` names; by default the last one with spatial maps that every path passes through.
 
     Raises
     ------
@@ -84,34 +84,36 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
     scripted = isinstance(modules.get(name), torch.jit.ScriptModule)
     if name in modules and name and not scripted:
         return Place(request.layer)
-    met: list[str] = []
-    tried = request.inputs[: request.subject.few] if example is None else example
-    with _operators(request.module, lambda name, _: met.append(name)), torch.no_grad():
-        request.subject.run(tried)
-    if request.layer not in met and scripted:  # an operator may have the name of a scripted module
+    operators: list[str] = []
+    inputs = request.inputs[: request.subject.few] if example is None else example
+    with _operators(request.module, lambda name, _: operators.append(name)), torch.no_grad():
+        request.subject.run(inputs)
+    if request.layer not in operators and scripted:  # an operator may have the name of a scripted module
         raise ExplainError(
             f"layer {request.layer!r} is scripted, and scripted layers have no hooks: leave layer= out for "
-            f"the last maps, name an operator ({', '.join(_latest(met))}), or explain the network as it was "
+            f"the last maps, name an operator ({', '.join(_latest(operators))}), or explain the network as it was "
             "before torch.jit.script"
         )
-    if request.layer not in met:
-        raise ExplainError(f"no layer {request.layer!r}: {nearest(request.layer, [at for at in modules if at] or met)}")
+    if request.layer not in operators:
+        raise ExplainError(
+            f"no layer {request.layer!r}: {nearest(request.layer, [path for path in modules if path] or operators)}"
+        )
     return Place(request.layer, request.layer)
 
 
 @contextmanager
 def record_outputs(request: Request, place: Place) -> Iterator[PlaceOutputs]:
     """Record the outputs of a place while the body runs."""
-    kept = PlaceOutputs([], [])
+    recorded = PlaceOutputs([], [])
     if place.operator is not None:
 
         def met(name: str, output: Tensor) -> None:
             if name == place.operator:
-                kept.outputs.append(output)
-                kept.versions.append(output._version)
+                recorded.outputs.append(output)
+                recorded.versions.append(output._version)
 
         with _operators(request.module, met):
-            yield kept
+            yield recorded
         return
     modules = dict(request.module.named_modules(remove_duplicate=False))
     path, call = (place.name, None) if place.name in modules else _split(place.name)
@@ -125,12 +127,12 @@ def record_outputs(request: Request, place: Place) -> Iterator[PlaceOutputs]:
         first, *others = output if isinstance(output, tuple) and output else (output,)
         if not isinstance(first, Tensor):
             raise ExplainError(f"the layer gives {type(first).__name__}, no tensor: name another")
-        kept.outputs.append(first)
+        recorded.outputs.append(first)
         return (first.clone(), *others) if isinstance(output, tuple) else first.clone()
 
     hook = modules[path].register_forward_hook(keep)
     try:
-        yield kept
+        yield recorded
     finally:
         hook.remove()
 
@@ -138,15 +140,18 @@ def record_outputs(request: Request, place: Place) -> Iterator[PlaceOutputs]:
 def last_maps(request: Request) -> Place:
     """Return the last place with maps ``(n, c, h, w)`` that every path from input to output passes through.
 
-    Its maps have the resolution of the last convolution: pools after it are ignored, since a map of four positions
-    says little. Branches are explained where they join; calls of the same module count one by one.
+    Its maps have the resolution of the last convolution. Pools after it are ignored, because a map of four positions is
+    too coarse. If there are branches, the place is where they join. Several calls of a module are separate places.
     """
     made: list[tuple[str, Tensor]] = []
     modules: list[ModuleOutput] = []
     with torch.enable_grad():
         leaf = request.inputs[: request.subject.few].detach().clone().requires_grad_()
         x = leaf * 1
-        with _module_outputs(request.module, modules), _operators(request.module, lambda *at: made.append(at)):
+        with (
+            _module_outputs(request.module, modules),
+            _operators(request.module, lambda *operator_call: made.append(operator_call)),
+        ):
             scores = request.subject.run(x)
         score = row_scores(scores, request.target[: len(leaf)])
         result = dominators(scores, leaf)
@@ -205,10 +210,10 @@ def _way_out(
         if maps is None
         else [size for i, size in enumerate(maps.shape) if i not in (0, channel_axis)]
     )
-    if (laid := _laid_out(count, tuple(shape))) is not None:
-        first, grid = laid
-        cut = f"a[:, {first}:]" if first else "a"
-        reshape = f"lambda a: {cut}.transpose(1, 2).unflatten(2, {grid})"
+    if (layout := _laid_out(count, tuple(shape))) is not None:
+        first, grid = layout
+        grid_tokens = f"a[:, {first}:]" if first else "a"
+        reshape = f"lambda a: {grid_tokens}.transpose(1, 2).unflatten(2, {grid})"
     return (
         f"after its first maps the model works on {count} tokens, so no later layer has maps: give "
         f"layer={last[0]!r}, the last layer in which all tokens matter, and reshape={reshape}"
@@ -216,7 +221,7 @@ def _way_out(
 
 
 def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
-    """Return the number of special tokens and the shape of the grid of the others, given the shape of earlier maps."""
+    """Return the number of special tokens and the grid shape of the others, from the shape of earlier maps."""
     first = count - prod(shape)
     if 0 <= first < prod(shape):
         return first, shape

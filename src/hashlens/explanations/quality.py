@@ -1,4 +1,4 @@
-"""hl.compare_explanations: metrics of explanations, beside controls that do not use the network."""
+"""hl.compare_explanations: metrics of explanations, compared with controls that do not use the network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -42,15 +42,15 @@ def compare_explanations(
     reading: Reading | None = None,
     **options: Any,
 ) -> ExplanationComparison:
-    """Compare explanations of the same examples by metrics, beside controls that do not use the network.
+    """Compare explanations of the same examples by metrics, with controls that do not use the network.
 
     The metrics:
 
     - Deletion and insertion (Petsiuk et al., 2018): the area under the probability of the class while positions are
-      removed or added, most important first. Removed positions become the mean, or a blurred image. For a single score
-      of two classes it is the probability of the explained class, for a regression the value itself.
+      removed or added, most important first. Removed positions become the mean, or a blurred image. A single score of
+      two classes is converted to the probability of the explained class. For a regression, the value itself is used.
     - Infidelity (Yeh et al., 2019), relative to that of values of 0.
-    - Sensitivity: the largest relative change of the values among inputs nearby.
+    - Sensitivity: the largest relative change of the values over inputs near the example.
     - MPRT: the rank correlation of the values with those of the same network with random weights (Adebayo et al.,
       2018). Random logit: the rank correlation with the values of another class. Near 0 is good; 1 means that the
       values do not depend on the weights, or on the class.

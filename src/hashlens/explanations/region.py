@@ -1,4 +1,4 @@
-"""Explanation by the affine map of the linear region: exact inside the region, with the size of that region."""
+"""Explanation by the affine map of the linear region, which is exact inside the region."""
 
 from typing import TYPE_CHECKING
 

@@ -18,7 +18,7 @@ from hashlens.seeds import numpy_generator, torch_generator
 
 Tensor = torch.Tensor
 More = Callable[[int], Any]
-"""Function that returns as many further inputs as asked for."""
+"""Function that returns a requested number of further inputs."""
 SHAPES = {
     "image": ("(n, c, h, w)", (4,)),
     "signal": ("(n, channels, time) or (n, time)", (2, 3)),

@@ -29,8 +29,8 @@ def kernel_shap(
     The value of a coalition of parts is the mean output over the background when all other parts are replaced. The
     Shapley values add up to the prediction minus ``diagnostics["base_value"]``, the mean output when all parts are
     replaced. With up to 12 parts, or if there are no more than `samples` coalitions, they are exact for that
-    background. Otherwise coalitions are sampled in pairs with their complements, except for sizes with the largest
-    weights, of which all are used; ``diagnostics["standard_error"]`` is then the largest standard error of a value.
+    background. Otherwise all coalitions of the sizes with the largest weights are used, and those of other sizes are
+    sampled in pairs with their complements; ``diagnostics["standard_error"]`` is the largest standard error of a value.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def kernel_shap(
     unit : str
         Output that is explained: ``probability`` or ``score``.
     segments : int, optional
-        Number of parts of an image, spectrogram or signal; by default 50, or one for every four places if that is less.
+        Number of parts of an image, spectrogram or signal; by default 50, but at most one for every four positions.
     """
     require_whole(ExplainError, "samples", samples)
     examples = perturbed(request, unit, segments)
@@ -95,28 +95,30 @@ def _coalition_values(example: PerturbedExample, coalitions: Array, drawn: Array
 def _coalitions(d: int, samples: int, generator: np.random.Generator) -> tuple[Array, Array, Array]:
     """Return coalitions ``(n, d)`` that are neither empty nor full, their weights, and the pair that each belongs to.
 
-    Sampled pairs are numbered from 1; the pair is 0 for coalitions of sizes of which all are used.
+    Sampled pairs are numbered from 1. The pair is 0 if all coalitions of the size are used.
     """
     sizes = np.arange(1, d // 2 + 1)
     # Total weight in the Shapley kernel of all coalitions of a size and of the complementary size.
     masses = np.array([(d - 1) / (size * (d - size)) * (1 if 2 * size == d else 2) for size in sizes])
     counts = [comb(d, int(size)) * (1 if 2 * size == d else 2) for size in sizes]
-    everything = d <= ALWAYS_EXACT or 2**d <= samples
-    result, weights, left, at = [], [], samples, 0
-    while at < len(sizes) and (everything or counts[at] <= left * masses[at] / masses[at:].sum()):
-        whole = np.array([*_all_of_size(d, int(sizes[at]))])
-        result.append(whole)
-        weights.append(np.full(len(whole), masses[at] / len(whole)))
-        left -= counts[at]
-        at += 1
-    taken = sum(map(len, result))
-    if at < len(sizes):
-        drawn = _sample_coalitions(d, sizes[at:], masses[at:], max(left // 2, 1), generator)
+    use_all = d <= ALWAYS_EXACT or 2**d <= samples
+    result, weights, budget, next_size = [], [], samples, 0
+    while next_size < len(sizes) and (
+        use_all or counts[next_size] <= budget * masses[next_size] / masses[next_size:].sum()
+    ):
+        of_size = np.array([*_all_of_size(d, int(sizes[next_size]))])
+        result.append(of_size)
+        weights.append(np.full(len(of_size), masses[next_size] / len(of_size)))
+        budget -= counts[next_size]
+        next_size += 1
+    complete = sum(map(len, result))
+    if next_size < len(sizes):
+        drawn = _sample_coalitions(d, sizes[next_size:], masses[next_size:], max(budget // 2, 1), generator)
         result.append(drawn)
-        weights.append(np.full(len(drawn), masses[at:].sum() / len(drawn)))
+        weights.append(np.full(len(drawn), masses[next_size:].sum() / len(drawn)))
     coalitions = np.concatenate([np.zeros((0, d), dtype=bool), *result])
     pairs = np.zeros(len(coalitions), dtype=np.int64)
-    pairs[taken:] = np.arange(len(coalitions) - taken) // 2 + 1
+    pairs[complete:] = np.arange(len(coalitions) - complete) // 2 + 1
     return coalitions, np.concatenate([np.zeros(0), *weights]), pairs
 
 

@@ -1,4 +1,4 @@
-"""Stability of values nearby, between seeds and in a linear region, and their dependence on network and class."""
+"""Stability of values for nearby inputs, between seeds and in a linear region; dependence on network and class."""
 
 from contextlib import suppress
 
@@ -23,7 +23,7 @@ DRAWN = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anc
 
 
 def sensitivity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
-    """Return the largest relative change of the values among inputs nearby (Yeh et al., 2019)."""
+    """Return the largest relative change of the values over nearby inputs (Yeh et al., 2019)."""
     flat = evaluation_set.x.flatten(1)
     return _moved(evaluation_set, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
 
@@ -118,7 +118,7 @@ def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Return a copy of a network with random weights, drawn by its layers' own initialisation.
 
     Weights without a known initialisation, such as those of scripted layers, are drawn from a normal distribution with
-    their own mean and standard deviation. So a scale that is 1 everywhere stays 1, and units do not die.
+    their own mean and standard deviation. So a scale that is 1 everywhere stays 1, and units do not become constant.
     """
     other = copied(module)
     with torch.random.fork_rng(devices=[]):

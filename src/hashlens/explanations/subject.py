@@ -42,7 +42,7 @@ class Subject:
     output_like : str, callable, Output or None
         How the output is read, as declared by the user; None to decide from the outputs.
     more : callable, optional
-        Function from a number to so many further inputs, for deciding how the output is read.
+        Function that generates a requested number of further inputs, to decide how the output is read.
     calls, rows : int
         Number of calls so far, and number of rows that they ran on.
     """
@@ -59,13 +59,13 @@ class Subject:
         self.evidence = OutputEvidence(self.output_like, self.function if self.module is None else self.module)
         self._watched = False
         self._doubled: bool | None = None
-        # Calls with fewer rows are filled up to the size that a program was exported for.
+        # Batches with fewer rows are filled up to the batch size for which a program was exported.
         self._static = None if self.module is None else static_batch_of(self.module)
         self.batch_size = min(self.batch_size, self._static or self.batch_size)
 
     @property
     def few(self) -> int:
-        """Number of rows that show what the network does: two, if it takes two."""
+        """Number of rows of a trial run: two, or one if the network takes only one."""
         return min(2, self.batch_size)
 
     @property
@@ -134,9 +134,9 @@ class Subject:
             raise model_error(error, inputs, "check the shape that it takes") from error
         scores = self.evidence.add(output, received)
         if scores is None or scores.shape[1] == 0:
-            what = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
+            received_text = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
             raise ExplainError(
-                f"the model must give a row of scores for each of {n} inputs, (n, K), received {what}: wrap "
+                f"the model must give a row of scores for each of {n} inputs, (n, K), received {received_text}: wrap "
                 "it to return the scores, or give output=, a function that converts its output to scores"
             )
         return scores[:n]

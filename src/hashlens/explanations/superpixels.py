@@ -1,4 +1,4 @@
-"""Superpixels, which divide an image into patches of similar colour, and stretches of time of signals."""
+"""Superpixels, which divide an image into patches of similar colour, and intervals of time of signals."""
 
 from collections.abc import Sequence
 from math import prod
@@ -60,7 +60,7 @@ def superpixels(image: Array, count: int) -> Array:
 
 
 def time_segments(shape: Sequence[int], count: int) -> Array:
-    """Divide a signal into about `count` stretches of time of equal length, each channel separately.
+    """Divide a signal into about `count` intervals of time of equal length, each channel separately.
 
     Parameters
     ----------

@@ -65,8 +65,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     missing : {"impute", "drop", "unknown"}
         Handling of rows without an explanation. ``impute``: for each label a clone of `estimator` learns the
         explanations from its explained rows and predicts the others; then all pairs are learnt. ``drop``: they are left
-        out (complete-case analysis). ``unknown``: no explanation is a further explanation of the label, which is never
-        predicted.
+        out (complete-case analysis). ``unknown``: rows without an explanation form one more class of their label, which
+        is never predicted.
     marker : object, optional
         Value in E that marks a missing explanation, such as -1, besides None, NaN and ``pd.NA``.
     embedding : {"learned", "codes"}
@@ -147,7 +147,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         ValueError
             If the estimator does not accept X or y.
         TEDError
-            If E does not fit, or too little of it remains to be learnt.
+            If E is invalid, or too few explanations remain to be learnt.
 
         Warns
         -----
@@ -228,7 +228,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         return TopExplanations(self.classes_[labels], self._or_none()[places], shares, of_label)
 
     def predict_explain(self, X: Any) -> tuple[Array, Array]:
-        """Return the label and the explanation of each row, ``(n,)`` each; the name and form of AIX360."""
+        """Return the label and the explanation of each row, ``(n,)`` each; as in AIX360."""
         check_is_fitted(self)
         labels, joint, pair = self._labels_and_joint(X)
         places = self._pairs.explanations[pair] if joint is None else self._pairs.ranked(joint, labels, 1)[0][:, 0]
@@ -291,7 +291,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         if y.dtype.kind == "f":
             assert_all_finite(y, input_name="y")
         if y.dtype.kind not in "iubU":
-            # Whole numbers and text are classes; the check sorts all labels to find that out.
+            # The check sorts all labels, which is not needed for whole numbers and text: these are always classes.
             check_classification_targets(y)
         check_consistent_length(X, y)
         if not _num_samples(X):
@@ -322,14 +322,14 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
     def _fitted(self, X: Any, codes: Codes, weights: Array | None, pairs: Pairs | None = None) -> Any:
         """Return an estimator fitted on classes that are numbered from 0 without gaps."""
         if codes.max(initial=0) == 0 and len(self.classes_) == 1 and self.missing_ < len(codes):
-            # Some estimators reject a single class, for which a dummy gives the same answer.
+            # Some estimators reject a single class; a dummy classifier gives the same prediction.
             return DummyClassifier().fit(X, codes, weights)
         estimator = self._model(codes, pairs)
         named = "sample_weight"
         if isinstance(estimator, Pipeline) and not _routes():
             named = f"{estimator.steps[-1][0]}__{named}"
         with warnings.catch_warnings():
-            # Pairs may be many for few rows, but are classes: scikit-learn's warning of a regression is wrong here.
+            # There may be many pairs and few rows, but pairs are classes: scikit-learn's warning does not apply.
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
             return estimator.fit(X, codes, **({} if weights is None else {named: weights}))
 
@@ -358,9 +358,9 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         if len(classes) == len(self._pairs):
             return joint
         # An estimator with its own validation set may not have seen a rare pair.
-        whole = np.zeros((len(joint), len(self._pairs)))
-        whole[:, classes] = joint
-        return whole
+        all_pairs = np.zeros((len(joint), len(self._pairs)))
+        all_pairs[:, classes] = joint
+        return all_pairs
 
     def _named(self, places: Codes) -> Array:
         if (places == NONE).any() or not len(self.explanations_):

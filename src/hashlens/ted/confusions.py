@@ -18,7 +18,7 @@ class Confusion:
     label : str
         Label of the rows.
     first, second : str
-        The right and the predicted explanation; or the likeliest and the second likeliest.
+        The right and the predicted explanation, or the likeliest and the second likeliest explanation.
     rows : int
         Number of rows.
     """

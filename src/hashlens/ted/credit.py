@@ -105,11 +105,11 @@ def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None
     """Return a table of applicants for credit, with known decisions and explanations.
 
     Two rules approve: 23 or more satisfactory trades with a score of 70 or more and a burden of 63 % or less; or 22 or
-    fewer trades with a score of 76 or more and a burden of 78 % or less. There are 8 explanations: which of the two
-    rules approved; or, for each range of trades, whether the score, the burden or both caused the rejection.
+    fewer trades with a score of 76 or more and a burden of 78 % or less. There are 8 explanations. Two are for
+    approvals, one for each rule. Six are for rejections: in each range of trades, the score, the burden or both.
 
-    The synthetic applicants have ten columns with the names and ranges of the HELOC data set, and with correlations; no
-    number was fitted to it. ``FEATURES`` has the details.
+    The synthetic applicants have ten columns with the names and ranges of the HELOC data set. The columns are
+    correlated, but nothing was fitted to HELOC. ``FEATURES`` has the details.
 
     Parameters
     ----------
@@ -141,8 +141,10 @@ def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None
         names, rows, dropped = tuple(feature.name for feature in FEATURES), features(n or 10_000, seed), 0
     else:
         names, rows, dropped = _of_file(Path(csv), n)
-    why = decided(*(rows[:, names.index(name)] for name in (TRADES, SCORE, BURDEN)))
-    table = TaughtTable(names, rows.astype(np.float32), (why < 2).astype(np.int64), why, REASONS, dropped=dropped)
+    decisions = decided(*(rows[:, names.index(name)] for name in (TRADES, SCORE, BURDEN)))
+    table = TaughtTable(
+        names, rows.astype(np.float32), (decisions < 2).astype(np.int64), decisions, REASONS, dropped=dropped
+    )
     return table.spoilt(seed, **taught)
 
 

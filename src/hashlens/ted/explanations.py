@@ -178,12 +178,12 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
-def _check_undeclared(found: list[Any], codes: Codes, missing: npt.NDArray[np.bool_]) -> None:
-    for place, value in enumerate(found):
-        if not missing[place] and not isinstance(value, MultiLabel) and str(value) in ("-1", "-1.0"):
-            count = int((codes == place).sum())
+def _check_undeclared(values: list[Any], codes: Codes, missing: npt.NDArray[np.bool_]) -> None:
+    for index, value in enumerate(values):
+        if not missing[index] and not isinstance(value, MultiLabel) and str(value) in ("-1", "-1.0"):
+            count = int((codes == index).sum())
             raise TEDError(
-                f"E has {value!r} in {count:,} rows, the first of them row {int(np.argmax(codes == place))}: is it a "
+                f"E has {value!r} in {count:,} rows, the first of them row {int(np.argmax(codes == index))}: is it a "
                 f"missing explanation? Write None, or declare it with TEDClassifier(..., marker={value!r}); give a "
                 "reason of that name another"
             )

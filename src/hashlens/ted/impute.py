@@ -20,7 +20,7 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
 
     For each label y a model of P(E | X, Y = y) is fitted on the explained rows of that label, and predicts the
     likeliest explanation for the others. So an explanation is never taken from another label. A label with a single
-    explanation needs no model. If a label has no explanation, its rows do not change.
+    explanation needs no model. Rows of a label without any explanation stay without one.
 
     Parameters
     ----------
@@ -50,23 +50,23 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
     result = explanations.copy()
     for label, name in enumerate(names):
         rows = np.flatnonzero(labels == label)
-        known, lost = rows[explanations[rows] != NONE], rows[explanations[rows] == NONE]
-        if not len(lost):
+        explained, unexplained = rows[explanations[rows] != NONE], rows[explanations[rows] == NONE]
+        if not len(unexplained):
             continue
-        own, codes = numbered(explanations[known])
-        if not len(own):
+        values, codes = numbered(explanations[explained])
+        if not len(values):
             warn_unexplained(name)
-        elif len(own) == 1:
-            result[lost] = own[0]
+        elif len(values) == 1:
+            result[unexplained] = values[0]
         else:
             try:
-                model = fit(_safe_indexing(X, known), codes, None if weights is None else weights[known])
-                result[lost] = own[np.asarray(model.predict(_safe_indexing(X, lost)))]
+                model = fit(_safe_indexing(X, explained), codes, None if weights is None else weights[explained])
+                result[unexplained] = values[np.asarray(model.predict(_safe_indexing(X, unexplained)))]
             except ValueError as error:
                 reason = " ".join(str(error).split())
                 raise TEDError(
-                    f"the explanations of label {name!r} cannot be imputed from its {len(known):,} explained "
-                    f"rows, of {len(own)} explanations: {reason}; explain more rows, or use missing='unknown'"
+                    f"the explanations of label {name!r} cannot be imputed from its {len(explained):,} explained "
+                    f"rows, of {len(values)} explanations: {reason}; explain more rows, or use missing='unknown'"
                 ) from error
     return result
 

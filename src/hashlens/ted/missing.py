@@ -20,7 +20,7 @@ ODDS = 9.0
 def left_out(
     explanations: Numbers, labels: Numbers, share: float, kind: MissingKind = "random", seed: int = 0
 ) -> npt.NDArray[np.bool_]:
-    """Return which rows lose their explanation: exactly the given share.
+    """Return which rows lose their explanation; their number is exactly `share` of all rows.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ def left_out(
     if kind not in MISSING_KINDS:
         raise TEDError(f"unknown missing_kind {shortly(kind)}; {nearest(kind, MISSING_KINDS)}")
     rng = numpy_generator(seed, "ted missing", kind)
-    # A logistic random number plus log odds is above a threshold with a probability that is logistic in the log odds.
+    # With logistic noise, the odds that noise plus log odds is above a threshold keep their ratio.
     keys = rng.logistic(size=len(labels))
     if kind != "random":
-        groups, of = np.unique(labels if kind == "by class" else explanations, return_inverse=True)
-        keys += rng.permutation(np.linspace(0.0, np.log(ODDS), len(groups)))[of]
-    lost = np.zeros(len(labels), bool)
-    lost[np.argsort(-keys, kind="stable")[: round(share * len(labels))]] = True
-    return lost
+        groups, group_of_row = np.unique(labels if kind == "by class" else explanations, return_inverse=True)
+        keys += rng.permutation(np.linspace(0.0, np.log(ODDS), len(groups)))[group_of_row]
+    is_lost = np.zeros(len(labels), bool)
+    is_lost[np.argsort(-keys, kind="stable")[: round(share * len(labels))]] = True
+    return is_lost

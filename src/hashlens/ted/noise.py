@@ -68,7 +68,7 @@ def noisy(
             continue
         if len(own) < 2:
             continue
-        # The offset of the wrong explanation; for an annotator it is always the same from the same explanation.
+        # Offsets to the wrong explanations; an annotator has one fixed offset for each explanation.
         places = np.searchsorted(own, explanations[rows])
         habits = rng.integers(1, len(own), (annotators, len(own)))
         steps = rng.integers(1, len(own), len(rows)) if kind == "within label" else habits[person[rows], places]

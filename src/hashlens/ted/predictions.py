@@ -60,7 +60,7 @@ class UnsureRow:
 
 @dataclass(frozen=True)
 class TEDPredictions(Result):
-    """How sure a model is of its labels and explanations.
+    """Summary of how sure a model is of its labels and explanations.
 
     Attributes
     ----------

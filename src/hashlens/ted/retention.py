@@ -74,9 +74,9 @@ MERGED: dict[int, tuple[tuple[int, ...], ...]] = {
 }  # fmt: skip
 """Groups of rules that share an explanation, by the number of explanations; the last explanation means staying.
 
-For 17 explanations, neighbouring rules that differ in a single column share one. For 7, rules of one kind do: a high
-rating and a low salary; long in a position; new in the firm; a low rating that rises; potential and a rising rating;
-some ten to fifteen years in the firm; none of these.
+With 17 explanations, adjacent rules that differ in a single column share one. With 7, rules of the same kind share one:
+a high rating and a low salary; a long time in a position; new in the company; a low but rising rating; potential and a
+rising rating; about ten to fifteen years in the company; none of these.
 """
 
 
@@ -129,9 +129,9 @@ def matched(columns: dict[str, Column]) -> Column:
 def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taught: Any) -> TaughtTable:
     """Return a synthetic table of employees, with known decisions to leave and explanations.
 
-    The features, rules and shares are those of the published generator; the rows differ, since the random numbers do.
-    All features are independent, except that the months in a position are at most those in the firm. If several rules
-    hold, the explanation is the one with the most features, and the first of those.
+    The features, rules and shares are those of the published generator; the rows differ, because the random numbers do.
+    All features are independent, except that the months in a position are at most the months in the company. If several
+    rules hold, the explanation is the rule with the most features, or the first of these.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taugh
     seed : int
         Seed; the same seed gives the same table.
     explanations : {26, 17, 7}
-        Number of explanations, including that of staying; ``MERGED`` lists the rules that share one.
+        Number of explanations, including the one for staying; ``MERGED`` lists the rules that share one.
     **taught
         ``noise``, ``noise_kind``, ``annotators``, ``missing``, ``missing_kind``: noise and missing explanations in the
         training explanations, as in :meth:`TaughtTable.spoilt`.

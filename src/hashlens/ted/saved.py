@@ -1,12 +1,12 @@
-"""A TED model on disk: its training rows and settings, without pickles; it is fitted again when it is opened.
+"""A TED model on disk: training rows and settings, without pickles. Opening it fits the model again.
 
 ::
 
     manifest.json     columns, estimator by name, options, versions; size and xxh3-128 of the rows
     rows.parquet      the training rows
 
-Fitted scikit-learn estimators can only be stored as pickles, which run code when they are opened; there are none here.
-The same rows, options and version of scikit-learn give the same model. The folder contains the training data.
+Fitted scikit-learn estimators can only be stored as pickles, which can run code when they are opened. So they are not
+stored. The same rows, options and version of scikit-learn give the same model. The folder contains the training data.
 """
 
 from dataclasses import asdict, dataclass
@@ -177,7 +177,7 @@ def load_model_of_table(path: str | Path) -> TableModel:
     Raises
     ------
     TEDError
-        If the folder is not such a folder, or corrupt.
+        If the folder was not written by :meth:`TableModel.save`, or is corrupt.
     """
 
     def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Any, Plan]:
@@ -221,10 +221,10 @@ def _estimator(plan: Plan) -> Any:
     from importlib import import_module
 
     module, _, name = ESTIMATORS[plan.estimator].partition(":")
-    made = getattr(import_module(module), name)()
+    estimator = getattr(import_module(module), name)()
     if plan.estimator == "logistic-regression":
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        return make_pipeline(StandardScaler(), made.set_params(max_iter=1000))
-    return made.set_params(random_state=plan.seed)
+        return make_pipeline(StandardScaler(), estimator.set_params(max_iter=1000))
+    return estimator.set_params(random_state=plan.seed)

@@ -135,17 +135,17 @@ class TEDScore(Result):
         if self.sure is None:
             return decision_note
         parts = [f"The model is sure of {self.sure:.1%} of the rows: it gives their pair {self.sure_from:.0%} or more."]
-        for share, which in ((self.right_if_sure, "these rows"), (self.right_if_unsure, "the other rows")):
+        for share, rows_text in ((self.right_if_sure, "these rows"), (self.right_if_unsure, "the other rows")):
             if share is not None:
-                parts.append(f"{share:.1%} of {which} get the right label and explanation.")
+                parts.append(f"{share:.1%} of {rows_text} get the right label and explanation.")
         return " ".join((decision_note, *parts))
 
     def figures(self) -> tuple[Figure, ...]:
         """Return a figure of the accuracies with their intervals, and the reliability diagram."""
-        at = self.accuracies
+        by_name = self.accuracies
         accuracies = Intervals(
-            "Right answers", "accuracy", tuple(at), tuple(one.value for one in at.values()),
-            tuple((one.low, one.high) for one in at.values()),
+            "Right answers", "accuracy", tuple(by_name), tuple(accuracy.value for accuracy in by_name.values()),
+            tuple((accuracy.low, accuracy.high) for accuracy in by_name.values()),
         )  # fmt: skip
         return (accuracies,) if self.reliability is None else (accuracies, self.reliability.figure())
 

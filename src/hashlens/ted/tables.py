@@ -12,7 +12,7 @@ from hashlens.errors import OutputError, TEDError, nearest
 from hashlens.files import atomic_write, write_columns
 
 CATEGORIES = 100
-"""Largest number of one-hot columns of a category, for the most frequent values; other and new values are all 0."""
+"""Largest number of one-hot columns of a categorical column. The rarest values, and new ones, are 0 in all of them."""
 
 
 def read_table(path: Path) -> Any:
@@ -61,7 +61,7 @@ def check_table_name(path: Path) -> None:
         raise OutputError(f"{path}: tables are written as .csv or .parquet")
 
 
-def column_values(table: Any, name: str, of: str) -> list[Any]:
+def column_values(table: Any, name: str, purpose: str) -> list[Any]:
     """Return the values of a column, None for a missing value.
 
     Raises
@@ -70,7 +70,7 @@ def column_values(table: Any, name: str, of: str) -> list[Any]:
         If there is no such column; the message names its purpose, `of`.
     """
     if name not in table.column_names:
-        raise TEDError(f"there is no column {name!r} for the {of}; {nearest(name, table.column_names)}")
+        raise TEDError(f"there is no column {name!r} for the {purpose}; {nearest(name, table.column_names)}")
     values: list[Any] = table[name].to_pylist()
     return values
 
@@ -87,7 +87,7 @@ class Encoder:
     numbers : tuple of (str, float)
         Numeric columns, with their medians.
     words : tuple of (str, tuple of str)
-        All other columns, with their most frequent categories; a missing value belongs to none of them.
+        All other columns, with their most frequent categories; a missing value is in no category.
     """
 
     numbers: tuple[tuple[str, float], ...]

@@ -66,7 +66,7 @@ class TaughtTable:
         missing: float = 0.0,
         missing_kind: MissingKind = "random",
     ) -> "TaughtTable":
-        """Return the table with noisy training explanations, of which some are then left out.
+        """Return the table with noisy training explanations, some of which are removed.
 
         Parameters
         ----------
@@ -89,7 +89,7 @@ class TaughtTable:
             If an argument is invalid.
         """
         noisy_explanations = noisy(self.explanations, self.labels, noise, noise_kind, seed, annotators=annotators)
-        lost = left_out(self.explanations, self.labels, missing, missing_kind, seed)
+        is_lost = left_out(self.explanations, self.labels, missing, missing_kind, seed)
         E = noisy_explanations.astype(object)
-        E[lost] = None
+        E[is_lost] = None
         return replace(self, E=E)

@@ -1,4 +1,4 @@
-"""The trunk: a small network shared by labels and explanations."""
+"""The trunk: the layers of a small network that labels and explanations share."""
 
 import math
 from collections.abc import Callable, Mapping
