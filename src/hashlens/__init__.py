@@ -169,7 +169,7 @@ _MODULES = {
 
 
 class _Names(ModuleType):
-    """Module type of hashlens, whose attributes always come from the table above, whatever was imported before."""
+    """Module type of hashlens. Its attributes always come from the table above, whatever was imported before."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         # `audit` is a function and a package. After importing a package Python sets it as an attribute here, which

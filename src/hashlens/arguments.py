@@ -1,4 +1,4 @@
-"""Checks of arguments, which give a one-line error instead of a traceback from inside the library."""
+"""Checks of arguments: they give a one-line error instead of a traceback from inside the library."""
 
 import inspect
 from collections.abc import Callable
@@ -49,28 +49,28 @@ def as_called(function: Callable[..., Any], **values: Any) -> str:
     for name, argument in inspect.signature(function).parameters.items():
         value = values[name]
         if argument.kind is argument.VAR_KEYWORD:
-            options += [f"{option}={_written(option, option_value)}" for option, option_value in value.items()]
+            options += [f"{option}={_argument_text(option, option_value)}" for option, option_value in value.items()]
         elif value is argument.default or (_is_literal(value) and value == argument.default):
             continue
         elif argument.kind is argument.KEYWORD_ONLY:
-            named.append(f"{name}={_written(name, value)}")
+            named.append(f"{name}={_argument_text(name, value)}")
         else:
-            plain.append(_written(name, value))
+            plain.append(_argument_text(name, value))
     return f"hashlens.{function.__name__}({', '.join((*plain, *options, *named))})"
 
 
-def _written(name: str, value: object) -> str:
+def _argument_text(name: str, value: object) -> str:
     return repr(value) if _is_literal(value) else name
 
 
 def as_made(value: Any) -> str:
     """Return the constructor call of a dataclass as Python source; fields with their default value are left out."""
-    written = []
+    arguments = []
     for field in fields(value):
         default = field.default if field.default_factory is MISSING else field.default_factory()
         if field.init and (default is MISSING or getattr(value, field.name) != default):
-            written.append(f"{field.name}={getattr(value, field.name)!r}")
-    return f"{type(value).__name__}({', '.join(written)})"
+            arguments.append(f"{field.name}={getattr(value, field.name)!r}")
+    return f"{type(value).__name__}({', '.join(arguments)})"
 
 
 def _is_literal(value: object) -> bool:

@@ -24,21 +24,23 @@ def find_device(device: str | torch.device) -> torch.device:
     device(type='cpu')
     """
     try:
-        result = torch.device(device)
+        torch_device = torch.device(device)
     except RuntimeError as error:
         raise DeviceError(f"unknown device {str(device)!r}: use cpu, cuda, cuda:N or mps") from error
-    if result.type == "cuda":
+    if torch_device.type == "cuda":
         count = torch.cuda.device_count()
-        if (result.index or 0) >= count:
-            raise DeviceError(f"device {str(result)!r} is not there: this machine has {count} CUDA devices; use cpu")
-    elif result.type == "mps" and not torch.backends.mps.is_available():
+        if (torch_device.index or 0) >= count:
+            raise DeviceError(
+                f"device {str(torch_device)!r} is not there: this machine has {count} CUDA devices; use cpu"
+            )
+    elif torch_device.type == "mps" and not torch.backends.mps.is_available():
         raise DeviceError("device 'mps' is not there: use cpu")
-    elif result.type != "cpu":
-        _try(result)
-    return result
+    elif torch_device.type != "cpu":
+        _require_usable(torch_device)
+    return torch_device
 
 
-def _try(device: torch.device) -> None:
+def _require_usable(device: torch.device) -> None:
     """Raise DeviceError unless a value can be moved to `device`, for kinds of devices that torch cannot count."""
     try:
         torch.zeros(1, device=device).item()

@@ -140,12 +140,12 @@ def nearest(name: object, known: Iterable[object]) -> str:
     >>> nearest(7, [5, 100, 20])
     'known: 5, 20, 100'
     """
-    names = sorted(map(str, known), key=_in_order)
+    names = sorted(map(str, known), key=_numbers_first)
     close = get_close_matches(str(name), names, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(names)
 
 
-def _in_order(name: str) -> tuple[float, str]:
+def _numbers_first(name: str) -> tuple[float, str]:
     try:
         return float(name), name
     except ValueError:

@@ -30,18 +30,18 @@ def atomic_write(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]
         If `path` exists and `overwrite` is false, or cannot be written.
     """
     target = output_path(path, overwrite)
-    beside = _beside(target, "partial")
+    temporary = _temporary_path(target, "partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield beside
+        yield temporary
         output_path(path, overwrite)  # another process may have written it meanwhile
-        _replace(beside, target)
+        _replace(temporary, target)
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written: {error.strerror or error}; free some space or choose another path"
         ) from error
     finally:
-        _remove(beside)
+        _remove(temporary)
 
 
 def output_path(path: str | Path, overwrite: bool = True) -> Path:
@@ -54,13 +54,13 @@ def output_path(path: str | Path, overwrite: bool = True) -> Path:
     """
     try:
         target = as_path(path).resolve()
-        there = target.exists()
+        exists = target.exists()
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{str(path)!r} cannot be written: {reason}; choose another path") from error
     if not target.name or (Path(path).exists() and not (target.is_file() or target.is_dir())):
         raise OutputError(f"{path} is not a file or folder that can be replaced: choose another path")
-    if there and not overwrite:
+    if exists and not overwrite:
         raise OutputError(f"{path} exists already: choose another path, or give overwrite=True")
     return target
 
@@ -79,19 +79,19 @@ def as_path(path: str | Path) -> Path:
         raise OutputError(f"a path is text or a pathlib.Path, received {path!r:.60}") from error
 
 
-def _beside(target: Path, what: str) -> Path:
+def _temporary_path(target: Path, ending: str) -> Path:
     """Return a unique hidden name next to `target`, short enough for any file system."""
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.{what}")
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(4)}.{ending}")
 
 
-def _replace(beside: Path, target: Path) -> None:
-    if beside.is_dir() and target.exists():
-        old = _beside(target, "old")
+def _replace(temporary: Path, target: Path) -> None:
+    if temporary.is_dir() and target.exists():
+        old = _temporary_path(target, "old")
         os.replace(target, old)
-        os.replace(beside, target)
+        os.replace(temporary, target)
         _remove(old)
     else:
-        os.replace(beside, target)
+        os.replace(temporary, target)
 
 
 def _remove(path: Path) -> None:
@@ -105,7 +105,7 @@ def _remove(path: Path) -> None:
 def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise OutputError if `path` cannot be written; called before a long computation."""
     target = output_path(path, overwrite)
-    probe = _beside(target, "probe")
+    probe = _temporary_path(target, "probe")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -127,8 +127,8 @@ def write_columns(path: str | Path, columns: Mapping[str, Any], *, overwrite: bo
         if pa.types.is_string(column.type):
             cells = [None if text is None else as_cell(text) for text in column.to_pylist()]
             table = table.set_column(i, table.column_names[i], pa.array(cells, pa.string()))
-    with atomic_write(path, overwrite=overwrite) as beside:
-        pyarrow.csv.write_csv(table, beside)
+    with atomic_write(path, overwrite=overwrite) as temporary:
+        pyarrow.csv.write_csv(table, temporary)
     return Path(path)
 
 

@@ -57,7 +57,7 @@ class FolderKind:
     def write(self, folder: Path, body: dict[str, Any]) -> None:
         """Write the manifest of a folder, after all its other files.
 
-        Of a subfolder with its own manifest, only that manifest is listed.
+        If a subfolder has a manifest of its own, only that manifest is listed.
         """
         listed = [file for file in (*folder.iterdir(), *folder.glob(f"*/{MANIFEST}")) if file.is_file()]
         files = {
@@ -100,7 +100,7 @@ class FolderKind:
             raise OutputError(
                 f"{path} exists already and is no {self.bare}, so it is not replaced: choose another path"
             )
-        if foreign := _foreign(path, manifest):
+        if foreign := _unlisted_file(path, manifest):
             raise OutputError(
                 f"{path} holds {foreign!r} besides the {self.bare}, which would be lost: move it, or choose another "
                 "path"
@@ -141,7 +141,7 @@ class FolderKind:
             raise self.error(f"{file} has a wrong checksum: its bytes changed since it was written; {self.remedy}")
 
 
-def _foreign(folder: Path, manifest: Path) -> str | None:
+def _unlisted_file(folder: Path, manifest: Path) -> str | None:
     """Return the name of a file, not an HTML page, that the manifest of a folder does not list; None without one."""
     try:
         own = {Path(file).parts[0] for file in json.loads(manifest.read_text())["files"]} | {MANIFEST}

@@ -1,4 +1,4 @@
-"""Masking of passwords in database URLs, which no output, page or error may show."""
+"""Masking of passwords in database URLs: no output, page or error may show them."""
 
 import re
 

@@ -70,25 +70,25 @@ def rebuilt(kind: Any, value: Any, where: str = "") -> Any:
     ReportError
         If the value cannot be converted; the message gives the path to the part that does not fit.
     """
-    return _said(where, _converter.structure, value, kind)
+    return _convert(where, _converter.structure, value, kind)
 
 
 def rebuilt_fields(kind: type, body: Any, where: str = "") -> Any:
     """Return a dataclass with these fields, without calling its own ``from_dict``; errors as :func:`rebuilt`."""
-    return _said(where, _reader(kind), body, kind)
+    return _convert(where, _reader(kind), body, kind)
 
 
-def _said(where: str, read: Callable[[Any, Any], Any], value: Any, kind: Any) -> Any:
+def _convert(where: str, read: Callable[[Any, Any], Any], value: Any, kind: Any) -> Any:
     try:
         return read(value, kind)
     except (BaseValidationError, ValueError, ReportError, StructureHandlerNotFoundError) as error:
-        problem, _, path = transform_error(error, where, _in_words)[0].rpartition(" @ ")
+        problem, _, path = transform_error(error, where, _problem_text)[0].rpartition(" @ ")
         place = re.sub(r"\['([^']*)'\]", r".\1", path)
         line = place + problem if problem.startswith(".") else f"{place or 'it'} {problem}"
         raise ReportError(line.lstrip(".")) from error
 
 
-def _in_words(error: BaseException, kind: Any) -> str:
+def _problem_text(error: BaseException, kind: Any) -> str:
     if isinstance(error, KeyError):
         return "is missing"
     if isinstance(error, StructureHandlerNotFoundError):
@@ -164,10 +164,10 @@ def values_of(array: Any) -> Any:
     """Return the values of an array as nested lists of JSON types."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array.tolist()
-    spelled = array.astype(object)
-    spelled[np.isnan(array)] = None
-    spelled[array == inf], spelled[array == -inf] = "Infinity", "-Infinity"
-    return spelled.tolist()
+    values = array.astype(object)
+    values[np.isnan(array)] = None
+    values[array == inf], values[array == -inf] = "Infinity", "-Infinity"
+    return values.tolist()
 
 
 @cache
@@ -193,8 +193,8 @@ def _float(value: Any, _: Any) -> float:
 
 def _exactly(kind: type) -> Callable[[Any, Any], Any]:
     def read(value: Any, _: Any) -> Any:
-        good = isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
-        return value if good else _misfit(f"a value of type {kind.__name__}", value)
+        fits = isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
+        return value if fits else _misfit(f"a value of type {kind.__name__}", value)
 
     return read
 
@@ -210,9 +210,9 @@ def _anything(value: Any, _: Any = None) -> Any:
 
 
 def _union(kind: Any) -> Callable[[Any, Any], Any]:
-    kinds = [one for one in get_args(kind) if one is not type(None)]
+    kinds = [member for member in get_args(kind) if member is not type(None)]
     empty = len(kinds) < len(get_args(kind))
-    named = {one.__name__: one for one in kinds if _has("from_dict")(one) or _is_record(one)}
+    named = {member.__name__: member for member in kinds if _has("from_dict")(member) or _is_record(member)}
 
     def read(value: Any, _: Any) -> Any:
         if isinstance(value, dict) and value.get("kind") in named:
@@ -221,9 +221,9 @@ def _union(kind: Any) -> Callable[[Any, Any], Any]:
             return None
         if float in kinds and isinstance(value, str) and value in NUMBERS:
             return NUMBERS[value]
-        for one in kinds[:-1]:
+        for member in kinds[:-1]:
             try:
-                return _converter.structure(value, one)
+                return _converter.structure(value, member)
             except (BaseValidationError, ValueError, ReportError):
                 continue
         return _converter.structure(value, kinds[-1])

@@ -97,7 +97,7 @@ RANK = Column("rank", "ranks", int, names_row=True)
 ID = Column("id", "ids", names_row=True)
 ROW = Column("row", "rows", int, shown=False)
 EXAMPLE = (RANK, ID, ROW)
-"""The first columns of every ranked table, which identify the example."""
+"""The first columns of every ranked table: they identify the example."""
 
 
 class Ranked(Result):
@@ -106,7 +106,7 @@ class Ranked(Result):
     Attributes
     ----------
     ids : numpy.ndarray
-        Id of each example, int64 or str ``(n,)``, in the order of the ranks, as all columns.
+        Id of each example, int64 or str ``(n,)``; all columns are in the order of the ranks.
     rows : numpy.ndarray
         Row of each example in the data, int64 ``(n,)``.
     class_names : tuple of str
@@ -171,9 +171,9 @@ class Ranked(Result):
 
     def _lines(self) -> dict[str, Values]:
         """Return the columns of a CSV file: `columns`, and the names of classes if they have names."""
-        named = {
+        class_name_columns = {
             f"{column.name}_name": np.array(column.read(self), np.str_)
             for column in self._known()
             if self.class_names and column.classes
         }
-        return self.columns | named
+        return self.columns | class_name_columns

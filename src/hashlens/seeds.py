@@ -1,7 +1,7 @@
 """Random generators derived from one integer seed and keys that name their purpose.
 
-Generators are keyed by name, never by order of work, so that a cell of a study gets the same random numbers whichever
-worker runs it, and whenever. No function of hashlens uses the global generators.
+Generators are keyed by name, never by order of work, so that a cell of a study gets the same random numbers from any
+worker at any time. No function of hashlens uses the global generators.
 """
 
 import zlib

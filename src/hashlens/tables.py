@@ -63,18 +63,18 @@ class Table:
         written = replace(self, columns=_visible(self.columns), rows=tuple(map(_visible, self.rows)))
         yield from written._lines(options.max_width)
 
-    def _lines(self, room: int) -> RenderResult:
+    def _lines(self, max_width: int) -> RenderResult:
         cells = list(zip(self.columns, *self.rows, strict=True))
-        least = [max(cell_len(word) for cell in column for word in cell.split() or ("",)) for column in cells]
-        wanted = [max(map(cell_len, column)) for column in cells]
+        min_widths = [max(cell_len(word) for cell in column for word in cell.split() or ("",)) for column in cells]
+        full_widths = [max(map(cell_len, column)) for column in cells]
         yield Text(self.title, style="bold")
-        for shown in _parts(least, self.names, room):
-            yield self._drawn(shown, _widths(shown, least, wanted, room))
+        for shown in _column_groups(min_widths, self.names, max_width):
+            yield self._rich_table(shown, _widths(shown, min_widths, full_widths, max_width))
         if self.note:
             yield Text(self.note, style="dim")
         yield ""
 
-    def _drawn(self, shown: Sequence[int], widths: Sequence[int]) -> RichTable:
+    def _rich_table(self, shown: Sequence[int], widths: Sequence[int]) -> RichTable:
         table = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_header=any(self.columns))
         for i, width in zip(shown, widths, strict=True):
             heading = Text(self.columns[i], overflow="fold")
@@ -83,8 +83,8 @@ class Table:
             table.add_row(*(Text(row[i], overflow="fold") for i in shown))
         return table
 
-    def _is_words(self, at: int) -> bool:
-        return at == 0 or (at < self.names and not any(row[at][:1].isdigit() for row in self.rows))
+    def _is_words(self, column: int) -> bool:
+        return column == 0 or (column < self.names and not any(row[column][:1].isdigit() for row in self.rows))
 
 
 def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,27 +95,27 @@ def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
 _EDGES, _BETWEEN = 2, 3
 
 
-def _taken(widths: Iterable[int]) -> int:
+def _total_width(widths: Iterable[int]) -> int:
     widths = list(widths)
     return sum(widths) + _BETWEEN * (len(widths) - 1) + _EDGES
 
 
-def _parts(least: Sequence[int], names: int, room: int) -> list[list[int]]:
+def _column_groups(min_widths: Sequence[int], names: int, max_width: int) -> list[list[int]]:
     """Return the positions of the columns of each table: as many as fit, at least one."""
     first = list(range(names))
-    parts = [first]
-    for i in range(names, len(least)):
-        if len(parts[-1]) > names and _taken(least[column] for column in (*parts[-1], i)) > room:
-            parts.append(first)
-        parts[-1] = [*parts[-1], i]
-    return parts
+    groups = [first]
+    for i in range(names, len(min_widths)):
+        if len(groups[-1]) > names and _total_width(min_widths[column] for column in (*groups[-1], i)) > max_width:
+            groups.append(first)
+        groups[-1] = [*groups[-1], i]
+    return groups
 
 
-def _widths(shown: Sequence[int], least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
+def _widths(shown: Sequence[int], min_widths: Sequence[int], full_widths: Sequence[int], max_width: int) -> list[int]:
     """Return the widths of the columns shown: the wanted widths, with the widest reduced until all fit."""
-    widths = [wanted[i] for i in shown]
-    while _taken(widths) > room:
-        spare = [width if width > least[i] else 0 for i, width in zip(shown, widths, strict=True)]
+    widths = [full_widths[i] for i in shown]
+    while _total_width(widths) > max_width:
+        spare = [width if width > min_widths[i] else 0 for i, width in zip(shown, widths, strict=True)]
         # If no column can be reduced between words, a word is broken.
         widest = max(range(len(shown)), key=(spare if any(spare) else widths).__getitem__)
         if widths[widest] == 1:

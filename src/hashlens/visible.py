@@ -4,15 +4,15 @@ import re
 
 # Control characters except tab and newline, characters that change the direction of text, invisible line separators,
 # and single surrogates, which represent the bytes of file names that are not UTF-8.
-_ACTED_ON = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
-    r"""Return a text in which each such character is replaced by its Python escape.
+    r"""Return a text in which characters that change how it is shown are replaced by their Python escapes.
 
     >>> visible("\x1b[31mred\x1b[0m, \u202egnp.exe")
     '\\x1b[31mred\\x1b[0m, \\u202egnp.exe'
     >>> visible("שלום, 世界")
     'שלום, 世界'
     """
-    return _ACTED_ON.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

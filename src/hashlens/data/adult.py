@@ -27,7 +27,7 @@ def open_adult(address: Address) -> ArrayExamples:
     Raises
     ------
     MissingExtraError
-        If pandas is not installed, which scikit-learn needs to read the data.
+        If pandas is not installed; scikit-learn needs it to read the data.
     DataError
         If the data cannot be downloaded and are not in the cache.
     """
@@ -56,7 +56,7 @@ def table_inputs(columns: Mapping[str, npt.NDArray[Any]], train_rows: int) -> np
         ``(n,)`` each. Numeric columns are standardised. Other columns are one-hot encoded; a missing value is a
         separate category, and a category that no training row has is encoded as zeros.
     train_rows : int
-        Number of training rows, the first ones.
+        Number of training rows; they come first.
 
     Returns
     -------

@@ -66,7 +66,7 @@ def from_columns(dataset: Any) -> StreamedExamples:
 
 
 def _need_numbers(dtype: str, labels: Labels | None) -> bool:
-    """Return whether torch cannot make a tensor of a label column: of names, or of values with a missing one."""
+    """Return whether torch cannot make a tensor of a label column, because it has names or missing values."""
     return dtype in ("string", "large_string") or (labels is not None and bool((labels == NO_LABEL).any()))
 
 
@@ -83,12 +83,12 @@ def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, 
 
 
 def decodes_itself(feature: Any) -> bool:
-    """Return whether a column of images has a mode, to which `datasets` converts them as it decodes them."""
+    """Return whether `datasets` decodes the images of a column itself, and converts them to the column's mode."""
     return getattr(feature, "mode", None) is not None and getattr(feature, "decode", True)
 
 
 class ColumnDecoding(Decoding):
-    """The decoding of a column of images, which has no address with options."""
+    """Decoding of a column of images: there is no address with options, so hints name the cast of the column."""
 
     hints: ClassVar[Mapping[str, str]] = {
         COMPOSITED: 'a column cast to datasets.Image(mode="RGB") has the colours as stored',
@@ -138,7 +138,7 @@ def _encoded(values: Any, name: str, start: int) -> list[Encoded]:
 
 
 class NumberedRows:
-    """Rows of a data set whose labels are names, which are replaced by class numbers."""
+    """Rows of a data set in which the names of labels are replaced by class numbers."""
 
     def __init__(self, dataset: Any, label: str, labels: Labels | None, class_names: ClassNames) -> None:
         self.dataset, self.label, self.labels, self.classes = dataset, label, labels, class_names

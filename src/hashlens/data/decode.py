@@ -101,7 +101,7 @@ class Decoding:
 
 
 class Decoded(NamedTuple):
-    """Pixels of an image, uint8 ``(c, h, w)``, and the changes made to it: some of the sentences above."""
+    """Pixels of an image, uint8 ``(c, h, w)``, and the changes made to it: `TURNED`, `COMPOSITED`, `FIRST_FRAME`."""
 
     pixels: Pixels
     changes: tuple[str, ...]
@@ -146,9 +146,9 @@ def decode(encoded: Encoded, channels: int | None = None, decoding: Decoding = D
     if channels is None and decoding.channels == "3":
         channels = 3
     if isinstance(encoded, Image.Image):
-        return _decoded(encoded, channels, decoding)
+        return _decode_image(encoded, channels, decoding)
     with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded, formats=FORMATS) as image:
-        return _decoded(image, channels, decoding)
+        return _decode_image(image, channels, decoding)
 
 
 def as_encoded(value: Any) -> Encoded | None:
@@ -157,9 +157,9 @@ def as_encoded(value: Any) -> Encoded | None:
     Parameters
     ----------
     value : Any
-        One of these forms; the Hub's dict of ``bytes`` and ``path``; or pixels, a uint8 tensor or array ``(c, h, w)``,
-        ``(h, w, c)`` or ``(h, w)`` with 1 to 4 channels. If the order is ambiguous, tensors have channels first, arrays
-        last.
+        One of the forms that :func:`decode` takes; the Hub's dict of ``bytes`` and ``path``; or pixels, a uint8 tensor
+        or array ``(c, h, w)``, ``(h, w, c)`` or ``(h, w)`` with 1 to 4 channels. If the order is ambiguous, tensors
+        have channels first, arrays last.
 
     >>> as_encoded(np.zeros((5, 7, 3), np.uint8)).size
     (7, 5)
@@ -185,7 +185,7 @@ def as_encoded(value: Any) -> Encoded | None:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _decoded(image: Image.Image, channels: int | None, decoding: Decoding) -> Decoded:
+def _decode_image(image: Image.Image, channels: int | None, decoding: Decoding) -> Decoded:
     if image.mode not in GREY + COLOUR or _is_deep(image):
         deep = " of 16 bits" if image.mode in GREY + COLOUR else ""
         raise ValueError(f"mode {image.mode!r}{deep} is not 8-bit grey or colour; convert it first")

@@ -92,7 +92,7 @@ class Examples(ABC):
     def renumber_classes(self, numbers: Labels, class_names: ClassNames) -> Self:
         """Return the same examples with class i numbered ``numbers[i]``, and `class_names` in the new numbering."""
         renamed = copy.copy(self)
-        # Some classes are frozen, and some store a digest, which depends on the labels.
+        # Some classes are frozen, and some store a digest; it depends on the labels and must be computed again.
         for name, value in (
             ("labels", None if self.labels is None else renumber(self.labels, numbers)),
             ("class_names", class_names),

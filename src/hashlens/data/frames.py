@@ -25,8 +25,8 @@ def unmasked(x: Any, name: str) -> Array:
 def array_of(x: Any, name: str) -> Array:
     """Return an array, or the numbers of a data frame, as a writable array.
 
-    A data frame of integers becomes int64, any other float64, with NaN for missing values. Nullable columns, columns of
-    Arrow and booleans count as numbers.
+    A data frame of integers becomes int64, any other float64, with NaN for missing values. Nullable columns, Arrow
+    columns and booleans count as numbers.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _parts(x: Any) -> list[tuple[Any, Any]]:
 
 
 def _instead_of_numbers(part: Any) -> str:
-    """Return a value of a column, or of one entry of a row, that is not a number."""
+    """Return what a column, or one entry of a row, holds instead of numbers; empty if it holds numbers."""
     if getattr(getattr(part, "dtype", None), "kind", "") in ("m", "M"):
         return "dates"
     try:

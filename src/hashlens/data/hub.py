@@ -50,10 +50,10 @@ def hub_files(address: Address) -> tuple[Path, ...]:
     repository = f"{owner}/{name}"
     prefixes = [f"{folder}/"] if folder else ["", "*/"]
     patterns = [f"{prefix}{address.split}{end}" for prefix in prefixes for end in (".parquet", "-*-of-*.parquet")]
-    with _reached(address):
+    with _reading_hub(address):
         snapshot = Path(snapshot_download(repository, repo_type="dataset", allow_patterns=patterns)) / folder
     if not any(split_of(path.name) == address.split for path in snapshot.rglob("*.parquet")):
-        with _reached(address):
+        with _reading_hub(address):
             files = list_repo_files(repository, repo_type="dataset")
         splits = {split for file in files if (split := split_of(file.rpartition("/")[2]))}
         hint = nearest(address.split, splits) if splits else "it has no Parquet files at all"
@@ -61,6 +61,6 @@ def hub_files(address: Address) -> tuple[Path, ...]:
     return split_files(replace(address, place=str(snapshot)))
 
 
-def _reached(address: Address) -> AbstractContextManager[None]:
-    # The client raises its own errors, and those of its HTTP library and of the file system, which change by version.
+def _reading_hub(address: Address) -> AbstractContextManager[None]:
+    # The client raises its own errors, and those of its HTTP library and of the file system. They vary by version.
     return reading(address.text, Exception, hint="is the name right, and is there a network or a copy in the cache?")

@@ -29,7 +29,7 @@ class ImageExamples(StreamedExamples):
     Attributes
     ----------
     shape : tuple of int
-        Shape ``(c, h, w)`` of the first image, which all must have.
+        Shape ``(c, h, w)`` of the first image; all images must have it.
     decoding : Decoding
         Settings for decoding image files.
     name, labels, ids, class_names
@@ -61,7 +61,7 @@ class ImageExamples(StreamedExamples):
         pending: deque[Future[tuple[Batch, Counter[str]]]] = deque()
         changes: Counter[str] = Counter()
 
-        def done() -> Batch:
+        def finished_batch() -> Batch:
             batch, batch_changes = pending.popleft().result()
             changes.update(batch_changes)
             return batch
@@ -71,11 +71,11 @@ class ImageExamples(StreamedExamples):
             for images in self._encoded(batch_size):
                 pending.append(pool.submit(self._batch, start, images))
                 start += len(images)
-                # Decode just enough batches ahead to keep every thread busy, to limit memory to a few batches.
+                # Just enough batches are decoded ahead to keep every thread busy, so that memory holds only a few.
                 if len(pending) > workers:
-                    yield done()
+                    yield finished_batch()
             while pending:
-                yield done()
+                yield finished_batch()
         if changes and not self._logged:
             self._logged.add(self.name)
             _log.warning("%s: %s", self.name, changes_line(changes, len(self), self.decoding.hints))

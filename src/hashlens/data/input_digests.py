@@ -48,13 +48,13 @@ def input_digests(
     shared = b""
     for path, part in _parts(inputs, size):
         if isinstance(part, list):
-            columns.append([_digest(path, _host(example, dtype)) for example in part])
+            columns.append([_digest(path, _on_cpu(example, dtype)) for example in part])
         elif isinstance(part, torch.Tensor) and part.layout is not torch.strided:
             return None
         elif isinstance(part, torch.Tensor) and part.dim() and len(part) == size:
-            columns.append(_of_rows(path, _host(part, dtype), unpadded))
+            columns.append(_row_digests(path, _on_cpu(part, dtype), unpadded))
         elif isinstance(part, torch.Tensor):
-            shared += _digest(path, _host(part, dtype))
+            shared += _digest(path, _on_cpu(part, dtype))
         elif part is None or isinstance(part, bool | int | float):
             shared += xxhash.xxh3_128_digest(f"{path} {part!r}".encode())
         else:
@@ -100,18 +100,18 @@ def _parts(inputs: Any, size: int, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from _parts(item, size, f"{path}/{key}")
 
 
-def _host(values: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+def _on_cpu(values: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     return values.detach().to("cpu", dtype if values.is_floating_point() else None)
 
 
-def _of_rows(path: str, rows: torch.Tensor, unpadded: Mask | None) -> list[bytes]:
+def _row_digests(path: str, rows: torch.Tensor, unpadded: Mask | None) -> list[bytes]:
     axis = None if unpadded is None else _positions(rows, unpadded)
     if unpadded is not None and axis is not None:
         chosen = (torch.from_numpy(np.flatnonzero(row)) for row in unpadded)
         return [
             _digest(path, row.index_select(axis - 1, positions)) for row, positions in zip(rows, chosen, strict=True)
         ]
-    form, flat = _form(path, rows[0]), _bytes(rows)
+    form, flat = _form_hash(path, rows[0]), _bytes(rows)
     if not flat.size:
         return [xxhash.xxh3_128_digest(b"", form)] * len(rows)
     # One call converts all rows to bytes, in a tenth of the time of slicing them one by one.
@@ -126,11 +126,11 @@ def _positions(rows: torch.Tensor, unpadded: Mask) -> int | None:
 
 
 def _digest(path: str, example: torch.Tensor) -> bytes:
-    return xxhash.xxh3_128_digest(_bytes(example).data, seed=_form(path, example))
+    return xxhash.xxh3_128_digest(_bytes(example).data, seed=_form_hash(path, example))
 
 
-def _form(path: str, example: torch.Tensor) -> int:
-    """Return the part of the digest besides the numbers of an example: its path, dtype and shape."""
+def _form_hash(path: str, example: torch.Tensor) -> int:
+    """Return a hash of the path, dtype and shape of an example, the seed of the digest of its numbers."""
     return xxhash.xxh3_64_intdigest(f"{path} {example.dtype} {tuple(example.shape)}".encode())
 
 

@@ -16,8 +16,8 @@ class LabelBatches:
     name : str
         Name of the source, for messages.
     rows : int, optional
-        Number of rows of the source, if it is known. Then targets are refused as soon as they can be recognised,
-        and otherwise by :meth:`finish`.
+        Number of rows of the source, if it is known. Regression targets are then refused as soon as they can be
+        recognised, otherwise only by :meth:`finish`.
     """
 
     def __init__(self, name: str, rows: int | None = None) -> None:

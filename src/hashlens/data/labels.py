@@ -21,7 +21,7 @@ SIGNS = (-1, 1)
 
 _TOO_LARGE = 2**63
 VALUES = 20
-"""Floating-point labels with more distinct values than this, and than a quarter of them, are regression targets."""
+"""Floating-point labels are regression targets if they have more distinct values than this, and than n / 4."""
 _FLOATS = "floating-point numbers"
 _CUT = "cut values into classes (numpy.digitize), or leave the labels out"
 _WAY_OUT = "labels are class numbers 0, 1, ... or class names, one for each example; -1, None and NaN mean no label"
@@ -75,7 +75,7 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
     if not all_labels:
         return labels, None
-    # None and NaN are left out here: beside them too, labels that are only -1 and 1 are two classes.
+    # Missing labels are left out here: if all other labels are -1 and 1, they are two classes.
     renumbered_labels, names = signs_as_classes(labels[~missing], None, name)
     labels[~missing] = renumbered_labels
     return labels, names
@@ -142,7 +142,7 @@ def require_few(
     seen : int, optional
         Number of labels whose values these are; by default the number of values.
     rows : int
-        Number of labels that the source has at least.
+        Least number of labels in the source.
     """
     seen = len(values) if seen is None else seen
     if (different := len(np.unique(values))) > max(VALUES, max(seen, rows) / 4):
@@ -233,9 +233,11 @@ def one_numbering(
     Returns
     -------
     labels : list of numpy.ndarray or None
+        Labels of each source in the common numbering.
     class_names : tuple of str, or None
+        Names of all classes; None if no source has names.
     note : str
-        Says which labels are compared by number. Empty if all sources have class names, or if none has.
+        Note on labels that are compared by number. Empty if all sources have class names, or if none has.
 
     Raises
     ------
@@ -247,7 +249,7 @@ def one_numbering(
     name_lists = [class_names for class_names in names if class_names is not None]
     if not name_lists:
         return labels, None, ""
-    note = _by_number(parts, sources, error)
+    note = _number_note(parts, sources, error)
     if all(class_names == name_lists[0] for class_names in name_lists):
         return labels, name_lists[0], note
     for source, class_names in zip(sources, names, strict=True):
@@ -286,7 +288,7 @@ def renumber(labels: Labels, numbers: Labels) -> Labels:
     return renumbered_labels
 
 
-def _by_number(
+def _number_note(
     parts: Sequence[tuple[Labels | None, ClassNames]], sources: Sequence[str], error: type[HashlensError]
 ) -> str:
     """Return a note on sources without class names, which are compared by number; raise if the numbers do not fit."""

@@ -31,7 +31,7 @@ _log = logging.getLogger("hashlens")
 
 
 class _BatchedExamples(StreamedExamples):
-    """Base of the examples whose labels come with the batches: classes are renumbered as these come."""
+    """Base class of examples whose labels come with the batches; the labels of each batch are renumbered."""
 
     _numbers: Labels | None = None
 
@@ -86,14 +86,14 @@ class DatasetExamples(_BatchedExamples):
     def _pieces(self, batch_size: int) -> Iterator[Batch]:
         loader: DataLoader[Any]
         if self._settings is None:
-            loader = DataLoader(self._dataset, batch_size, collate_fn=_collated)
+            loader = DataLoader(self._dataset, batch_size, collate_fn=_collate)
         else:
-            own = self._settings.collate_fn
+            own_collate = self._settings.collate_fn
             loader = DataLoader(
                 self._dataset,
                 self._settings.batch_size,
                 num_workers=self._settings.num_workers,
-                collate_fn=_collated if own is default_collate else own,
+                collate_fn=_collate if own_collate is default_collate else own_collate,
                 timeout=self._settings.timeout,
                 worker_init_fn=self._settings.worker_init_fn,
                 multiprocessing_context=self._settings.multiprocessing_context,
@@ -191,8 +191,8 @@ def _batches(loader: DataLoader[Any], ids: npt.NDArray[Any] | None, name: str) -
 def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
     """Yield the loader's batches without changing torch's global generator.
 
-    Loaders draw orders and seeds from this generator. The state is restored after each batch. So every pass also starts
-    from the same state, and a loader that shuffles with this generator has the same order on every pass.
+    Loaders draw orders and seeds from this generator. Its state is restored after each batch. So every pass starts from
+    the same state, and a loader that shuffles with this generator has the same order on every pass.
     """
     iterator: Iterator[Any] | None = None
     loader_state = torch.random.get_rng_state()
@@ -218,12 +218,12 @@ def _with_own_generator(loader: DataLoader[Any], name: str) -> Iterator[Any]:
         yield raw
 
 
-def _collated(samples: list[Any]) -> Any:
-    """Return a batch collated by torch's default, with -1 for each label that is None, since torch rejects None."""
-    return default_collate([_with_number(sample) for sample in samples])
+def _collate(samples: list[Any]) -> Any:
+    """Collate a batch by torch's default, with -1 for each missing label, since torch rejects None."""
+    return default_collate([_with_label_number(sample) for sample in samples])
 
 
-def _with_number(sample: Any) -> Any:
+def _with_label_number(sample: Any) -> Any:
     if isinstance(sample, tuple | list) and len(sample) > 1 and is_missing(sample[1]):
         return (sample[0], NO_LABEL, *sample[2:])
     if isinstance(sample, Mapping):

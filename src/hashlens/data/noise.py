@@ -34,7 +34,7 @@ def shuffle_labels(examples: Examples, fraction: float, generator: np.random.Gen
     DataError
         If there are no labels, or `fraction` is out of range.
     """
-    whole, labels, rows = _chosen(examples, fraction, generator)
+    whole, labels, rows = _rows_for_noise(examples, fraction, generator)
     labels[rows] = labels[generator.permutation(rows)]
     return replace(whole, labels=labels, name=f"{whole.name} | shuffle_labels({fraction:g})")
 
@@ -56,7 +56,7 @@ def uniform_labels(examples: Examples, fraction: float, generator: np.random.Gen
     DataError
         If there are no labels, or `fraction` is out of range.
     """
-    whole, labels, rows = _chosen(examples, fraction, generator)
+    whole, labels, rows = _rows_for_noise(examples, fraction, generator)
     classes = len(whole.class_names) if whole.class_names else int(labels.max()) + 1
     labels[rows] = generator.integers(classes, size=len(rows))
     return replace(whole, labels=labels, name=f"{whole.name} | uniform_labels({fraction:g})")
@@ -65,9 +65,9 @@ def uniform_labels(examples: Examples, fraction: float, generator: np.random.Gen
 def swap_labels(
     examples: Examples, fraction: float, pairs: Sequence[tuple[int, int]], generator: np.random.Generator
 ) -> ArrayExamples:
-    """Return the examples with a fraction of the labels of some classes changed to the class each is paired with.
+    """Return the examples with a fraction of the labels in pairs of classes swapped.
 
-    This models mistakes of people, who confuse classes that look alike.
+    This models the mistakes of people who confuse classes that look alike.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def swap_labels(
     DataError
         If there are no labels, `fraction` is out of range, or a class is in two pairs or has no example.
     """
-    whole, labels, _ = _chosen(examples, 0.0, generator)
+    whole, labels, _ = _rows_for_noise(examples, 0.0, generator)
     _require_fraction(whole, fraction)
     partners = {one: other for a, b in pairs for one, other in ((a, b), (b, a))}
     if len(partners) != 2 * len(pairs) or not set(partners) <= set(labels.tolist()):
@@ -141,7 +141,7 @@ def random_inputs(
     return ArrayExamples(torch.from_numpy(inputs), None, np.arange(n), name, None, scale)
 
 
-def _chosen(
+def _rows_for_noise(
     examples: Examples, fraction: float, generator: np.random.Generator
 ) -> tuple[ArrayExamples, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the examples in memory, a copy of their labels, and the labelled rows chosen for noise."""

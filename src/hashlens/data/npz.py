@@ -23,7 +23,7 @@ def open_npz(address: Address) -> ArrayExamples:
     """Return the inputs and labels in an ``.npz`` file.
 
     The keys are a pair of `KEYS`, or split keys (`SPLIT_KEYS`) as in the data sets of Keras: ``x_train``, ``y_train``,
-    ``x_test``, ``y_test``. Of these, ``#train`` or ``#test`` in the address selects a split. Labels may be missing.
+    ``x_test``, ``y_test``. ``#train`` or ``#test`` in the address selects one of the splits. Labels may be missing.
 
     uint8 arrays are images of shape ``(n, h, w)``, ``(n, h, w, c)`` or ``(n, c, h, w)``. They are scaled by 1/255.
     float64 is converted to float32. Other types are not changed.
@@ -36,7 +36,7 @@ def open_npz(address: Address) -> ArrayExamples:
     path = address.path()
     broken = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
     as_lines = reading(f"{address.text}: {str(path)!r}", *broken, hint="expected an .npz file without Python objects")
-    # Opened here, since NumPy does not close a file that is not a zip archive.
+    # The file is opened here, since NumPy does not close a file that is not a zip archive.
     with as_lines, path.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):

@@ -41,7 +41,7 @@ def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
     DataError
         If class numbers without names do not fit the names of the other side.
     """
-    # Labels may only be known with the batches: class numbers stand in for them.
+    # Labels may be known only batch by batch: the numbers of all named classes are used in their place.
     parts = [
         (
             np.arange(len(examples.class_names)) if examples.class_names is not None else examples.labels,

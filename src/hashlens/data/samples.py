@@ -31,19 +31,25 @@ def from_samples(samples: Sequence[Any]) -> Examples:
         If the list is empty, mixes kinds of samples, or holds other objects.
     """
     kinds = {_kind(sample) for sample in samples}
-    noun = f"a {type(samples).__name__} of {len(samples)}"
+    description = f"a {type(samples).__name__} of {len(samples)}"
     if not samples or len(kinds) > 1 or None in kinds:
-        content = "nothing" if not samples else "samples of several kinds" if None not in kinds else _odd(samples)
+        content = (
+            "nothing"
+            if not samples
+            else "samples of several kinds"
+            if None not in kinds
+            else _unsupported_content(samples)
+        )
         raise DataError(
-            f"{noun} is not a source: it holds {content}; expected a pair (inputs, labels) of arrays, or samples, "
-            f"which are {_KINDS}"
+            f"{description} is not a source: it holds {content}; expected a pair (inputs, labels) of arrays, or "
+            f"samples, which are {_KINDS}"
         )
     paired = kinds == {"pair"}
     inputs = [sample[0] for sample in samples] if paired else list(samples)
     shapes = {tuple(np.shape(item)) if is_array(item) else None for item in inputs}
     if None in shapes or len(shapes) > 1:
         return DatasetExamples(samples)
-    return from_arrays(_stacked(inputs), [_label(item[1]) for item in samples] if paired else None, name="samples")
+    return from_arrays(_stack(inputs), [_label(item[1]) for item in samples] if paired else None, name="samples")
 
 
 def is_array(source: Any) -> bool:
@@ -57,12 +63,12 @@ def _kind(sample: Any) -> str | None:
     if isinstance(sample, tuple | list):
         # A row of plain numbers is not an input with its label.
         first = sample[0] if sample else None
-        holds = is_array(first) or isinstance(first, Mapping)
-        return None if not holds else "pair" if len(sample) > 1 else "single"
+        starts_with_input = is_array(first) or isinstance(first, Mapping)
+        return None if not starts_with_input else "pair" if len(sample) > 1 else "single"
     return "array" if is_array(sample) and not isinstance(sample, np.generic) else None
 
 
-def _odd(samples: Sequence[Any]) -> str:
+def _unsupported_content(samples: Sequence[Any]) -> str:
     odd = next(sample for sample in samples if _kind(sample) is None)
     if isinstance(odd, tuple | list):
         if odd and not isinstance(odd[0], int | float | str | bytes | complex | list | tuple):
@@ -71,10 +77,10 @@ def _odd(samples: Sequence[Any]) -> str:
     return f"{type(odd).__name__}"
 
 
-def _stacked(inputs: Sequence[Any]) -> Any:
-    if all(isinstance(one, torch.Tensor) for one in inputs):
-        return torch.stack([one.detach().cpu() for one in inputs])
-    return np.stack([np.asarray(one) for one in inputs])
+def _stack(inputs: Sequence[Any]) -> Any:
+    if all(isinstance(item, torch.Tensor) for item in inputs):
+        return torch.stack([item.detach().cpu() for item in inputs])
+    return np.stack([np.asarray(item) for item in inputs])
 
 
 def _label(label: Any) -> Any:

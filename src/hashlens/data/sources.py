@@ -27,10 +27,20 @@ from hashlens.errors import DataError, nearest
 
 
 class Scheme(NamedTuple):
-    """Kind of source: the form of its string, the function that opens it, and its properties.
+    """Kind of source.
 
-    The properties: whether opening it downloads; whether no split means all splits; and whether it has image files,
-    which take the options of :class:`hashlens.data.decode.Decoding`.
+    Attributes
+    ----------
+    form : str
+        Form of its string.
+    open : callable
+        Function that opens an address.
+    remote : bool
+        Whether opening it may download data.
+    splits_joined : bool
+        Whether an address without a split stands for all splits.
+    decoded : bool
+        Whether it has image files; they take the options of :class:`hashlens.data.decode.Decoding`.
     """
 
     form: str
@@ -69,18 +79,18 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
         - ``adult#SPLIT``, ``imdb#SPLIT``: from OpenML and from the Hub;
 
         It may end in a range of rows ``[start:stop]``, as in ``parquet:data/mnist#train[:48000]``. Image files are
-        turned upright by their EXIF orientation, and transparent ones are drawn on white. For a network that was
-        trained on them as stored, put ``?orientation=ignore`` and ``?transparency=ignore`` before the split:
-        ``folder:photos?orientation=ignore&transparency=ignore#test``. ``?channels=3`` decodes all images as colour,
-        also if the first one is grey.
+        turned upright by their EXIF orientation, and transparent ones are drawn on white. A network may have been
+        trained on the stored images without these changes: then put ``?orientation=ignore`` and
+        ``?transparency=ignore`` before the split: ``folder:photos?orientation=ignore&transparency=ignore#test``.
+        ``?channels=3`` decodes all images as colour, even if the first one is grey.
 
         Tensors and arrays are ``(n, ...)`` and keep their dtype; labels are ``(n,)``, class numbers or class names. A
         map-style data set, or a loader over one, is read in the order of the data set without dropping rows; ids are
-        its indices, or names of files. A ``Subset`` or ``ConcatDataset`` has the ids of the underlying data sets. In a
-        data set of `datasets`, a column of images in any format is decoded and scaled, and labels may be names. A list
-        of tensors, of pairs (input, label) or of dicts is a data set too. A loader with its own sampler, or over an
-        iterable data set, is used unchanged. Batches are a tensor, a tuple (inputs, labels, ...), or a dict with
-        ``label`` or ``labels``.
+        its indices, or names of files. A ``Subset`` or ``ConcatDataset`` has the ids of the underlying data sets. A
+        data set of Hugging Face `datasets` may have a column of images in any format, which are decoded and scaled, and
+        labels that are names. A list of tensors, of pairs (input, label) or of dicts is a data set too. A loader with
+        its own sampler, or over an iterable data set, is used unchanged. Batches are a tensor, a tuple (inputs, labels,
+        ...), or a dict with ``label`` or ``labels``.
     transform : callable, optional
         Function from the inputs ``(b, ...)`` of a batch to inputs ``(b, ...)``, such as a normalisation. By default
         there is none.
@@ -103,7 +113,7 @@ def load_data(source: Any, *, transform: Transform | None = None) -> Examples:
 
 
 def load_training_data(source: Any) -> Examples:
-    """Return training examples: like :func:`load_data`, but never test rows by accident.
+    """Return training examples as :func:`load_data` does, but reject a name that also stands for test examples.
 
     Raises
     ------
@@ -173,8 +183,10 @@ def _scheme(address: Address) -> Scheme:
     if address.options and scheme.decoded:
         Decoding.of(address)
     elif address.options:
-        takers = ", ".join(name for name, each in SCHEMES.items() if each.decoded)
-        raise DataError(f"{address.text}: {address.scheme} takes no options; those of image files are for {takers}")
+        schemes_with_options = ", ".join(name for name, each in SCHEMES.items() if each.decoded)
+        raise DataError(
+            f"{address.text}: {address.scheme} takes no options; those of image files are for {schemes_with_options}"
+        )
     return scheme
 
 

@@ -24,8 +24,8 @@ def _joined(labels: Sequence[torch.Tensor | None]) -> Labels | None:
 class StreamedExamples(Examples):
     """Base class of sources that need not fit in memory.
 
-    Subclasses define how the pieces are created. The digest is computed in every complete pass, so it is free after
-    one; it equals the digest of the same examples in memory.
+    Subclasses define how the batches are created. The digest is computed in every complete pass, so it costs nothing
+    after a pass. It equals the digest of the same examples in memory.
     """
 
     scale: float = 1.0

@@ -52,7 +52,7 @@ def _joined(dataset: "ConcatDataset[Any]") -> Ids:
             return joined
     if not any(isinstance(part, Subset | ConcatDataset) for part in dataset.datasets):
         return np.arange(len(dataset))
-    return np.array([f"{i}:{single_source}" for i, ids in enumerate(parts) for single_source in ids.tolist()])
+    return np.array([f"{part}:{identity}" for part, ids in enumerate(parts) for identity in ids.tolist()])
 
 
 def _underneath(dataset: Any) -> Any:

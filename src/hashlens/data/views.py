@@ -36,13 +36,13 @@ def brightened(images: Tensor, bounds: Bounds, factor: float) -> Tensor:
 def turned(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
     """Return the images rotated clockwise about their center; corners are filled by reflection."""
     height, width = images.shape[2:]
-    c, s = cos(radians(degrees)), sin(radians(degrees))
+    cosine, sine = cos(radians(degrees)), sin(radians(degrees))
     # Sampling coordinates are in units of half a side, which differ for images that are not square.
-    return _sampled(images, [[c, s * height / width, 0.0], [-s * width / height, c, 0.0]])
+    return _sampled(images, [[cosine, sine * height / width, 0.0], [-sine * width / height, cosine, 0.0]])
 
 
 def zoomed(images: Tensor, bounds: Bounds, share: float) -> Tensor:
-    """Return the central part of the images, a share of each side, resized; above 1, borders are reflected."""
+    """Return the central part of the images, a share of each side, resized; a share above 1 adds reflected borders."""
     return _sampled(images, [[share, 0.0, 0.0], [0.0, share, 0.0]])
 
 
@@ -85,7 +85,7 @@ def view_of(examples: Examples, name: str) -> Examples:
     Raises
     ------
     DataError
-        When a batch is read, if its inputs are not images: a tensor ``(b, c, h, w)`` with 1, 3 or 4 channels.
+        If the inputs of a batch are not images ``(b, c, h, w)`` with 1, 3 or 4 channels; raised when it is read.
     """
     if isinstance(examples, TransformedExamples):
         return examples.around(view_of(examples.inner, name))

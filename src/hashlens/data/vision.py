@@ -42,18 +42,18 @@ def open_vision(address: Address) -> "VisionExamples":
     name, separator, root = address.place.partition(":")
     if not separator or not root:
         raise DataError(f"{address.text}: expected torchvision:NAME:ROOT#SPLIT, as in torchvision:MNIST:data#train")
-    kinds = {each: kind for each in datasets.__all__ if _takes_root(kind := getattr(datasets, each))}
-    if name not in kinds:
-        raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, kinds)}")
-    arguments, decoding = _arguments(address, kinds[name]), Decoding.of(address)
+    classes = {each: kind for each in datasets.__all__ if _takes_root(kind := getattr(datasets, each))}
+    if name not in classes:
+        raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, classes)}")
+    arguments, decoding = _arguments(address, classes[name]), Decoding.of(address)
     # Each class of torchvision raises other errors for missing or damaged files.
     with reading(f"{address.text}: {root!r}", Exception):
-        dataset = kinds[name](root, **arguments)
+        dataset = classes[name](root, **arguments)
         labels = _labels(dataset)
     if len(dataset) == 0:
         raise DataError(f"{address.text}: there are no examples in {root!r}")
-    codes, _ = class_labels(labels, address.text)
-    rows, codes, class_names = _visible(dataset, codes)
+    numbers, _ = class_labels(labels, address.text)
+    rows, numbers, class_names = _visible(dataset, numbers)
     if len(rows) < len(dataset):
         _log.warning("%s: %s", address.text, skipped_line(Counter({"hidden": len(dataset) - len(rows)})))
     if not len(rows):
@@ -66,7 +66,7 @@ def open_vision(address: Address) -> "VisionExamples":
     channels = 3 if isinstance(image, Path) else None
     return VisionExamples(
         name=address.text,
-        labels=codes,
+        labels=numbers,
         ids=rows,
         class_names=class_names,
         shape=checked(image, address.text, int(rows[0]), decoding, channels=channels).pixels.shape,
@@ -89,21 +89,21 @@ class VisionExamples(ImageExamples):
             yield images
 
 
-def _visible(dataset: Any, codes: Labels) -> tuple[Labels, Labels, ClassNames]:
+def _visible(dataset: Any, labels: Labels) -> tuple[Labels, Labels, ClassNames]:
     """Return the rows that are not hidden files, their labels, and the class names.
 
     Data sets that walk a folder include hidden files and folders; the others list their files themselves.
     """
-    rows, names = np.arange(len(codes)), tuple(map(str, getattr(dataset, "classes", None) or ()))
+    rows, names = np.arange(len(labels)), tuple(map(str, getattr(dataset, "classes", None) or ()))
     samples = getattr(dataset, "samples", None)
     if not hasattr(dataset, "find_classes") or not isinstance(samples, list):
-        return rows, codes, names or None
+        return rows, labels, names or None
     visible = np.array([not is_hidden(Path(path).relative_to(dataset.root)) for path, _ in samples], np.bool_)
     visible_names = np.array([not is_hidden(name) for name in names], np.bool_)
     rows = rows[visible]
     return (
         rows,
-        (np.cumsum(visible_names) - 1)[codes[rows]],
+        (np.cumsum(visible_names) - 1)[labels[rows]],
         tuple(name for name, is_visible in zip(names, visible_names, strict=True) if is_visible),
     )
 

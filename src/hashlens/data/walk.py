@@ -11,7 +11,7 @@ SYSTEM_FOLDERS = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume
 
 
 def is_hidden(path: str | PurePath) -> bool:
-    """Return whether any part of a path, which is relative to the data folder, is hidden or a system folder.
+    """Return whether any part of a path relative to the data folder is hidden or a system folder.
 
     >>> is_hidden("cat/.ipynb_checkpoints/1-checkpoint.jpg"), is_hidden("cat/._1.jpg"), is_hidden("cat/1.jpg")
     (True, True, False)

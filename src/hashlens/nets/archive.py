@@ -90,7 +90,7 @@ def load_program(path: str | Path) -> nn.Module:
     path = Path(path)
     if not path.is_file():
         raise ModelError(f"{path} is not there: give a .pt2 file that torch.export.save wrote")
-    # Read once, so that the checked content is the loaded content.
+    # The file is read only once, so that the checked content is the loaded content.
     content = path.read_bytes()
     try:
         _check_archive(content)

@@ -57,9 +57,9 @@ class CNN(nn.Module):
         input_size: int | tuple[int, int] = 32,
     ) -> None:
         super().__init__()
-        height, across = (input_size, input_size) if isinstance(input_size, int) else input_size
-        if min(height, across) < 8:
-            raise ModelError(f"cnn needs images of at least 8x8 pixels, received {height}x{across}: use an mlp")
+        height, width_pixels = (input_size, input_size) if isinstance(input_size, int) else input_size
+        if min(height, width_pixels) < 8:
+            raise ModelError(f"cnn needs images of at least 8x8 pixels, received {height}x{width_pixels}: use an mlp")
         if width < 1:
             raise ModelError(f"cnn: width must be at least 1, received {width}")
         channels = (in_channels, *(width * doubling for doubling in DOUBLINGS))

@@ -12,15 +12,15 @@ Tensor = torch.Tensor
 class Copying(TorchFunctionMode):
     """Context in which networks that store results of their last pass can be copied.
 
-    The old ``weight_norm`` and ``spectral_norm`` store the computed weight in the module, with its autograd history,
-    which torch refuses to copy. Here its values are copied; the next pass computes it again.
+    The old ``weight_norm`` and ``spectral_norm`` store the computed weight in the module, with its autograd history.
+    Torch refuses to copy such a tensor. Here its values are copied; the next pass computes it again.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is Tensor.__deepcopy__ and not args[0].is_leaf:
             tensor, memo = args
-            memo[id(tensor)] = result = tensor.detach().clone()
-            return result
+            memo[id(tensor)] = clone = tensor.detach().clone()
+            return clone
         return func(*args, **(kwargs or {}))
 
 

@@ -11,8 +11,8 @@ from hashlens.errors import ModelError
 def parameters_digest(module: nn.Module) -> str:
     """Return a digest of the parameters and buffers of a module, as 32 hexadecimal digits.
 
-    It depends on names, dtypes, shapes and bytes of the whole ``state_dict``, in the order of the names; not on the
-    device.
+    The digest depends on names, dtypes, shapes and bytes of the whole ``state_dict``, in the order of the names. It
+    does not depend on the device.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def reset_of(module: nn.Module) -> Callable[[], object] | None:
 
 
 def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield modules by name, except those inside parametrizations, which are set through the weight of their module."""
+    """Yield all modules with their names, except modules inside parametrizations (they are set through the weight)."""
     inside = {id(part) for module in model.modules() if reset_of(module) is not None
               for parametrized in _parametrizations(module) for part in parametrized.modules()}  # fmt: skip
     for name, module in model.named_modules():

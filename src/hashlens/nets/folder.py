@@ -94,7 +94,7 @@ def check_free(folder: Path) -> None:
 
 
 def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, overwrite: bool = False) -> Path:
-    """Write `network` and its information to `folder`, which `load_model` and the command line read.
+    """Write `network` and its information to `folder`, for `load_model` and the command line.
 
     ``network.json`` is written last and holds the digest of the weights: a folder without it is not a network.
 
@@ -124,7 +124,7 @@ def save_network(folder: str | Path, network: nn.Module, info: NetworkInfo, *, o
     folder = Path(folder)
     if not overwrite:
         check_free(folder)
-    # Cloned, since safetensors rejects tensors that share memory.
+    # The tensors are cloned, since safetensors rejects tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in network.state_dict().items()}
     with atomic_write(folder / WEIGHTS_FILE, overwrite=True) as partial:
         partial.write_bytes(save(tensors))
@@ -167,13 +167,13 @@ def read_info(folder: str | Path) -> NetworkInfo:
         )
     try:
         # Folders of earlier versions have no entry for the output.
-        known = {entry.name: document[entry.name] for entry in fields(NetworkInfo) if entry.name != "output"}
-        known["output"] = document.get("output", "")
+        values = {entry.name: document[entry.name] for entry in fields(NetworkInfo) if entry.name != "output"}
+        values["output"] = document.get("output", "")
     except KeyError as error:
         raise ModelError(f"{path} is damaged (no entry {error}): train the network again") from error
-    known["input_shape"] = tuple(known["input_shape"])
-    known["class_names"] = None if known["class_names"] is None else tuple(known["class_names"])
-    return NetworkInfo(**known)
+    values["input_shape"] = tuple(values["input_shape"])
+    values["class_names"] = None if values["class_names"] is None else tuple(values["class_names"])
+    return NetworkInfo(**values)
 
 
 def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
@@ -196,7 +196,7 @@ def load_network(folder: str | Path) -> tuple[nn.Module, NetworkInfo]:
             f"{folder} holds a module that hashlens did not build: "
             f"load it as package.module:factory with weights {folder / WEIGHTS_FILE}"
         )
-    # On the meta device nothing is allocated or initialised: the weights come from the file.
+    # Nothing is allocated or initialised on the meta device: the weights come from the file.
     with torch.device("meta"):
         network = build(info.architecture, input_shape=info.input_shape, classes=info.classes, **info.arguments)
     load_weights(network, folder / WEIGHTS_FILE)

@@ -82,10 +82,10 @@ def load_function(spec: str) -> Callable[..., Any]:
     >>> load_function("torch.nn.functional:relu").__name__
     'relu'
     """
-    result = load_object(spec, "function")
-    if not callable(result):
-        raise ModelError(f"function {spec!r}: {spec.rpartition(':')[2]} is a {type(result).__name__}")
-    function: Callable[..., Any] = result
+    loaded = load_object(spec, "function")
+    if not callable(loaded):
+        raise ModelError(f"function {spec!r}: {spec.rpartition(':')[2]} is a {type(loaded).__name__}")
+    function: Callable[..., Any] = loaded
     return function
 
 
@@ -108,10 +108,10 @@ def _call_factory(spec: str) -> nn.Module:
     source, _, name = spec.rpartition(":")
     # A network created during the import, or by the factory, may draw its weights from the global generator.
     with torch.random.fork_rng(devices=[]):
-        return _made_by(_import(source, spec), source, name, spec)
+        return _network_from(_import(source, spec), source, name, spec)
 
 
-def _made_by(module: ModuleType, source: str, name: str, spec: str) -> nn.Module:
+def _network_from(module: ModuleType, source: str, name: str, spec: str) -> nn.Module:
     factory = _attribute_of(module, source, name, spec)
     if isinstance(factory, nn.Module):
         return factory
@@ -165,15 +165,15 @@ def _import(source: str, spec: str, kind: str = "model") -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
-    result = importlib.util.spec_from_file_location(f"hashlens_model_{path.stem}", path)
-    if result is None or result.loader is None:
+    module_spec = importlib.util.spec_from_file_location(f"hashlens_model_{path.stem}", path)
+    if module_spec is None or module_spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(result)
-    # Registered before it runs, since dataclasses and annotations look up their module by name.
-    sys.modules[result.name] = module
+    module = importlib.util.module_from_spec(module_spec)
+    # The module is registered before it runs, since dataclasses and annotations look up their module by name.
+    sys.modules[module_spec.name] = module
     try:
-        result.loader.exec_module(module)
+        module_spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[result.name]
+        del sys.modules[module_spec.name]
         raise
     return module

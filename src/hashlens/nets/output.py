@@ -138,7 +138,10 @@ class Output:
         return None if self.regression else self.class_scores(scores).argmax(dim=1)
 
     def logits(self, scores: Tensor) -> Tensor:
-        """Return logits, ``(n, K)`` or ``(n, 2)``, whose softmax is the probabilities."""
+        """Return logits, ``(n, K)``, or ``(n, 2)`` for a single score; probabilities become their logarithms.
+
+        The softmax of the logits of mutually exclusive classes is their probabilities.
+        """
         if self.kind in ("logits", "multilabel_logits", "regression"):
             return scores
         if self.kind == "binary_logit":
@@ -221,12 +224,12 @@ def _step(value: Any, key: str | int) -> Any:
 
 def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
     """Return all parts of a model's output that may be scores, by their keys."""
-    result: dict[tuple[str | int, ...], Tensor] = {}
+    parts: dict[tuple[str | int, ...], Tensor] = {}
 
     def collect(value: Any, path: tuple[str | int, ...]) -> None:
         scores = as_scores(value, n)
         if scores is not None:
-            result[path] = scores
+            parts[path] = scores
         elif isinstance(value, Mapping):
             for name, part in value.items():
                 collect(part, (*path, name))
@@ -238,13 +241,13 @@ def parts_of(raw: Any, n: int) -> dict[tuple[str | int, ...], Tensor]:
                 collect(getattr(value, name), (*path, name))
 
     collect(raw, ())
-    # Integers are not scores. Neither is a loss, a single number; but so may be the row of a batch of one.
-    real = {path for path, part in result.items() if part.is_floating_point()}
-    named = {path for path in result if not (path and "loss" in str(path[-1]).lower())}
-    rows = {path for path in result if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
+    # Integers, parts named as losses and single numbers are dropped, each kind unless nothing else would be left.
+    real = {path for path, part in parts.items() if part.is_floating_point()}
+    named = {path for path in parts if not (path and "loss" in str(path[-1]).lower())}
+    rows = {path for path in parts if n > 1 or getattr(reduce(_step, path, raw), "ndim", 1) > 0}
     for candidates in (real, named, rows):
-        result = {path: part for path, part in result.items() if path in candidates} or result
-    return result
+        parts = {path: part for path, part in parts.items() if path in candidates} or parts
+    return parts
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ def _read_torch(path: Path) -> Mapping[str, Any]:
         )
     try:
         with warnings.catch_warnings():
-            # Warnings about pickle protocols, for files that are refused in the next line.
+            # A file that the next line refuses may cause a warning about its pickle protocol.
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -2,7 +2,7 @@
 
 A small network fits in the cache of one core, where a step costs little more than its two large matrix products.
 Calling PyTorch for every operation of every step costs several times as much, and stacking many networks moves them all
-through memory at each step. The formulas are those of ``torch.nn`` and ``torch.optim``; the products are by BLAS.
+through memory at each step. The formulas are those of ``torch.nn`` and ``torch.optim``; BLAS computes the products.
 
 Importing this module imports numba; compiled code is cached beside the source, or in the user's cache folder.
 """
@@ -74,7 +74,7 @@ def _column_sums(z: Any, out: Any) -> None:
 
 @_compiled
 def _normalize(z: Any, scaled: Any, gain: Any, shift: Any, running_mean: Any, running_var: Any, spread: Any) -> None:
-    """Batch normalisation of `z` in place; writes normalised values to `scaled`, 1 / standard deviation to `spread`."""
+    """Normalise the batch `z` in place; write normalised values to `scaled`, 1 / standard deviation to `spread`."""
     count, width = z.shape
     one = z.dtype.type(1)
     mean = np.empty(width, z.dtype)
@@ -217,7 +217,7 @@ def train_epoch(
     inputs : numpy.ndarray
         ``(n, features)``, uint8 or the network's dtype: the inputs.
     scale : numpy.float32
-        Factor of uint8 inputs.
+        Factor by which uint8 inputs are multiplied.
     scaled_inputs : bool
         Whether `scale` is applied; otherwise inputs are used unchanged.
     labels : numpy.ndarray
@@ -249,13 +249,13 @@ def train_epoch(
     largest = ends[0]
     for k in range(1, ends.size):
         largest = max(largest, ends[k] - ends[k - 1])
-    kind = theta.dtype
-    batch = np.empty((largest, sizes[0]), kind)
-    active = np.empty((depth, largest, width), kind)
-    scaled = np.empty((depth if batch_norm else 0, largest, width), kind)
-    spread = np.empty((depth, width), kind)
-    down, below = np.empty((largest, width), kind), np.empty((largest, width), kind)
-    scores = np.empty((largest, classes), kind)
+    dtype = theta.dtype
+    batch = np.empty((largest, sizes[0]), dtype)
+    active = np.empty((depth, largest, width), dtype)
+    scaled = np.empty((depth if batch_norm else 0, largest, width), dtype)
+    spread = np.empty((depth, width), dtype)
+    delta_buffer, other_delta_buffer = np.empty((largest, width), dtype), np.empty((largest, width), dtype)
+    scores = np.empty((largest, classes), dtype)
     gradient = np.empty_like(theta)
     # Index of the first parameter of each hidden layer; the last entry is that of the head.
     starts = np.zeros(depth + 1, np.int64)
@@ -266,19 +266,22 @@ def train_epoch(
     for k in range(ends.size):
         rows = order[begin : ends[k]]
         count = rows.size
-        x = batch[:count]
+        batch_inputs = batch[:count]
         if scaled_inputs:
-            _gather(inputs, scale, rows, x)
+            _gather(inputs, scale, rows, batch_inputs)
         else:
-            _gather_as_is(inputs, rows, x)
-        hidden = x
+            _gather_as_is(inputs, rows, batch_inputs)
+        hidden = batch_inputs
         for index in range(depth):
-            a, b = starts[index], starts[index] + width * sizes[index]
+            weight_start, bias_start = starts[index], starts[index] + width * sizes[index]
             z = active[index, :count]
-            np.dot(hidden, theta[a:b].reshape((width, sizes[index])).T, z)
-            _add_bias(z, theta[b : b + width])
+            np.dot(hidden, theta[weight_start:bias_start].reshape((width, sizes[index])).T, z)
+            _add_bias(z, theta[bias_start : bias_start + width])
             if batch_norm:
-                gain, shift = theta[b + width : b + 2 * width], theta[b + 2 * width : b + 3 * width]
+                gain, shift = (
+                    theta[bias_start + width : bias_start + 2 * width],
+                    theta[bias_start + 2 * width : bias_start + 3 * width],
+                )
                 _normalize(z, scaled[index, :count], gain, shift, running[index, 0], running[index, 1], spread[index])
             _rectify(z)
             if masks.shape[0] > 0:
@@ -296,29 +299,30 @@ def train_epoch(
         hits += one_hits
         np.dot(logits.T, hidden, gradient[head : head + classes * width].reshape((classes, width)))
         _column_sums(logits, gradient[head + classes * width :])
-        d, spare = down[:count], below[:count]
-        np.dot(logits, weights, d)
+        delta, spare_delta = delta_buffer[:count], other_delta_buffer[:count]
+        np.dot(logits, weights, delta)
         for index in range(depth - 1, -1, -1):
-            a, b = starts[index], starts[index] + width * sizes[index]
+            weight_start, bias_start = starts[index], starts[index] + width * sizes[index]
             if masks.shape[0] > 0:
-                _multiply(d, masks[index, begin : ends[k]])
+                _multiply(delta, masks[index, begin : ends[k]])
             z = active[index, :count]
             for i in range(count):
                 for j in range(width):
-                    d[i, j] = d[i, j] if z[i, j] > 0 else 0
+                    delta[i, j] = delta[i, j] if z[i, j] > 0 else 0
             if batch_norm:
                 _normalize_backward(
-                    d, scaled[index, :count], theta[b + width : b + 2 * width], spread[index],
-                    gradient[b + width : b + 2 * width], gradient[b + 2 * width : b + 3 * width],
+                    delta, scaled[index, :count], theta[bias_start + width : bias_start + 2 * width], spread[index],
+                    gradient[bias_start + width : bias_start + 2 * width],
+                    gradient[bias_start + 2 * width : bias_start + 3 * width],
                 )  # fmt: skip
-            _column_sums(d, gradient[b : b + width])
-            source = gradient[a:b].reshape((width, sizes[index]))
+            _column_sums(delta, gradient[bias_start : bias_start + width])
+            source = gradient[weight_start:bias_start].reshape((width, sizes[index]))
             if index == 0:
-                np.dot(d.T, x, source)
+                np.dot(delta.T, batch_inputs, source)
             else:
-                np.dot(d.T, active[index - 1, :count], source)
-                np.dot(d, theta[a:b].reshape((width, sizes[index])), spare)
-                d, spare = spare, d
+                np.dot(delta.T, active[index - 1, :count], source)
+                np.dot(delta, theta[weight_start:bias_start].reshape((width, sizes[index])), spare_delta)
+                delta, spare_delta = spare_delta, delta
         if optimizer == ADAM:
             _adam(theta, first, second, gradient, rate, decay, steps_before + k + 1)
         else:

@@ -1,10 +1,10 @@
 """Cross-entropy with a gradient that stays accurate after examples are learnt.
 
-The gradient by the logit of the right class is p - 1. In float32 this rounds to 0, or to one unit of rounding, as soon
-as p is within 1e-7 of 1, while the gradients of the other classes stay exact: they no longer sum to 0. Adam divides
-gradients by their own magnitude, so the remaining rounding error moves all weights together. After some ten thousand
-steps on ten examples nearly all inputs share one code, which does not happen in float64. Here the gradient is minus the
-sum over the other classes. This costs nothing, and float32 then agrees with float64.
+The gradient with respect to the logit of the right class is p - 1. In float32 this rounds to 0, or to the smallest
+rounding step, as soon as p is within 1e-7 of 1. The gradients of the other classes stay exact, so that the gradients no
+longer sum to 0. Adam divides gradients by their own magnitude, so the remaining rounding error moves all weights
+together. After some ten thousand steps on ten examples nearly all inputs share one code, unlike in float64. Here the
+gradient is minus the sum over the other classes. This costs nothing, and float32 then agrees with float64.
 """
 
 from typing import Any

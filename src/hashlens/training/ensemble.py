@@ -31,8 +31,8 @@ def fit_ensemble(
     float32 rounding differences grow from step to step, as between any two machines. Dropout uses the random numbers
     that `fit` draws on the CPU, also on a GPU.
 
-    On the CPU each network is trained by a compiled loop on one core, where it stays in the cache; several run in
-    parallel. On a GPU networks of equal depth are stacked and trained by batched matrix products.
+    A compiled loop trains each network on one core of the CPU, where it stays in the cache; several run in parallel.
+    Networks of equal depth are stacked on a GPU, and trained by batched matrix products.
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def count_outputs(network: nn.Module, examples: ArrayExamples) -> int:
 
 
 def _require_logits(network: nn.Module, logits: Any) -> None:
-    """Raise ModelError unless the class of an example is its highest output, which it is not of a single score."""
+    """Raise ModelError unless the index of the highest output is the class, as it is not for a single score."""
     declared = declared_output(network)
     least = 1 if declared is not None and declared.kind == "logits" else 2
     if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] >= least:
@@ -145,8 +145,8 @@ def check_accepted(network: nn.Module, examples: Examples) -> None:
     Raises
     ------
     DataError
-        If there are no labels, or a label that the network has no output for; checked if labels are known before a
-        pass.
+        If there are no labels, or a label that the network has no output for. The second is checked only if `examples`
+        have their labels in memory.
     ModelError
         If the network rejects an example.
     """

@@ -52,7 +52,7 @@ def fit(
     """Train `network` in place.
 
     The same arguments give the same weights on the same machine with the same number of threads, also if training is
-    interrupted and called again with the same `out`. The global random generators do not change.
+    interrupted and `fit` is called again with the same `out`. The global random generators do not change.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def fit(
         journal = saved = None
         if out is not None:
             run = _identity(network, examples, recipe, seed, None if targets is None else outputs)
-            info = _described(info, examples, recipe, run)
+            info = _with_training_details(info, examples, recipe, run)
             journal, saved = Journal(as_path(out), run), Checkpoints(as_path(out), frozenset(checkpoints), info)
             if not resume:
                 journal.close()
@@ -198,14 +198,14 @@ def _epoch(epoch: LoopEpoch) -> Epoch:
 def _identity(
     network: nn.Module, examples: ArrayExamples, recipe: Recipe, seed: int, targets: torch.Tensor | None
 ) -> dict[str, Any]:
-    """Return the values that identify a training."""
+    """Return the values that identify a training: a saved state is resumed only if they are the same."""
     run = {**asdict(recipe), "seed": seed, "data": examples.digest(), "initial network": parameters_digest(network)}
     if targets is not None:
         run["targets"] = tensor_digest(targets)
     return run
 
 
-def _described(
+def _with_training_details(
     info: NetworkInfo | None, examples: ArrayExamples, recipe: Recipe, run: Mapping[str, Any]
 ) -> NetworkInfo:
     """Return `info` with the details of the training added, for checkpoints."""

@@ -59,7 +59,7 @@ class Fitted(Result):
     checkpoints : tuple of Path
         Folders of the saved checkpoints.
     loss : str
-        Name of the recipe's loss, which the history has.
+        Name of the recipe's loss; the losses in the history are of this kind.
     schema_version : int
         Version of the format of the file.
     """

@@ -62,13 +62,13 @@ class Journal:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
             version, saved_run = int(saved["schema_version"]), dict(saved["run"])
             if version <= SCHEMA_VERSION:
-                saved = _of_version_1(saved) if version == 1 else saved
-                saved_run = {**saved["run"], **_lists(saved)}
+                saved = _from_version_1(saved) if version == 1 else saved
+                saved_run = {**saved["run"], **_component_names(saved)}
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"{path} is damaged ({type(error).__name__}): {way_out}") from error
         if version > SCHEMA_VERSION:
             raise ModelError(f"{path} has schema version {version}, this hashlens reads {SCHEMA_VERSION}: {way_out}")
-        this_run = {**self.run, **_lists(vars(state))}
+        this_run = {**self.run, **_component_names(vars(state))}
         for key in sorted(saved_run.keys() | this_run.keys()):
             if saved_run.get(key) != this_run.get(key):
                 saved_value, this_value = saved_run.get(key), this_run.get(key)
@@ -85,12 +85,12 @@ class Journal:
             partial.unlink(missing_ok=True)
 
 
-def _lists(parts: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of all modules, optimizers and generators."""
+def _component_names(parts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of all modules, of all optimizers and of all generators, each list as text."""
     return {f"list of {kind}": ", ".join(sorted(parts[kind])) or "none" for kind in KINDS}
 
 
-def _of_version_1(saved: Mapping[str, Any]) -> dict[str, Any]:
+def _from_version_1(saved: Mapping[str, Any]) -> dict[str, Any]:
     """Convert a state of version 1, of one network trained by cross-entropy, to the current format."""
     history = [
         {

@@ -72,8 +72,8 @@ def run_loop(
 ) -> LoopResult:
     """Train: call `step` with every batch of every epoch.
 
-    With a journal, a training that is killed at any time and called again gives exactly the same numbers as one without
-    interruption. During the steps torch's global generators are seeded by `seed` and epoch; they are restored
+    A training with a journal may be killed at any time. The next call then gives exactly the same numbers as a training
+    without interruption. Torch's global generators are seeded by `seed` and epoch during the steps, and restored
     afterwards.
 
     Parameters
@@ -84,12 +84,12 @@ def run_loop(
         Step that updates the parameters from one batch, and returns named losses.
     order : callable
         Function from the number of an epoch, counted from 1, to its batches: tensors of row numbers, int64 ``(b,)``. It
-        must depend on that number only; see :func:`hashlens.training.batch_order`. For full-batch training each batch
+        must depend on that number only; see :func:`hashlens.training.batch_order`. Each batch of full-batch training
         holds all rows, and there are as many batches as steps in an epoch.
     epochs : int
         Number of epochs.
     seed : int
-        Seed of the global generators, from which dropout, for example, draws.
+        Seed of the global generators; dropout, for example, draws from them.
     journal : Journal, optional
         File that the state is written to after every epoch and restored from at the start; removed at the end.
     measure : callable, optional
@@ -100,7 +100,7 @@ def run_loop(
     on_epoch : callable, optional
         Called with each epoch after it was written to the journal, for progress.
     stop : callable, optional
-        Function from the history to whether to stop early; called before each epoch.
+        Function of the history that returns whether to stop early; called before each epoch.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _train_epoch(state: TrainingState, step: Step, batches: Sequence[torch.Tenso
     """Call `step` with every batch, and return the means of its results over examples."""
     for module in state.modules.values():
         module.train()
-    # Summed on the device of the modules, so that no step waits for a number.
+    # The sums stay on the device of the losses, so that no step waits for a transfer.
     sums: dict[str, torch.Tensor] = {}
     counts: dict[str, int] = {}
     for rows in batches:
@@ -180,7 +180,7 @@ def _train_epoch(state: TrainingState, step: Step, batches: Sequence[torch.Tenso
 
 
 def _seed_global_generators(devices: set[torch.device], seed: int) -> None:
-    # Only the CPU and the devices in use: torch.manual_seed would reseed all devices.
+    # Only the CPU and the devices in use are seeded: torch.manual_seed would reseed all devices.
     torch.default_generator.manual_seed(seed)
     for device in devices:
         if device.type == "cuda":

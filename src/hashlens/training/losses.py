@@ -34,7 +34,7 @@ def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 LOSSES = {
     "cross-entropy": Loss("cross-entropy (nats)", "nats", _cross_entropy),
-    # The mean over examples and outputs. Papers on infinite networks often halve it, which doubles their time.
+    # The mean over examples and outputs. Papers on infinite networks often use half of it, and need twice the time.
     "mse": Loss("mean squared error", "mse", nn.functional.mse_loss),
 }
 
@@ -42,7 +42,7 @@ LOSSES = {
 def class_targets(labels: torch.Tensor, classes: int, dtype: torch.dtype) -> torch.Tensor:
     """Return regression targets for classes: one-hot vectors minus their mean.
 
-    So each row sums to 0, as the outputs of a network do on average before training.
+    Each row sums to 0, as the outputs of a network do on average before training.
 
     Parameters
     ----------

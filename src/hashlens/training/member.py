@@ -61,7 +61,7 @@ class MemberFitted:
     Attributes
     ----------
     fitted : Fitted
-        Its epochs; their seconds are its share of the time.
+        Epochs of the member; the seconds are the member's share of the time.
     checkpoints : mapping of int to mapping
         Weights (a state dict on the CPU) of the requested epochs that training reached.
     failure : str or None
@@ -75,7 +75,7 @@ class MemberFitted:
 
 @dataclass
 class MemberProgress:
-    """Progress of one member, updated by the engine that trains it."""
+    """Progress of one member, updated by the code that trains it (`side_by_side` or `stacked`)."""
 
     member: Member
     history: list[Epoch] = field(default_factory=list)

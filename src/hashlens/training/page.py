@@ -33,9 +33,9 @@ def network_page(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...] = ()) -
     names = {"name": "data", "digest": "digest of the data", "n": "examples"}
     origin = {**{names.get(name, as_words(name)): value for name, value in data.items()}, **info.versions}
     accuracy = info.metrics.get("test_accuracy")
-    named = info.architecture or "Network"
+    title = info.architecture or "Network"
     return Page(
-        f"{named}, trained for {info.epochs:,} epochs" if info.epochs else f"{named}, untrained",
+        f"{title}, trained for {info.epochs:,} epochs" if info.epochs else f"{title}, untrained",
         f"on {size}{data.get('name', 'unknown data')}",
         "" if accuracy is None else f"Test accuracy {accuracy:.2%}",
         "",
@@ -66,7 +66,7 @@ def _metrics(info: NetworkInfo) -> Table:
 
 
 def _history(info: NetworkInfo, checkpoints: tuple[NetworkInfo, ...]) -> tuple[Chart, ...]:
-    """Return a figure of the training loss over checkpoints and the end; empty for fewer than two points."""
+    """Return a figure of the training loss at the checkpoints and at the end; empty for fewer than two points."""
     losses = {
         entry.epochs: entry.metrics["train_loss"] for entry in (*checkpoints, info) if "train_loss" in entry.metrics
     }

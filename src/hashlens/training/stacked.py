@@ -29,12 +29,12 @@ def train_stacked(
     """
     groups: dict[Hashable, list[int]] = {}
     for i, progress in enumerate(progresses):
-        groups.setdefault(_kind(progress), []).append(i)
+        groups.setdefault(_stacking_key(progress), []).append(i)
     for group in groups.values():
         _train_group(group, progresses, device, on_epoch)
 
 
-def _kind(progress: MemberProgress) -> Hashable:
+def _stacking_key(progress: MemberProgress) -> Hashable:
     """Return a key that is equal for members that can be stacked."""
     member, network = progress.member, progress.member.network
     inputs = member.train.inputs
@@ -108,7 +108,7 @@ def _train_epoch(
     for count, factor in zip(batches, factors, strict=True):
         rows, target = orders[:, begin : begin + count], targets[:, begin : begin + count]
         batch = inputs[rows].flatten(2)
-        # Scaled like ArrayExamples.tensor: in float32, for any dtype of the network.
+        # The batch is scaled as by ArrayExamples.tensor: in float32, for any dtype of the network.
         batch = (batch if scale == 1.0 else batch.to(torch.float32).mul_(scale)).to(dtype)
         logits = stack.forward(batch, factor)
         values = _losses(logits, target, members[0].recipe.loss)
@@ -117,11 +117,11 @@ def _train_epoch(
         losses += values.detach() * count
         hits += (logits.detach().argmax(2) == target).sum(1)
         begin += count
-    # Before the clock is read: a GPU has finished only when its numbers are copied.
+    # The numbers are copied before the clock is read, because a GPU has finished only then.
     sums = losses.tolist(), hits.tolist()
     seconds = (time.perf_counter() - started) / len(members)
-    rows_of = zip(progresses, numbers, rates, *sums, strict=True)
-    for progress, number, rate, loss, hit in rows_of:
+    member_results = zip(progresses, numbers, rates, *sums, strict=True)
+    for progress, number, rate, loss, hit in member_results:
         try:
             check_finite(loss, number, rate)
         except ModelError as error:
@@ -148,13 +148,13 @@ class _Stack:
         self.steps = 0
         self.width, self.depth = max(self.widths), len(networks[0].hidden)
         self.weights = [
-            _filled(tensors).to(device).requires_grad_()
+            _stack_padded(tensors).to(device).requires_grad_()
             for tensors in zip(*(_tensors(network) for network in networks), strict=True)
         ]
         self.first = [torch.zeros_like(weight) for weight in self.weights]
         self.second = [torch.zeros_like(weight) for weight in self.weights]
         self.running = [
-            _filled([getattr(norms(network)[k], name) for network in networks]).to(device)
+            _stack_padded([getattr(norms(network)[k], name) for network in networks]).to(device)
             for k in range(self.depth if self.norm else 0)
             for name in ("running_mean", "running_var")
         ]
@@ -185,10 +185,10 @@ class _Stack:
     # torch.func.vmap took 1.4 to 5 times as long for a step of 8 to 64 networks of 8 to 64 units on one core.
     def forward(self, batch: torch.Tensor, factors: torch.Tensor | None) -> torch.Tensor:
         """Return the logits ``(N, b, classes)`` of inputs ``(N, b, features)``."""
-        per = 4 if self.norm else 2
+        tensors_per_layer = 4 if self.norm else 2
         hidden = batch
         for k in range(self.depth):
-            weight, bias, *scaling = self.weights[k * per : (k + 1) * per]
+            weight, bias, *scaling = self.weights[k * tensors_per_layer : (k + 1) * tensors_per_layer]
             hidden = torch.baddbmm(bias, hidden, weight.transpose(1, 2))
             if scaling:
                 hidden = self._normalized(hidden, k) * scaling[0] + scaling[1]
@@ -224,7 +224,7 @@ class _Stack:
 
     @torch.no_grad()
     def copy_to(self, networks: Sequence[MLP]) -> None:
-        """Copy the parameters of each network from the stack to it."""
+        """Copy the parameters and running statistics of the stack to the networks."""
         for position, network in enumerate(networks):
             for tensor, stacked in zip(_tensors(network), self.weights, strict=True):
                 _copy(tensor, stacked[position])
@@ -241,7 +241,7 @@ def _tensors(network: MLP) -> list[torch.Tensor]:
     return [parameter.detach() for parameter in network.parameters()]
 
 
-def _filled(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+def _stack_padded(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
     """Stack tensors of one parameter, padded with zeros for narrower networks; vectors become rows."""
     matrices = [tensor.detach().cpu().reshape(-1, tensor.shape[-1]) for tensor in tensors]
     height, width = (max(matrix.shape[axis] for matrix in matrices) for axis in (0, 1))

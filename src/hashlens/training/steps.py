@@ -15,7 +15,7 @@ def recipe_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimize
     """Return the optimizer of `recipe` for the parameters of `network`."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate, decay = recipe.learning_rate, recipe.weight_decay
-    # The fused version: for small networks, updating each tensor separately costs as much as the gradients.
+    # The optimizers are fused: updating each tensor of a small network separately costs as much as its gradients.
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
     return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True)
@@ -38,7 +38,8 @@ class SupervisedStep:
     loss : callable
         Function from outputs and targets of a batch to their mean loss.
     classes : bool
-        Whether outputs are class scores; then an example is correct if its largest output is at its largest target.
+        Whether outputs are class scores. An example is then correct if its largest output is that of its class (of its
+        largest target).
     device, dtype : torch.device, torch.dtype
         Device and dtype of the network.
     """

@@ -127,7 +127,7 @@ def train(
     input_shape, classes = _input_shape(examples), _classes(examples)
     network = build(architecture, input_shape=input_shape, classes=classes, seed=seed, **arguments)
     if test_examples is not None:
-        # Checked before the training, since an error afterwards would waste it.
+        # The test examples are checked before the training, since an error afterwards would waste it.
         _, test_examples = with_one_numbering(examples, test_examples)
         require_finite("test", test_examples)
         check_accepted(network, test_examples)
