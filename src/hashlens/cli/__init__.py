@@ -1,4 +1,4 @@
-"""The command line: each command a thin shell over the public API."""
+"""The command line: each command calls one function of the public API."""
 
 import io
 import sys
@@ -7,9 +7,9 @@ STOPPED = 130
 
 
 def main() -> None:
-    """Run ``hashlens`` on the command line's arguments; exit with 0, 1 (our fault) or 2 (a mistake to mend)."""
+    """Run ``hashlens`` on the command line's arguments; exit with 0, 1 (a bug), 2 (a user's error) or 130 (stopped)."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names may have letters that the terminal's encoding has not
+        if isinstance(stream, io.TextIOWrapper):  # names may have letters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         from hashlens.cli.app import run

@@ -29,8 +29,8 @@ from hashlens.errors import CodesWarning, HashlensError, KernelWarning, TEDWarni
 from hashlens.passwords import masked
 from hashlens.version import __version__
 
-OURS, YOURS, STOPPED = 1, 2, 130
-# Typer exports some of click's errors and, in newer releases, carries click inside: the base is found, not imported.
+BUG, USER_ERROR, STOPPED = 1, 2, 130
+# Newer releases of Typer contain click and export only some of its errors: the base class is found from one of these.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 app = typer.Typer(
@@ -52,8 +52,8 @@ app.add_typer(tune, name="tune")
 app.add_typer(kernel, name="kernel")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"hashlens {__version__}")
         raise typer.Exit
 
@@ -82,27 +82,27 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str], debug: bool) -> int:
     try:
         status = int(app(list(arguments), standalone_mode=False, obj=list(arguments)) or 0)
-        # Some releases of Typer return this in place of raising KeyboardInterrupt.
-        return _say("stopped", STOPPED) if status == STOPPED else status
+        # Some releases of Typer return this status instead of raising KeyboardInterrupt.
+        return _print_line("stopped", STOPPED) if status == STOPPED else status
     except HashlensError as error:
         if debug:
             raise
-        return _say(_hinted(str(error), arguments), YOURS)
-    except typer.Exit as over:
-        return over.exit_code
+        return _print_line(_with_options(str(error), arguments), USER_ERROR)
+    except typer.Exit as request:
+        return request.exit_code
     except Stopped as stopped:
-        return _say(str(stopped), STOPPED)
+        return _print_line(str(stopped), STOPPED)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("stopped", STOPPED)
+        return _print_line("stopped", STOPPED)
     except Exception as error:
         if isinstance(error, UsageError):
             message = _usage(error)
-            # Without a command, the help has been printed, and the error has nothing to add.
-            return _say(message, YOURS) if message else YOURS
+            # The error has no text if the command line names no command: then the help has been printed.
+            return _print_line(message, USER_ERROR) if message else USER_ERROR
         if debug:
             raise
         what = " ".join(f"{type(error).__name__}: {error}".split())
-        return _say(f"this is a bug in hashlens: {what}; run again with --debug and report it", OURS)
+        return _print_line(f"this is a bug in hashlens: {what}; run again with --debug and report it", BUG)
 
 
 def _usage(error: Exception) -> str:
@@ -111,7 +111,7 @@ def _usage(error: Exception) -> str:
     return f"{text} (see: {context.command_path} --help)" if context and text else text
 
 
-def _hinted(message: str, arguments: Sequence[str]) -> str:
+def _with_options(message: str, arguments: Sequence[str]) -> str:
     return as_options(message, options_of(typer.main.get_command(app), arguments))
 
 
@@ -124,15 +124,15 @@ def _warn(
     file: Any = None,
     line: Any = None,
 ) -> None:
-    """Print a warning of ours as a line; others say where they come from."""
-    ours = issubclass(category, CodesWarning | KernelWarning | TEDWarning)
-    if ours:
-        message = _hinted(str(message), arguments)
-    where = "" if ours else f" ({category.__name__}, {filename}:{lineno})"
-    _say(f"{message}{where}", 0)
+    """Print a warning as one line; a warning of another package is shown with its class and its place."""
+    is_ours = issubclass(category, CodesWarning | KernelWarning | TEDWarning)
+    if is_ours:
+        message = _with_options(str(message), arguments)
+    where = "" if is_ours else f" ({category.__name__}, {filename}:{lineno})"
+    _print_line(f"{message}{where}", 0)
 
 
-def _say(message: str, status: int) -> int:
+def _print_line(message: str, status: int) -> int:
     console(STANDARD_OUTPUT).print(masked(f"hashlens: {message}"), soft_wrap=True)
     sys.stderr.flush()
     return status

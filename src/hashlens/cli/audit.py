@@ -71,9 +71,9 @@ def audit(
 
     set_threads(threads)
     check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, train, test, forward, mask])
-    wanted = views_wanted(views)
+    view_names = views_wanted(views)
     result = hl.audit(
-        open_model(model, weights), train, test, suspect_copies=suspect_copies, views=wanted,
+        open_model(model, weights), train, test, suspect_copies=suspect_copies, views=view_names,
         reading=reading_of(
             forward, mask, layers=layers, seed=seed, device=device, batch_size=batch_size, output=output
         ),

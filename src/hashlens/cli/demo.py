@@ -1,4 +1,4 @@
-"""``hashlens demo``: the whole story on the digits that scikit-learn ships, in under a minute."""
+"""``hashlens demo``: train, measure and encode networks on the digits of scikit-learn, in under a minute."""
 
 from pathlib import Path
 from typing import Annotated

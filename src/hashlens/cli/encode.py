@@ -1,4 +1,4 @@
-"""``hashlens encode``: codes of a network to a folder, and to Parquet."""
+"""``hashlens encode``: write codes of a network to a folder, and to Parquet."""
 
 from pathlib import Path
 from typing import Annotated

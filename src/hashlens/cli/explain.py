@@ -1,4 +1,4 @@
-"""``hashlens explain``: explains predictions of single examples."""
+"""``hashlens explain``: explain predictions of single examples."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -96,7 +96,7 @@ def explain(
     check_outputs(out, json=json, force=force, reads=[model, weights, data, background, forward, mask])
     network, examples = open_model(model, weights), hl.load_data(data)
     reading = reading_of(forward, mask, output=output, batch_size=batch_size, seed=seed, device=device)
-    # A source that lacks a class numbers the others otherwise than the network.
+    # Classes are those of the network: a source that lacks one of them numbers the others differently.
     inputs = torch.cat([batch.inputs for batch in chosen(examples, ids)])
     names = declared_classes(network) or ()
     if not names and examples.class_names is not None:
@@ -112,7 +112,7 @@ def explain(
         target=int(target) if target and target.isdecimal() and target not in names else target,
         kind=kind,
         layer=layer,
-        background=None if background is None else _some(background),
+        background=None if background is None else _background_examples(background),
         class_names=names,
         reading=reading,
     )
@@ -124,8 +124,8 @@ def explain(
         tell("for a picture, add --out explanation.html")
 
 
-def _some(source: str) -> Any:
-    """Return some examples of a source, spread over it: as files are often sorted, the first would be of one class."""
+def _background_examples(source: str) -> Any:
+    """Return evenly spaced examples of a source: the first ones may be of one class, since files are often sorted."""
     import torch
 
     from hashlens.data import load_data

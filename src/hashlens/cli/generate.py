@@ -1,4 +1,4 @@
-"""``hashlens generate``: generative models with encoders are trained, draw samples, reconstruct, and are evaluated."""
+"""``hashlens generate``: train generative models with encoders, draw samples, reconstruct images, and evaluate."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,26 +39,30 @@ Picture = Annotated[Path, typer.Option("--out", "-o", help="The picture: .png.")
 def train(
     kind: Annotated[str, typer.Argument(metavar="MODEL", help="gan, bigan, vae, or inverted-gan (needs --gan).")],
     data: Annotated[str, typer.Option(help=f"Images to train on: {Source}, ...")],
-    out: Annotated[Path, typer.Option(help="Folder for the model; an interrupted training in it goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder for the model. An interrupted training in this folder continues.")],
     epochs: Annotated[int, typer.Option(help="Passes over the images.", min=1)] = 20,
     ae_weight: Annotated[
-        float | None, typer.Option(help="Weight of the autoencoder's loss, a sum over pixels (bigan).")
+        float | None, typer.Option(help="Weight of the autoencoder loss, a sum over pixels (bigan).")
     ] = None,
     gan: Annotated[Path | None, typer.Option(help="Folder of the GAN to invert (inverted-gan).")] = None,
     image_weight: Annotated[
-        float | None, typer.Option(help="Weight of the image's error, a sum over pixels (inverted-gan).")
+        float | None, typer.Option(help="Weight of the image error, a sum over pixels (inverted-gan).")
     ] = None,
-    latent: Annotated[int | None, typer.Option(help="Numbers of a code. Default: 32.")] = None,
+    latent: Annotated[int | None, typer.Option(help="Number of latent dimensions. Default: 32.")] = None,
     architecture: Annotated[str | None, typer.Option(help="mlp, or conv (28 or 32 pixels). Default: mlp.")] = None,
-    width: Annotated[int | None, typer.Option(help="Units of a hidden layer (512), or channels (32).")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Units of a hidden layer (mlp, default 512), or channels (conv, default 32).")
+    ] = None,
     prior: Annotated[str | None, typer.Option(help="normal, or uniform. Default: normal.")] = None,
     loss: Annotated[str | None, typer.Option(help="log, or hinge (gan, bigan). Default: log.")] = None,
     spectral_norm: Annotated[
         bool, typer.Option("--spectral-norm", help="Normalise the discriminator (gan, bigan).")
     ] = False,
-    ema: Annotated[float, typer.Option(help="Decay of the running mean of the weights; 0: none.")] = 0.0,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 2e-4,
-    batch_size: Annotated[int, typer.Option(help="Images of a step.", min=2)] = 100,
+    ema: Annotated[
+        float, typer.Option(help="Decay of the exponential moving average of the weights; 0: no average.")
+    ] = 0.0,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = 2e-4,
+    batch_size: Annotated[int, typer.Option(help="Images per training step.", min=2)] = 100,
     checkpoint: Annotated[
         list[int] | None, typer.Option(help="Keep the model and a grid of samples after this epoch; repeat for more.")
     ] = None,
@@ -76,16 +80,16 @@ def train(
     set_threads(threads)
     check_named(out)
     check_outputs(json=json, page=html, force=force, reads=[data, gan and str(gan)])
-    given = {
+    arguments = {
         "ae_weight": ae_weight, "image_weight": image_weight, "latent": latent, "architecture": architecture,
         "width": width, "prior": prior, "loss": loss, "spectral_norm": spectral_norm or None, "ema": ema,
         "learning_rate": learning_rate, "batch_size": batch_size, "seed": seed,
     }  # fmt: skip
-    model = _made(kind, gan, {name: value for name, value in given.items() if value is not None})
+    model = _model_of_kind(kind, gan, {name: value for name, value in arguments.items() if value is not None})
     try:
         model.fit(data, epochs=epochs, out=out, checkpoints=checkpoint or (), overwrite=force, device=device)
     except KeyboardInterrupt as stopped:
-        raise Stopped("stopped; the same command without --force goes on from here") from stopped
+        raise Stopped("stopped; run the same command without --force to continue") from stopped
     info = model.info
     assert info is not None
     write_json(info, json, force)
@@ -95,8 +99,8 @@ def train(
     tell(f"next: hashlens generate evaluate {out} --train {data} --test DATA --classifier FOLDER")
 
 
-def _made(kind: str, gan: Path | None, options: dict[str, Any]) -> "GenerativeModel":
-    """Return a model of a kind; raise ModelError for one that is not known, or options that it does not take."""
+def _model_of_kind(kind: str, gan: Path | None, options: dict[str, Any]) -> "GenerativeModel":
+    """Return a model of a kind; raise ModelError if the kind is unknown, or does not take an option."""
     from inspect import signature
 
     from hashlens.errors import ModelError, nearest
@@ -105,23 +109,23 @@ def _made(kind: str, gan: Path | None, options: dict[str, Any]) -> "GenerativeMo
     models: dict[str, Any] = {model.kind: model for model in (GAN, BiGAN, VAE, InvertedGAN)}
     if kind not in models:
         raise ModelError(f"unknown model {kind!r}; {nearest(kind, models)}")
-    of = models[kind]
-    own = set(signature(of.__init__).parameters)
-    taken = own if of is InvertedGAN else own | set(Settings.__dataclass_fields__)
+    model_class = models[kind]
+    parameters = set(signature(model_class.__init__).parameters)
+    allowed = parameters if model_class is InvertedGAN else parameters | set(Settings.__dataclass_fields__)
     for name in options:
-        if name not in taken:
+        if name not in allowed:
             raise ModelError(f"{kind} takes no {name}=: leave it out")
-    if (gan is None) == (of is InvertedGAN):
+    if (gan is None) == (model_class is InvertedGAN):
         way = "gan= is the folder of the GAN to invert: " + ("leave it out" if gan else "give it")
         raise ModelError(f"{kind}: {way}")
-    return of(load(gan), **options) if gan is not None else of(**options)  # type: ignore[no-any-return]
+    return model_class(load(gan), **options) if gan is not None else model_class(**options)  # type: ignore[no-any-return]
 
 
 @generate.command()
 def sample(
     model: Folder,
     out: Picture,
-    n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 100,
+    n: Annotated[int, typer.Option("-n", help="Number of images.", min=1)] = 100,
     html: Html = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -153,7 +157,7 @@ def reconstruct(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Encode the first images of a source and decode them again: a picture with each row above its reconstructions."""
+    """Encode and decode the first images of a source; write a picture with each row above its reconstructions."""
     from hashlens.errors import ModelError
     from hashlens.generative import load, pictures
     from hashlens.report.plots import draw, save
@@ -173,13 +177,13 @@ def reconstruct(
 def evaluate(
     model: Folder,
     train: Train,
-    test: Annotated[str, typer.Option(help="Images that it was not trained on.")],
+    test: Annotated[str, typer.Option(help="Images that the model was not trained on.")],
     classifier: Annotated[
-        str | None, typer.Option(help="A folder that `hashlens train` wrote, of the same images.")
+        str | None, typer.Option(help="A folder that `hashlens train` wrote, trained on the same images.")
     ] = None,
-    n: Annotated[int, typer.Option("-n", help="Samples and images that are compared.", min=2)] = 10_000,
-    paired: Annotated[int, typer.Option(help="Those of which each is compared with each.", min=2)] = 5000,
-    k: Annotated[int, typer.Option("-k", help="Neighbourhoods reach to the k-th nearest.", min=1)] = 5,
+    n: Annotated[int, typer.Option("-n", help="Number of samples, and of images, to compare.", min=2)] = 10_000,
+    paired: Annotated[int, typer.Option(help="Number of these for measures that compare all pairs.", min=2)] = 5000,
+    k: Annotated[int, typer.Option("-k", help="A neighbourhood reaches to the k-th nearest neighbour.", min=1)] = 5,
     html: Html = None,
     seed: Seed = 0,
     threads: Threads = None,

@@ -1,4 +1,4 @@
-"""The way out of an error, as the command line writes it: options in place of the arguments of Python."""
+"""Error messages on the command line: they name options in place of Python arguments."""
 
 import ast
 import re
@@ -12,11 +12,11 @@ _ARGUMENT = re.compile(
     r"|True|False|None|fn(?:\([^)]*\))?|)(?=[\s,;:.)]|$)"
 )
 _CALLED = {"force": "overwrite", "weight": "weights", "begin": "a", "finish": "b"}
-"""What the library calls the parameter of a command, where the names differ."""
+"""Names of the library's arguments by parameters of commands, where the two differ."""
 
 
 def options_of(root: Any, words: Sequence[str]) -> dict[str, tuple[str, str | None]]:
-    """Return the options of the command that `words` begin with, by argument: how it is given, and how it is not.
+    """Return the options of the command that `words` begin with: by argument, the option and its negated form.
 
     Parameters
     ----------
@@ -27,21 +27,21 @@ def options_of(root: Any, words: Sequence[str]) -> dict[str, tuple[str, str | No
     """
     command = root
     for word in words:
-        below = getattr(command, "commands", {}).get(word)
-        if below is None:
+        subcommand = getattr(command, "commands", {}).get(word)
+        if subcommand is None:
             break
-        command = below
+        command = subcommand
     result = {}
     for parameter in getattr(command, "params", ()):
         longest = [word for word in parameter.opts if word.startswith("--")]
         if longest:
-            against = parameter.secondary_opts[0] if parameter.secondary_opts else None
-            result[_CALLED.get(parameter.name, parameter.name)] = (longest[0], against)
+            negated = parameter.secondary_opts[0] if parameter.secondary_opts else None
+            result[_CALLED.get(parameter.name, parameter.name)] = (longest[0], negated)
     return result
 
 
 def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
-    """Return an error with the arguments it names as options; what the command has no option for is told apart.
+    """Return an error message with options in place of arguments; arguments without an option get "(in Python)".
 
     >>> options = {"output": ("--output", None), "overwrite": ("--force", None)}
     >>> as_options("'k=3 x' exists: give overwrite=True, or output='regression'", options)
@@ -51,24 +51,24 @@ def as_options(text: str, options: Mapping[str, tuple[str, str | None]]) -> str:
     >>> as_options("give forward=fn(model, batch)", {"forward": ("--forward", None)})
     'give --forward'
     """
-    # Where a name or a path is quoted, it is text: every other piece between quotes that no = stands before.
+    # Quoted names and paths are not changed: they are every other piece, if no = precedes the quotes.
     pieces = re.split(r"((?<![=\w\[{])'[^']*'(?!\w))", text)
     return "".join(piece if i % 2 else _ARGUMENT.sub(lambda found: _option(found, options), piece)
                    for i, piece in enumerate(pieces))  # fmt: skip
 
 
 def _option(match: "re.Match[str]", options: Mapping[str, tuple[str, str | None]]) -> str:
-    name, written = match["name"], match["value"]
+    name, value_text = match["name"], match["value"]
     if name not in options:
         return f"{match[0]} (in Python)"
-    option, against = options[name]
-    if written == "False" and against is not None:
-        return against
-    if written.startswith("fn"):
+    option, negated = options[name]
+    if value_text == "False" and negated is not None:
+        return negated
+    if value_text.startswith("fn"):
         return option
-    if written in ("", "True", "False", "None"):
-        return f"no {option}" if written in ("False", "None") else option
-    value = ast.literal_eval(written)
+    if value_text in ("", "True", "False", "None"):
+        return f"no {option}" if value_text in ("False", "None") else option
+    value = ast.literal_eval(value_text)
     if isinstance(value, dict):
         words = [f"{key}={str(one).lower() if isinstance(one, bool) else one}" for key, one in value.items()]
     else:

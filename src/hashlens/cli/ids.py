@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def positions(examples: "Examples", wanted: Sequence[str]) -> list[int]:
-    """Return the positions of the examples with the given ids.
+    """Return the positions of the examples with these ids.
 
     Raises
     ------
@@ -20,19 +20,19 @@ def positions(examples: "Examples", wanted: Sequence[str]) -> list[int]:
         If there is no example of an id.
     """
     ids = examples.ids
-    places = {str(one): place for place, one in reversed(list(enumerate(ids.tolist())))}
-    for one in wanted:
-        if one not in places:
+    places = {str(identity): place for place, identity in reversed(list(enumerate(ids.tolist())))}
+    for identity in wanted:
+        if identity not in places:
             if ids.dtype.kind in "iu":
                 known = f"ids go from {ids.min()} to {ids.max()}"
             else:
-                known = nearest(one, get_close_matches(one, places, n=1) or list(places)[:3])
-            raise DataError(f"{examples.name} has no example {one!r}: {known}")
-    return [places[one] for one in wanted]
+                known = nearest(identity, get_close_matches(identity, places, n=1) or list(places)[:3])
+            raise DataError(f"{examples.name} has no example {identity!r}: {known}")
+    return [places[identity] for identity in wanted]
 
 
 def chosen(examples: "Examples", wanted: Sequence[str]) -> Iterator["Batch"]:
-    """Yield the examples with the given ids one by one, reading no others."""
+    """Yield the examples with these ids one by one, without reading others."""
     return chain.from_iterable(
         examples.narrow(position, position + 1).batches(1) for position in positions(examples, wanted)
     )

@@ -1,4 +1,4 @@
-"""``hashlens index``: an index of codes on disk, and searches in it."""
+"""``hashlens index``: build an index of codes on disk, and search in it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -52,8 +52,8 @@ def build(
     check_outputs(out, force=force, reads=[codes])
     options = {"nlist": nlist, "M": M, "efConstruction": efConstruction, "seed": None if kind == "exact" else seed}
     options = {name: value for name, value in options.items() if value is not None}
-    made = Index.build(Codes.load(codes), kind, layers, out=out, overwrite=force, **options)
-    console().print(made)
+    built = Index.build(Codes.load(codes), kind, layers, out=out, overwrite=force, **options)
+    console().print(built)
     tell(f"next: hashlens index search {out} QUERIES -k 10")
 
 
@@ -92,13 +92,13 @@ def search(
         )
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[where, queries])
-    opened, asked = Index.load(where), Codes.load(queries)
+    loaded, query_codes = Index.load(where), Codes.load(queries)
     result: Neighbours | WithinRadius
     if radius is None:
         weights = dict(map(_weight, weight)) if weight else None
-        result = opened.search(asked, k, nprobe=nprobe, efSearch=efSearch, layers=layers, weights=weights)
+        result = loaded.search(query_codes, k, nprobe=nprobe, efSearch=efSearch, layers=layers, weights=weights)
     else:
-        result = opened.range_search(asked, radius, layers=layers)
+        result = loaded.range_search(query_codes, radius, layers=layers)
     write_json(result, json, force)
     if out is not None:
         result.to_csv(out, overwrite=force)

@@ -1,4 +1,4 @@
-"""``hashlens kernel``: kernels of infinite width, what they predict, and how far codes are from their limit."""
+"""``hashlens kernel``: compute kernels of infinite width, predict with them, and compare codes with the limit."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hashlens.kernels import InfiniteNetwork
 
 kernel = typer.Typer(
-    no_args_is_help=True, help="The limit of infinite width: compute kernels, predict with them, compare codes with it."
+    no_args_is_help=True, help="Infinitely wide networks: compute kernels, predict with them, compare codes with them."
 )
 Network = Annotated[
     str,
@@ -32,21 +32,30 @@ Network = Annotated[
                    "structure is read: a folder, or package.module:factory."),
 ]  # fmt: skip
 Init = Annotated[
-    str | None, typer.Option(help="Variances of a model: pytorch, glorot or he. Default: pytorch, unless numbers are.")
+    str | None,
+    typer.Option(
+        help="Variances of a model: pytorch, glorot or he. Default: pytorch, unless --weight-variance is set."
+    ),
 ]
-WeightVariance = Annotated[float | None, typer.Option(help="Of each weight, times its fan-in. Default of fc, vec: 2.")]
-BiasVariance = Annotated[float, typer.Option(help="Of each bias.")]
+WeightVariance = Annotated[
+    float | None, typer.Option(help="Variance of a weight, times its fan-in. Default for fc, vec, gap: 2.")
+]
+BiasVariance = Annotated[float, typer.Option(help="Variance of a bias.")]
 Kind = Annotated[str, typer.Option("--kernel", help="ntk, or nngp.")]
 Number = Annotated[str, typer.Option("--dtype", help="float64, or float32.")]
-Limit = Annotated[int | None, typer.Option(help="So many of the first examples. Default: all.", min=1)]
+Limit = Annotated[int | None, typer.Option(help="Number of examples, from the first. Default: all.", min=1)]
 
 
 @kernel.command()
 def compute(
     network: Network,
     data: Annotated[str, typer.Argument(help=f"Examples: {Source}, ...")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The kernel, .npy; a stopped command goes on.")],
-    others: Annotated[str | None, typer.Option(help="Other examples: the kernel is of DATA with them.")] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File for the kernel, .npy. An interrupted computation continues.")
+    ],
+    others: Annotated[
+        str | None, typer.Option(help="Other examples: compute the kernel between DATA and these.")
+    ] = None,
     kind: Kind = "ntk",
     init: Init = None,
     weight_variance: WeightVariance = None,
@@ -59,7 +68,7 @@ def compute(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Compute a kernel into a file, tile by tile; interrupted, the same command goes on."""
+    """Compute a kernel into a file, tile by tile. If it is interrupted, run the same command again to continue."""
     from hashlens.cli.options import Stopped
     from hashlens.data import load_data
     from hashlens.kernels import kernel_on_disk
@@ -74,7 +83,7 @@ def compute(
     try:
         result = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
     except KeyboardInterrupt as stopped:
-        raise Stopped("stopped; the same command goes on from here") from stopped
+        raise Stopped("stopped; run the same command again to continue") from stopped
     show_result(summarise(result, layers, kind, str(out), second is None), json, html, force)  # type: ignore[arg-type]
 
 
@@ -85,10 +94,12 @@ def predict(
     test: Annotated[str, typer.Option(help="Labelled examples to predict.")],
     kind: Kind = "ntk",
     diag_reg: Annotated[
-        list[float] | None, typer.Option(help="Added to the diagonal, as a share of its mean; repeat for more.")
+        list[float] | None, typer.Option(help="Number added to the diagonal, as a share of its mean; repeat for more.")
     ] = None,
-    time: Annotated[float | None, typer.Option(help="Of gradient flow. Default: for ever.")] = None,
-    limit: Annotated[int | None, typer.Option(help="So many of the first training examples.", min=1)] = None,
+    time: Annotated[float | None, typer.Option(help="Training time of gradient flow. Default: infinite.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Number of training examples, from the first. Default: all.", min=1)
+    ] = None,
     init: Init = None,
     weight_variance: WeightVariance = None,
     bias_variance: BiasVariance = 0.01,
@@ -99,15 +110,17 @@ def predict(
     json: Json = None,
     debug: Debug = False,
 ) -> None:
-    """Classify test examples as infinitely wide networks do that were trained on others."""
+    """Classify test examples by infinitely wide networks trained on other examples."""
     from hashlens.data import load_data
     from hashlens.kernels.classified import classified
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[network, train, test])
     layers = _network(network, init, weight_variance, bias_variance)
-    known = load_data(train) if limit is None else load_data(train).narrow(0, limit)
-    result = classified(layers, known, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
+    training_examples = load_data(train) if limit is None else load_data(train).narrow(0, limit)
+    result = classified(
+        layers, training_examples, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype
+    )  # type: ignore[arg-type]
     show_result(result, json, html, force)
 
 
@@ -117,8 +130,12 @@ def compare(
     data: Annotated[str, typer.Argument(help=f"Examples: {Source}, ...")],
     weights: Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt.")] = None,
     init: Annotated[str, typer.Option(help="How the model was initialised: pytorch, glorot or he.")] = "pytorch",
-    examples: Annotated[int, typer.Option(help="So many of the first; all pairs are compared.", min=2)] = 500,
-    draws: Annotated[int, typer.Option(help="Random networks of the same widths, to compare with.", min=1)] = 3,
+    examples: Annotated[
+        int, typer.Option(help="Number of examples, from the first; all pairs are compared.", min=2)
+    ] = 500,
+    draws: Annotated[
+        int, typer.Option(help="Number of random networks of the same widths, to compare with.", min=1)
+    ] = 3,
     html: Html = None,
     seed: Seed = 0,
     threads: Threads = None,
@@ -131,8 +148,8 @@ def compare(
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[model, data, weights])
-    opened = open_model(model, weights)
-    result = compare_codes(opened, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
+    network = open_model(model, weights)
+    result = compare_codes(network, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
     show_result(result, json, html, force)
 
 

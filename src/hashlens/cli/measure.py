@@ -1,4 +1,4 @@
-"""``hashlens measure``: a network's encoding properties, controls and regime."""
+"""``hashlens measure``: measure a network's encoding properties, controls and regime."""
 
 from dataclasses import replace
 from math import inf

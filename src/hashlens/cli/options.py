@@ -41,7 +41,7 @@ Model = Annotated[
 ]
 Weights = Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt without pickles.")]
 Source = "digits#train, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME"
-# Results of before name the command that made them, and there the training data are --data.
+# Results of earlier versions name the command that made them; it calls the training data --data.
 Train = Annotated[str, typer.Option("--train", "--data", help=f"Training data: {Source}, ...")]
 Layers = Annotated[
     list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
@@ -81,11 +81,11 @@ PAGES = (".html", ".htm")
 
 
 class Stopped(Exception):
-    """The user stopped a command, which can say how to go on."""
+    """The user stopped a command; the message says how to continue."""
 
 
 def set_threads(threads: int | None) -> None:
-    """Set the threads of torch and FAISS, when asked for."""
+    """Set the number of threads of torch and FAISS; None keeps it."""
     if threads is not None:
         import faiss
         import torch
@@ -102,22 +102,22 @@ def check_outputs(
     added_to: Path | None = None,
     reads: Sequence[str | Path | None] = (),
 ) -> None:
-    """Raise OutputError before the work for a file that could not be written after it.
+    """Raise OutputError, before a computation, if its results could not be written afterwards.
 
     Parameters
     ----------
     *paths : Path or None
-        What is to be written: files, or folders that are replaced as a whole.
+        Outputs: files, or folders that are replaced as a whole.
     force : bool
-        Whether what is there may be written over.
+        Whether existing files may be overwritten.
     json : Path or None
-        The file of the JSON, which may have its arrays in another beside it; ``-`` is standard output, for it alone.
+        File for the JSON; its arrays may be in another file beside it. ``-`` is standard output.
     page : Path or None
-        The file of a page.
+        File for a page.
     added_to : Path or None
-        A folder to which files are added: other results may lie in it.
+        Folder to which files are added; it may contain other results.
     reads : sequence of str, Path or None
-        What the command reads: paths, or sources of data. It is never written over, and of a folder no file but pages.
+        Inputs: paths, or sources of data. They are never overwritten; in a folder that is read, only pages are written.
     """
     from hashlens.saved.json_files import arrays_beside
 
@@ -128,15 +128,15 @@ def check_outputs(
     written: list[tuple[Path, Path]] = []
     for path in outputs:
         target = output_path(path)
-        for other, before in written:
-            if target == before or (target.exists() and before.exists() and target.samefile(before)):
+        for other, other_target in written:
+            if target == other_target or (target.exists() and other_target.exists() and target.samefile(other_target)):
                 raise OutputError(f"two results have the path {path}: give each its own path")
-            inside = before in target.parents and other is not added_to
-            if inside or target in before.parents:
+            is_inside = other_target in target.parents and other is not added_to
+            if is_inside or target in other_target.parents:
                 raise OutputError(f"one of {path} and {other} lies inside the other: give each result its own path")
-        for read in reads:
-            if read is not None and _is_of(path, str(read)):
-                raise OutputError(f"{path} is read as input ({read}): choose another path for the result")
+        for source in reads:
+            if source is not None and _is_input(path, str(source)):
+                raise OutputError(f"{path} is read as input ({source}): choose another path for the result")
         if path is page:
             check_page(path)
         written.append((path, target))
@@ -145,21 +145,21 @@ def check_outputs(
 
 
 def check_named(path: Path) -> None:
-    """Raise OutputError for ``-``: nothing but JSON is written to standard output."""
+    """Raise OutputError for ``-``: only ``--json`` may name standard output."""
     if path == STANDARD_OUTPUT:
         raise OutputError("- is standard output, which is for JSON only (--json -): give the path of a file or folder")
 
 
 def check_page(path: Path) -> None:
-    """Raise OutputError if a browser would not take a file for a page by its name."""
+    """Raise OutputError if the suffix of a file is not that of a page."""
     if path.suffix.lower() not in PAGES:
         raise OutputError(f"{path}: pages are written as {' or '.join(PAGES)}")
 
 
-def _is_of(path: Path, read: str) -> bool:
-    """Return whether a path is what a command reads, or a file of the folder that it reads."""
+def _is_input(path: Path, read: str) -> bool:
+    """Return whether a path is an input of a command, or a file (but no page) in a folder that it reads."""
     target = output_path(path)
-    for place in _places(read):
+    for place in _possible_paths(read):
         if target == place or (place.is_file() and target.exists() and target.samefile(place)):
             return True
         if place.is_dir() and target.is_file() and place in target.parents and target.suffix.lower() not in PAGES:
@@ -167,8 +167,8 @@ def _is_of(path: Path, read: str) -> bool:
     return False
 
 
-def _places(read: str) -> list[Path]:
-    """Return the paths that a command may mean by a word: the word itself, a store's URL, or a source of data."""
+def _possible_paths(read: str) -> list[Path]:
+    """Return the paths that a word may stand for: the word itself, the file of a store's URL, or a source of data."""
     words = [read, read.removeprefix("sqlite:///")]
     if (source := re.fullmatch(r"[a-z]+:([^#\[\]?]+)(\?.*|#.*|\[.*)?", read)) and "://" not in read:
         words += [source[1], source[1].partition(":")[2]]
@@ -180,7 +180,7 @@ def _places(read: str) -> list[Path]:
     paths = []
     for word in words:
         if word and "://" not in word:
-            with suppress(OSError, ValueError, RuntimeError):  # no path: a word too long, or of another kind
+            with suppress(OSError, ValueError, RuntimeError):  # the word is not a path
                 place = Path(word).expanduser().resolve()
                 place.exists()
                 paths.append(place)
@@ -188,7 +188,7 @@ def _places(read: str) -> list[Path]:
 
 
 def open_model(model: str, weights: Path | None) -> "torch.nn.Module":
-    """Load the network that a command names; say so when a factory's own weights are all there is."""
+    """Load the network that a command names; print a note if its weights are those of a factory."""
     from hashlens.nets import load_model
 
     loaded = load_model(model, weights)
@@ -198,7 +198,7 @@ def open_model(model: str, weights: Path | None) -> "torch.nn.Module":
 
 
 def reading_of(forward: str | None, mask: str | None, **fields: Any) -> "Reading":
-    """Return how a command reads a network; it names functions by where they are, and a mask by its key too."""
+    """Return the reading of a command: `forward` names a function, and `mask` a function or a key of the batches."""
     from hashlens.codes import Reading
     from hashlens.nets.load import load_function
 
@@ -210,27 +210,27 @@ def reading_of(forward: str | None, mask: str | None, **fields: Any) -> "Reading
 
 
 def tell(message: str) -> None:
-    """Say something beside the result, on standard error, if somebody is there to read it."""
+    """Print a note on standard error, if it is a terminal."""
     if sys.stderr.isatty():
         console(STANDARD_OUTPUT).print(masked(message), style="dim", soft_wrap=True)
 
 
 def console(json: Path | None = None) -> Terminal:
-    """Return where a command prints: standard output, or standard error where the JSON goes to standard output.
+    """Return the console of a command: standard output, or standard error if the JSON goes to standard output.
 
-    Names in what is printed are text, whatever they hold.
+    Names are printed literally, whatever characters they contain.
     """
     return Terminal(stderr=json == STANDARD_OUTPUT)
 
 
 def as_typed(context: typer.Context) -> str:
-    """Return the command line, quoted so that a shell reads it again; empty where the command was not run by one."""
+    """Return the command line, quoted for a shell; empty if the function was not called from a command line."""
     arguments = context.find_root().obj
     return "" if arguments is None else masked(shlex.join(["hashlens", *arguments]))
 
 
 def write_json(result: "Result", path: Path | None, force: bool) -> None:
-    """Write a result as JSON, whole or not at all; ``-`` is standard output."""
+    """Write a result as a JSON file, atomically; ``-`` is standard output."""
     if path is None:
         return
     if path == STANDARD_OUTPUT:
@@ -242,11 +242,11 @@ def write_json(result: "Result", path: Path | None, force: bool) -> None:
 
 
 def show_result(result: "Result", json: Path | None, html: Path | None, force: bool) -> None:
-    """Write a result as JSON and as a page where paths are given, print it, and name what was written."""
+    """Write a result as JSON and as a page (each if there is a path), print it, and name the files."""
     write_json(result, json, force)
     if html is not None:
         result.to_html(html, overwrite=force)
     console(json).print(result)
-    for what, written in (("page", html), ("numbers", json)):
-        if written is not None and written != STANDARD_OUTPUT:
-            tell(f"{what}: {written}")
+    for kind, path in (("page", html), ("numbers", json)):
+        if path is not None and path != STANDARD_OUTPUT:
+            tell(f"{kind}: {path}")

@@ -36,7 +36,7 @@ PAGE = ".html"
 NORMS = {"2": 2.0, "inf": inf}
 BATCH = 64
 MAX_POINTS = 2000
-"""Examples drawn on the plane of a network of two inputs."""
+"""Largest number of examples drawn on the plane of a network with two inputs."""
 Data = Annotated[str, typer.Option(help=f"Source of the examples: {Source}, ...")]
 Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write: .png, .svg or .pdf.")]
 
@@ -70,12 +70,12 @@ def at(
     _check_picture(out, PICTURES)
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[model, weights, data])
-    network, examples = _opened(model, weights, data)
+    network, examples = _open_network_and_data(model, weights, data)
     batches = examples.batches(BATCH) if ids is None else chosen(examples, ids)
     total = ceil(len(examples) / BATCH) if ids is None else len(ids)
     rows, program = [], None
     for batch in track(batches, "radii", total):
-        inputs = _as_fed(network, batch)
+        inputs = _network_inputs(network, batch)
         program = program or trace(network, inputs)
         rows += radius_rows(region_at(program, inputs), NORMS[norm], batch.ids, batch.labels)
     radius_table = RadiusTable(examples.name, NORMS[norm], tuple(rows), examples.class_names)
@@ -105,7 +105,7 @@ def along(
     _check_picture(out, PICTURES)
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[model, weights, data])
-    network, examples = _opened(model, weights, data)
+    network, examples = _open_network_and_data(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
     result = pieces_along(network, inputs[:1], inputs[1:])
     pieces = piece_table(result, examples.name, names[0], names[1], examples.class_names)
@@ -159,19 +159,21 @@ def plane(
         raise DataError("--through and --pca choose examples: give their source with --data")
     set_threads(threads)
     check_outputs(out, json=json, force=force, reads=[model, weights, data])
-    network, examples = (open_model(model, weights), None) if data is None else _opened(model, weights, data)
-    laid: dict[str, Any] = {}
-    shown: dict[str, Any] = {"class_names": None if examples is None else examples.class_names}
+    network, examples = (
+        (open_model(model, weights), None) if data is None else _open_network_and_data(model, weights, data)
+    )
+    plane_arguments: dict[str, Any] = {}
+    figure_arguments: dict[str, Any] = {"class_names": None if examples is None else examples.class_names}
     if examples is not None and through is not None:
-        laid["through"], shown["marks"] = _inputs(network, examples, through)
+        plane_arguments["through"], figure_arguments["marks"] = _inputs(network, examples, through)
     elif examples is not None:
-        shown["points"], shown["labels"] = _first(network, examples, pca)
-        laid |= {} if pca is None else {"pca": shown["points"]}
-    result = partition(network, box, max_regions=max_regions, **laid)
+        figure_arguments["points"], figure_arguments["labels"] = _first(network, examples, pca)
+        plane_arguments |= {} if pca is None else {"pca": figure_arguments["points"]}
+    result = partition(network, box, max_regions=max_regions, **plane_arguments)
     result = result if sampled is None else result.with_sampled(sampled)
     write_json(result, json, force)
     if out is not None:
-        figure = plane_figure(result, colour, **shown)  # type: ignore[arg-type]
+        figure = plane_figure(result, colour, **figure_arguments)  # type: ignore[arg-type]
         if out.suffix.lower() == PAGE:
             write_page(plane_page(result, figure), out, overwrite=force)
         else:
@@ -181,8 +183,8 @@ def plane(
         tell("for a picture, add --out plane.png, or --out plane.html for an interactive page")
 
 
-def _opened(model: str, weights: Path | None, data: str) -> "tuple[torch.nn.Module, Examples]":
-    """Return the network, and the examples with its numbers of the classes."""
+def _open_network_and_data(model: str, weights: Path | None, data: str) -> "tuple[torch.nn.Module, Examples]":
+    """Return the network, and the examples with its class numbers."""
     from hashlens.data import load_data
     from hashlens.data.numbering import numbered_as
     from hashlens.nets.class_names import declared_classes
@@ -203,8 +205,8 @@ def _draw(path: Path, force: bool, figure: Any) -> None:
     tell(f"picture: {path}")
 
 
-def _as_fed(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
-    """Return the inputs of a batch as the network is fed with them: rounded as its parameters are."""
+def _network_inputs(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
+    """Return the inputs of a batch in the dtype of the network's parameters."""
     from hashlens.regions.inputs import examples
 
     inputs = examples(batch.inputs, "the examples")
@@ -217,7 +219,7 @@ def _as_fed(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor":
 def _inputs(
     network: "torch.nn.Module", examples: "Examples", wanted: Sequence[str]
 ) -> tuple["torch.Tensor", tuple[str, ...]]:
-    """Return the examples with the given ids, and what to call them: by class where it is known."""
+    """Return the examples with these ids, and names for them: their classes, if known, and ids."""
     import torch
 
     from hashlens.data.labels import class_name
@@ -230,17 +232,17 @@ def _inputs(
             label = int(batch.labels[0])
             name = f"{class_name(examples.class_names, label)} ({name})"
         names.append(name)
-    return torch.cat([_as_fed(network, batch) for batch in batches]), tuple(names)
+    return torch.cat([_network_inputs(network, batch) for batch in batches]), tuple(names)
 
 
 def _first(network: "torch.nn.Module", examples: "Examples", count: int | None) -> tuple["torch.Tensor", Any]:
-    """Return the first examples, and their labels where they are known; without a count, those of two numbers."""
+    """Return the first examples, and their labels if known; without a count, the inputs must be two numbers."""
     import torch
 
     if count is not None and len(examples) < count:
         raise DataError(f"--pca {count:,}: {examples.name} has only {len(examples):,} examples")
     batches = list(examples.narrow(0, count or MAX_POINTS).batches(BATCH))
-    inputs = torch.cat([_as_fed(network, batch) for batch in batches])
+    inputs = torch.cat([_network_inputs(network, batch) for batch in batches])
     if count is None and inputs.shape[1:] != (2,):
         shape = ", ".join(map(str, inputs.shape[1:]))
         raise DataError(f"examples of shape ({shape}) need a plane: choose one with --through or --pca")

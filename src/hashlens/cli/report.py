@@ -1,4 +1,4 @@
-"""``hashlens report``: a page to look at of whatever was saved."""
+"""``hashlens report``: write an HTML page of any saved result."""
 
 import webbrowser
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``hashlens reproduce``: the paper's studies done again, by name."""
+"""``hashlens reproduce``: rerun the paper's studies by name."""
 
 from pathlib import Path
 from typing import Annotated
@@ -40,7 +40,7 @@ def reproduce(
     """Rerun one of the paper's studies and compare it with the paper. If interrupted, run it again to continue."""
     from hashlens.errors import StudyError
     from hashlens.study.reproduce.listing import preset_table
-    from hashlens.study.reproduce.reproduce import reproduce as again
+    from hashlens.study.reproduce.reproduce import reproduce as rerun
 
     if names and json is not None:
         raise StudyError("--list prints a table, which has no JSON: leave out --json")
@@ -56,9 +56,9 @@ def reproduce(
         check_named(out)
     check_outputs(json=json, force=force, reads=[data])
     try:
-        done = again(name, data, preset=preset, out=out, overwrite=force, device=device)
+        reproduction = rerun(name, data, preset=preset, out=out, overwrite=force, device=device)
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command without --force to continue") from stopped
-    write_json(done, json, force)
-    console(json).print(done)
-    tell(f"report.html, tables, pictures, rows and the store: {done.folder}")
+    write_json(reproduction, json, force)
+    console(json).print(reproduction)
+    tell(f"report.html, tables, pictures, rows and the store: {reproduction.folder}")

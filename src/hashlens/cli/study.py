@@ -1,4 +1,4 @@
-"""``hashlens study``: many networks, trained and measured as a file says, stopped and resumed at will."""
+"""``hashlens study``: train and measure many networks that a file describes; a study can be stopped and resumed."""
 
 import shlex
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hashlens.study.store.status import StudyStatus
 
 FAILED = 1
-"""Exit status of a study some of whose networks failed."""
+"""Exit status of a study in which a run failed."""
 PICTURES = (".png", ".svg", ".pdf")
 Spec = Annotated[Path, typer.Argument(help="The YAML file of a study; `hashlens study init` writes one.")]
 Stored = Annotated[
@@ -170,8 +170,8 @@ def chart(
     tell(f"picture: {out}")
 
 
-def _of(place: str) -> str | Path:
-    """Return the store that a command names by itself or by the spec beside it."""
+def _store_path(place: str) -> str | Path:
+    """Return the path or URL of a store, which a command names by itself or by the spec beside it."""
     beside_spec = "://" not in place and Path(place).suffix in (".yaml", ".yml")
     return Path(place).with_suffix(".db") if beside_spec else place
 
@@ -179,7 +179,7 @@ def _of(place: str) -> str | Path:
 def _open(place: str) -> "Store":
     from hashlens.study.store import Store
 
-    return Store.open(_of(place), create=False)
+    return Store.open(_store_path(place), create=False)
 
 
 def _results(place: str) -> "Results":
@@ -203,7 +203,7 @@ def _condition(text: str, results: "Results") -> tuple[str, Any]:
 
 
 def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[object, ...]:
-    """Return the command that shows most: the chart where two factors vary, else the table."""
+    """Return the command to suggest next: the status of an unfinished study, else a phase chart if possible."""
     if not status.finished:
         return "status", place
     name = Path(place).with_suffix("").name if "://" not in place else "study"
@@ -213,9 +213,9 @@ def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[o
     if len(axes) < 2 or not needed:
         return "export", place, f"{name}.parquet"
     x, y = sorted(axes, key=results.axes.index)
-    rest = [factor for factor in levels if factor not in axes and len(levels[factor]) > 1]
-    held = [part for factor in rest for part in ("--where", f"{factor}={levels[factor][-1]}")]
-    return "chart", place, "--x", x, "--y", y, *held, "--out", f"{name}.png"
+    other_factors = [factor for factor in levels if factor not in axes and len(levels[factor]) > 1]
+    fixed_levels = [part for factor in other_factors for part in ("--where", f"{factor}={levels[factor][-1]}")]
+    return "chart", place, "--x", x, "--y", y, *fixed_levels, "--out", f"{name}.png"
 
 
 def _next(*arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""``hashlens ted``: fits a model that predicts labels and reasons for the rows of a table."""
+"""``hashlens ted``: fit a model that predicts labels and reasons for the rows of a table."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``hashlens train``: one network of the papers' architectures, by their recipes."""
+"""``hashlens train``: train one network of the papers' architectures, by their recipes."""
 
 import shlex
 from dataclasses import replace
@@ -66,14 +66,14 @@ def train(
     check_outputs(json=json, force=force, reads=[data, test])
     options = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
     arguments: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    chosen = find_recipe(recipe)
-    chosen = chosen if loss is None else replace(chosen, loss=loss)
-    total = epochs if epochs is not None else chosen.epochs
+    chosen_recipe = find_recipe(recipe)
+    chosen_recipe = chosen_recipe if loss is None else replace(chosen_recipe, loss=loss)
+    total = epochs if epochs is not None else chosen_recipe.epochs
     with bar("training", total) as advance:
         trained = train_network(
             architecture,
             data,
-            recipe=chosen,
+            recipe=chosen_recipe,
             epochs=epochs,
             seed=seed,
             test=test,

@@ -1,4 +1,4 @@
-"""``hashlens tune``: tune with a stopping rule, replay rules on runs, and report overfitting."""
+"""``hashlens tune``: tune with a stopping rule, replay rules on recorded runs, and report overfitting."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,11 +64,11 @@ def run(
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[objective])
-    chosen = rule_named(rule)
+    stopping_rule = rule_named(rule)
     try:
         result = tuned(
-            load_function(objective), n_trials=n_trials, rule=chosen, direction=direction, storage=storage, name=name,  # type: ignore[arg-type]
-            n_jobs=n_jobs, seed=seed,
+            load_function(objective), n_trials=n_trials, rule=stopping_rule, direction=direction, storage=storage,  # type: ignore[arg-type]
+            name=name, n_jobs=n_jobs, seed=seed,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command again to continue") from stopped

@@ -22,7 +22,7 @@ from hashlens.integrations.probe import KeptExamples
 
 
 class BatchEncoder:
-    """Encoder that :func:`encode_batch` returns: called with a batch of columns, it returns the column of codes."""
+    """Function that :func:`encode_batch` returns: it converts a batch of columns to a column of codes."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class BatchEncoder:
             If there is no such column, its layout is not known and the data set no longer has the inputs, or its codes
             have another length.
         """
-        # The numeric formats drop trailing zero bytes.
+        # Numeric formats would drop trailing zero bytes of the codes.
         plain = dataset.with_format(None)
         if self.name not in plain.column_names:
             raise CodesError(f"there is no column {self.name!r}: map the encoder over the data set first")
@@ -102,11 +102,11 @@ class BatchEncoder:
         if any(len(row) != self.row_bytes for row in rows):
             raise CodesError(f"column {self.name!r} holds no codes of {self.row_bytes} bytes: encode it again")
         packed = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, self.row_bytes)
-        known, names = None, None
+        class_numbers, names = None, None
         if labels is not None:
-            known, names = class_labels(plain[labels][:], f"column {labels!r}")
-            names = names or fitting_names(known, names_of_classes(plain, labels))
-        return Codes(packed, layout.layers, labels=known, provenance=layout.provenance, class_names=names)
+            class_numbers, names = class_labels(plain[labels][:], f"column {labels!r}")
+            names = names or fitting_names(class_numbers, names_of_classes(plain, labels))
+        return Codes(packed, layout.layers, labels=class_numbers, provenance=layout.provenance, class_names=names)
 
     def _known(self, plain: Any) -> Codes:
         if self._layout is None and plain is not None and len(plain):

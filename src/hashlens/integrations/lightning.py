@@ -114,8 +114,8 @@ class CodeValidationCallback(_callback_class()):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         # A reading is taken at every validation, so the monitor's own interval is not used.
-        rhythm = {} if isinstance(monitor, CodeMonitor) else {"every": 1}
-        self.monitor: CodeMonitor = as_monitor(monitor, test_probe, {**settings, **rhythm})
+        interval = {} if isinstance(monitor, CodeMonitor) else {"every": 1}
+        self.monitor: CodeMonitor = as_monitor(monitor, test_probe, {**settings, **interval})
         self.network = network
 
     def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -126,19 +126,19 @@ class CodeValidationCallback(_callback_class()):  # type: ignore[misc]
         pl_module.log_dict(reading.metrics(self.monitor.prefix), batch_size=1, rank_zero_only=True)
 
 
-def _network_of(module: Any, which: str | Callable[[Any], torch.nn.Module] | None) -> torch.nn.Module:
+def _network_of(module: Any, network: str | Callable[[Any], torch.nn.Module] | None) -> torch.nn.Module:
     """Return the network of a LightningModule.
 
     Raises
     ------
     ModelError
-        If `which` does not lead to a network.
+        If `network` does not lead to a network.
     """
-    if which is None:
+    if network is None:
         return module  # type: ignore[no-any-return]
-    result = getattr(module, which, None) if isinstance(which, str) else which(module)
+    result = getattr(module, network, None) if isinstance(network, str) else network(module)
     if not isinstance(result, torch.nn.Module):
         raise ModelError(
-            f"network={which!r} gives no torch.nn.Module of {type(module).__name__}, but {type(result).__name__}"
+            f"network={network!r} gives no torch.nn.Module of {type(module).__name__}, but {type(result).__name__}"
         )
     return result

@@ -54,9 +54,9 @@ class CodeMonitor:
         small network takes the same time for each batch. To get exactly the numbers of :func:`hashlens.measure`, use
         the same batch size there.
     probe_size : pair of int, or None
-        Largest numbers of train and test examples, evenly spaced over larger data: single examples of arrays and data
-        sets, at most 100 runs of consecutive examples of streamed sources. Of a stream without a length the first
-        batches are used. None keeps all examples.
+        Largest numbers of train and test examples. From larger data evenly spaced examples are taken: single examples
+        of arrays and data sets, or at most 100 runs of consecutive examples of streamed sources. A stream without a
+        length gives its first batches. None keeps all examples.
     log : callable or SummaryWriter, optional
         Function called after each reading as ``log(metrics, step)`` with a dict of floats, such as
         ``mlflow.log_metrics`` or ``wandb.log``; or an object with ``add_scalar(name, value, step)``.
@@ -191,7 +191,7 @@ class CodeMonitor:
         """
         self._step = _number(step) if step is not None else (self._step or 0)
         self._tick()
-        if (device := _cuda_device(model)) is not None:  # wait for the steps before, which are not part of the reading
+        if (device := _cuda_device(model)) is not None:  # earlier steps are not part of the reading: wait for them
             torch.cuda.synchronize(device)
         started = time.perf_counter()
         try:
@@ -215,7 +215,7 @@ class CodeMonitor:
         if self.time_budget is None or not self._readings:
             return True
         last = self._readings[-1].seconds
-        # Only the time since the last reading counts, so that a pause allows one reading and not many.
+        # Only the time since the last reading counts, so that a pause of the training allows one reading, not many.
         if last <= self.time_budget * (self._now - self._ended):
             return True
         if not self._postponed:
@@ -232,8 +232,8 @@ class CodeMonitor:
         rows = len(self.probe.train)
         row_budget = max(8, self.memory_budget // len(self._probe))
         with silent():
-            seen = observe(model, numbered_as(self._probe, declared_classes(model)), self._reading, row_budget)
-        parts = Split(_part(seen, slice(None, rows)), _part(seen, slice(rows, None)))
+            observation = observe(model, numbered_as(self._probe, declared_classes(model)), self._reading, row_budget)
+        parts = Split(_part(observation, slice(None, rows)), _part(observation, slice(rows, None)))
         codes = Split(parts.train.codes, parts.test.codes)
         informative = int((~codes.train.constant_bits(codes.test)).sum())
         return CodeReading(
@@ -243,7 +243,7 @@ class CodeMonitor:
             network_accuracy=Split(parts.train.accuracy, parts.test.accuracy),
             informative_bits=informative,
             seconds=time.perf_counter() - started,
-            output="" if seen.output is None else str(seen.output),
+            output="" if observation.output is None else str(observation.output),
         )
 
     def _knn(self, codes: Split[Codes]) -> float:
@@ -259,15 +259,15 @@ class CodeMonitor:
         return knn_test_accuracy(prepared, self.k)
 
 
-def _part(seen: Observation, rows: slice) -> Observation:
+def _part(observation: Observation, rows: slice) -> Observation:
     """Return the observation of some of the rows."""
-    codes, prints = seen.codes[rows], seen.fingerprints
+    codes, fingerprints = observation.codes[rows], observation.fingerprints
     return Observation(
         codes,
-        replace(prints, hashes=prints.hashes[rows], labels=codes.labels, ids=codes.ids),
-        None if seen.predictions is None else seen.predictions[rows],
+        replace(fingerprints, hashes=fingerprints.hashes[rows], labels=codes.labels, ids=codes.ids),
+        None if observation.predictions is None else observation.predictions[rows],
         None,
-        seen.classes,
+        observation.classes,
     )
 
 

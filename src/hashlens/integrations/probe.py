@@ -45,12 +45,12 @@ class KeptExamples(Examples):
         """Yield the batches in their original size."""
         yield from self._batches
 
-    def renumber_classes(self, places: Labels, class_names: ClassNames) -> "KeptExamples":
+    def renumber_classes(self, numbers: Labels, class_names: ClassNames) -> "KeptExamples":
         """Return the same batches in another numbering of the classes."""
         batches = [
             batch
             if (labels := batch_labels(batch)) is None
-            else replace(batch, labels=torch.from_numpy(renumber(labels, places)))
+            else replace(batch, labels=torch.from_numpy(renumber(labels, numbers)))
             for batch in self._batches
         ]
         return KeptExamples(batches, self.name, class_names)
@@ -96,10 +96,10 @@ class Probe(Examples):
             yield replace(batch, ids=self.ids[start : start + len(batch)])
             start += len(batch)
 
-    def renumber_classes(self, places: Labels, class_names: ClassNames) -> "Probe":
+    def renumber_classes(self, numbers: Labels, class_names: ClassNames) -> "Probe":
         """Return the same examples in another numbering of the classes."""
         return Probe(
-            Split(*(part.renumber_classes(places, class_names) for part in (self.parts.train, self.parts.test)))
+            Split(*(part.renumber_classes(numbers, class_names) for part in (self.parts.train, self.parts.test)))
         )
 
     def _narrow(self, start: int, stop: int) -> NoReturn:
@@ -136,7 +136,7 @@ def load_probe(train: Any, test: Any, probe_size: Any, batch_size: int, k: int) 
         If a source cannot be read.
     """
     sizes = _sizes(probe_size)
-    parts = labelled_alike(Split(_few(train, sizes.train, batch_size), _few(test, sizes.test, batch_size)))
+    parts = labelled_alike(Split(_sample(train, sizes.train, batch_size), _sample(test, sizes.test, batch_size)))
     check_k(k, len(parts.train))
     Classes.of(np.asarray(parts.train.labels), f"the train probe ({parts.train.name})")
     return Probe(parts)
@@ -154,28 +154,28 @@ def _sizes(probe_size: Any) -> Split[int | None]:
     return Split(*pair)
 
 
-def _few(source: Any, size: int | None, batch_size: int) -> Examples:
+def _sample(source: Any, size: int | None, batch_size: int) -> Examples:
     """Return at most `size` examples, evenly spaced, in memory."""
     examples = load_data(source)
     known = examples.known_length
     if known is None:
-        return _first(examples, size, batch_size)
+        return _first_batches(examples, size, batch_size)
     rows = np.arange(known) if size is None or known <= size else np.arange(size) * known // size
     if isinstance(examples, DatasetExamples):
         if len(rows) < known and not isinstance(source, Examples):
-            examples = _chosen(source, rows, examples.name)
+            examples = _dataset_rows(source, rows, examples.name)
         elif len(rows) < known:
             return KeptExamples([batch for part in _runs(examples, len(rows)) for batch in part.batches(batch_size)],
                                 examples.name, examples.class_names)  # fmt: skip
         return KeptExamples(list(examples.batches(batch_size)), examples.name, examples.class_names)
     if isinstance(examples, ArrayExamples):
-        return _decoded(examples.select(rows) if len(rows) < known else examples)
+        return _as_floats(examples.select(rows) if len(rows) < known else examples)
     if len(rows) == known:
-        return _decoded(examples.load())
-    return _decoded(_joined([part.load() for part in _runs(examples, len(rows))]))
+        return _as_floats(examples.load())
+    return _as_floats(_joined([part.load() for part in _runs(examples, len(rows))]))
 
 
-def _chosen(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamples:
+def _dataset_rows(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamples:
     """Return some rows of a user's data set, batched by its loader's settings."""
     loader = source if isinstance(source, DataLoader) else None
     chosen = DatasetExamples(Subset(loader.dataset if loader is not None else source, rows.tolist()), loader)
@@ -183,7 +183,7 @@ def _chosen(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamp
     return chosen
 
 
-def _first(examples: Examples, size: int | None, batch_size: int) -> KeptExamples:
+def _first_batches(examples: Examples, size: int | None, batch_size: int) -> KeptExamples:
     """Return the first batches of a stream, up to `size` examples."""
     kept, count = list[Batch](), 0
     for batch in examples.batches(batch_size):
@@ -212,7 +212,7 @@ def _joined(parts: Sequence[ArrayExamples]) -> ArrayExamples:
     )
 
 
-def _decoded(examples: ArrayExamples) -> ArrayExamples:
+def _as_floats(examples: ArrayExamples) -> ArrayExamples:
     """Return images converted to floats, unless they are too large."""
     if examples.scale == 1.0 or 4 * examples.inputs.numel() > DECODED_BYTES:
         return examples

@@ -116,13 +116,13 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.packed, (bool, np.bool_)):
             raise CodesError(f"packed must be True or False, received {shortly(self.packed)}")
         rows = self._rows(X, reset=True)
-        # Loaded once here, not in each transform; a module is used unchanged.
+        # The network is loaded once here, not in each transform; a module is used unchanged.
         self.network_ = load_model(self.model)
-        seen = self._encode(rows[:LAYOUT_ROWS])
+        codes = self._encode(rows[:LAYOUT_ROWS])
         self.input_shape_ = rows.shape[1:]
-        self.layers_ = seen.layers
-        self.n_bits_ = seen.code_bits
-        self._layout = seen[:0]
+        self.layers_ = codes.layers
+        self.n_bits_ = codes.code_bits
+        self._layout = codes[:0]
         return self
 
     def transform(self, X: npt.ArrayLike) -> npt.NDArray[np.uint8]:

@@ -121,10 +121,10 @@ def as_codes(batch: Any) -> Codes:
             f"without model= an update takes Codes, bool (n, ...) of the units that are on, as activations > 0, or "
             f"packed uint8 (n, whole words of 8 bytes); received {array.dtype} {array.shape}"
         )
-    return _of_packed(packed)
+    return _codes_of_bytes(packed)
 
 
-def _of_packed(packed: Rows) -> Codes:
+def _codes_of_bytes(packed: Rows) -> Codes:
     bits = 8 * packed.shape[1]
     return Codes(packed, (Layer("code", "bits", (bits,), bits=bits),))
 
@@ -139,7 +139,7 @@ def _checked_ids(ids: Any, rows: int) -> Rows:
     return array.astype(np.int64)
 
 
-def _once(ids: Rows, rows: int) -> Rows:
+def _rows_to_count(ids: Rows, rows: int) -> Rows:
     """Return the positions of the rows to count: the first of each id, sorted by id, in any order of arrival."""
     if len(ids) == rows:
         return np.unique(ids, return_index=True)[1]
@@ -192,8 +192,8 @@ class RedundancyRatio(_CodeMetric):
             With a network: its inputs ``(n, ...)``. Without: codes, as bool ``(n, ...)`` (``activations > 0``), packed
             uint8 ``(n, row_bytes)``, or :class:`~hashlens.Codes`.
         ids : tensor or array of int, optional
-            ``(n,)``: indices of the examples in the data set. With ids, an example counts once even if it is repeated,
-            as by a DistributedSampler, which repeats some so that all processes have the same number. By default every
+            ``(n,)``: indices of the examples in the data set. An example with an id counts once even if it is repeated.
+            (A DistributedSampler repeats some examples, so that all processes have the same number.) By default every
             row counts.
 
         Raises
@@ -211,7 +211,7 @@ class RedundancyRatio(_CodeMetric):
     def compute(self) -> torch.Tensor:
         """Return R, a float32 scalar; NaN if there are no rows."""
         prints = self._rows("prints").reshape(-1, 2)
-        kept = prints[_once(self._rows("ids"), len(prints))]
+        kept = prints[_rows_to_count(self._rows("ids"), len(prints))]
         distinct = len(np.unique(np.ascontiguousarray(kept).view("V16")))
         ratio = (len(kept) - distinct) / len(kept) if len(kept) else float("nan")
         return torch.tensor(ratio, dtype=torch.float32, device=self.device)
@@ -255,7 +255,7 @@ class CodeKNNAccuracy(_CodeMetric):
     ) -> None:
         super().__init__(model, reading, options)
         self.k = k
-        for part in ("asked", "reference"):
+        for part in ("query", "reference"):
             self._gather(**{f"{part}_codes": torch.uint8, f"{part}_labels": torch.int64, f"{part}_ids": torch.int64})
 
     def update(self, batch: Any, labels: Any, ids: Any = None, reference: bool = False) -> None:
@@ -279,7 +279,7 @@ class CodeKNNAccuracy(_CodeMetric):
         """
         codes = self._codes(batch)
         known = _checked_numbers(labels, len(codes))
-        part = "reference" if reference else "asked"
+        part = "reference" if reference else "query"
         if ids is not None:
             self._append(f"{part}_ids", _checked_ids(ids, len(codes)))
         self._append(f"{part}_codes", np.ascontiguousarray(codes.packed))
@@ -293,23 +293,23 @@ class CodeKNNAccuracy(_CodeMetric):
         MeasureError
             If there are fewer than `k` rows to search among.
         """
-        asked, reference = _settled(self._part("asked"), self._part("reference"))
+        queries, reference = _with_common_classes(self._part("query"), self._part("reference"))
         result = float("nan")
-        if _labelled(asked) and len(reference):
-            result = knn_accuracy(reference, asked, k=self.k)
-        elif _labelled(asked):
-            result = knn_accuracy_leave_one_out(asked, k=self.k)
+        if _labelled(queries) and len(reference):
+            result = knn_accuracy(reference, queries, k=self.k)
+        elif _labelled(queries):
+            result = knn_accuracy_leave_one_out(queries, k=self.k)
         return torch.tensor(result, dtype=torch.float32, device=self.device)
 
     def _part(self, part: str) -> Codes:
         labels, ids = self._rows(f"{part}_labels"), self._rows(f"{part}_ids")
-        kept = _once(ids, len(labels))
-        codes = _of_packed(np.ascontiguousarray(self._rows(f"{part}_codes", len(labels))[kept]))
+        kept = _rows_to_count(ids, len(labels))
+        codes = _codes_of_bytes(np.ascontiguousarray(self._rows(f"{part}_codes", len(labels))[kept]))
         return replace(codes, labels=labels[kept])
 
 
-def _settled(*parts: Codes) -> list[Codes]:
-    """Return codes with their labels settled: if all parts together have only -1 and 1, these are two classes."""
+def _with_common_classes(*parts: Codes) -> list[Codes]:
+    """Return codes with class numbers as labels: if all parts together have only -1 and 1, these are two classes."""
     labels = [np.zeros(0, np.int64) if part.labels is None else part.labels for part in parts]
     numbers, _ = signs_as_classes(np.concatenate(labels), None, "CodeKNNAccuracy")
     ends = np.cumsum([len(part) for part in labels])[:-1]

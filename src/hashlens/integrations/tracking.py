@@ -33,7 +33,7 @@ def log_rows(result: Result, name: str | None = None, *, step: int | None = None
     step : int, optional
         Step of the run that the numbers belong to.
     limit : int
-        Largest number of rows in the table, the first ones.
+        Largest number of rows in the table; the first rows are kept.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def log_rows(result: Result, name: str | None = None, *, step: int | None = None
     return logged
 
 
-def numbers_of(body: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+def numbers_of(body: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """Yield the single numbers of a result with their dotted names, such as ``redundancy_ratio.train``."""
     for key, value in body.items():
         if isinstance(value, Mapping):
-            yield from numbers_of(value, f"{before}{key}.")
+            yield from numbers_of(value, f"{prefix}{key}.")
         elif isinstance(value, int | float) and not isinstance(value, bool) and key != "schema_version":
-            yield f"{before}{key}", float(value)
+            yield f"{prefix}{key}", float(value)
 
 
 def _first(columns: Columns, limit: int) -> dict[str, list[Any]]:
@@ -79,19 +79,19 @@ def _snake_case(name: str) -> str:
 
 
 def _to_mlflow(mlflow: Any, name: str, numbers: Mapping[str, float], columns: Columns, step: int | None) -> None:
-    mlflow.log_metrics({f"{name}.{_allowed(key)}": value for key, value in numbers.items()}, step=step)
+    mlflow.log_metrics({f"{name}.{_mlflow_name(key)}": value for key, value in numbers.items()}, step=step)
     if columns:
         text = io.StringIO(newline="")
         writer = csv.writer(text)
         writer.writerow(columns)
         writer.writerows(
-            [as_cell(one) if isinstance(one, str) else one for one in row]
+            [as_cell(cell) if isinstance(cell, str) else cell for cell in row]
             for row in zip(*columns.values(), strict=True)
         )
         mlflow.log_text(text.getvalue(), f"{name}.csv")
 
 
-def _allowed(key: str) -> str:
+def _mlflow_name(key: str) -> str:
     """Return a name with the characters that MLflow allows: letters, digits and a few signs."""
     return re.sub(r"[^\w\-. :/]", "_", key)
 

@@ -21,7 +21,7 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
     """Read the codes of a fixed probe at the start of training, and every `every` optimiser steps.
 
     A Trainer does not pass itself to its callbacks. So metrics reach its loggers (``report_to``) only after
-    ``CodeMonitorCallback(...).attach(trainer)``. If passed in ``callbacks=[...]`` instead, the callback writes to
+    ``CodeMonitorCallback(...).attach(trainer)``. A callback that is passed in ``callbacks=[...]`` instead writes to
     ``trainer.state.log_history`` and to the monitor's own ``log=``. Only the first of several processes reads.
 
     Parameters

@@ -7,7 +7,7 @@ FILLS = (
 )  # fmt: skip
 """Paul Tol's light palette with an added purple; pale enough for black lines on top."""
 GOLDEN = 0.618034
-"""Golden ratio: hues that follow in steps of this share of the colour circle stay apart, however many there are."""
+"""Golden ratio: steps of this share of the colour circle keep any number of hues apart."""
 HUES, SHADES = 16, (0.58, 0.70, 0.82)
 LEVELS = 128
 
@@ -20,7 +20,7 @@ def class_colours(count: int) -> tuple[str, ...]:
 
 
 def code_colours() -> tuple[str, ...]:
-    """Return fill colours without meaning, from which a hash chooses, so that different codes look different."""
+    """Return fill colours without meaning; a hash of a code chooses one, so that different codes look different."""
     return tuple(_hue(hue / HUES, lightness) for hue in range(HUES) for lightness in SHADES)
 
 

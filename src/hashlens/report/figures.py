@@ -11,7 +11,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe and Ito's palette, whose colours colour-blind readers can distinguish too."""
+"""Okabe and Ito's palette; colour-blind readers can distinguish its colours."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Histograms of several samples with the same bins, as shares; `y_label` says of what they are shares.
+    """Histograms of several samples with the same bins, as shares; `y_label` names the shares.
 
     `rules` are lines at positions of an axis, such as a threshold. If `least` is set, the axis of shares is logarithmic
     and begins there.

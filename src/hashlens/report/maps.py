@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TILE = 0.46
 """Preferred side of a cell, in inches; much smaller cells have no numbers."""
 PALEST = 0.35
+"""Share of its own colour in the palest cell."""
 
 
 def map_size(figure: Heatmap) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Display of names as plain text in matplotlib, which would read some as formulas and hide others."""
+"""Display of names as plain text in matplotlib: it would read some as formulas and hide others."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def legend_name(name: str) -> str:
-    """Return a name for a legend: names that begin with an underscore, which it would hide, get a hair space before."""
+    """Return a name for a legend; a legend hides names that begin with an underscore, so these get a hair space."""
     return f"\u200a{name}" if name.startswith("_") else name
 
 

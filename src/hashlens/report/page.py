@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHOWN_ROWS = 200
-"""Number of rows that a table on a page has; its CSV file has all rows."""
+"""Largest number of rows of a table on a page; the CSV file has all rows."""
 SHOWN_ITEMS = 24
 """Number of items of a gallery that are visible at first."""
 
@@ -153,7 +153,7 @@ def page_html(page: Page) -> str:
         loader=PackageLoader("hashlens.report", "html"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_finished,
+        finalize=_escape_text,
     )
     sections = [section for section in page.sections if section.blocks]
     numbers = count()
@@ -172,14 +172,14 @@ def page_html(page: Page) -> str:
         scripts=[
             *([_file("vendor/plotly-basic.min.js")] if uses_plotly else []),
             _file("page.js"),
-            *map(_unended, scripts),
+            *map(_escape_closing_tag, scripts),
         ],
         ticks=any(part["kind"] == "Gallery" for part in drawn),
         version=__version__,
     )
 
 
-def _finished(value: Any) -> Any:
+def _escape_text(value: Any) -> Any:
     """Return the text of a value for a page, with control characters escaped."""
     return visible(value) if type(value) is str else value
 
@@ -208,13 +208,13 @@ def _part(block: Block, number: int, pages: "Environment") -> dict[str, Any]:
 def _data(part: dict[str, Any]) -> dict[str, Any]:
     """Return the data of a block for the script of the page."""
     block, table = part["block"], part["table"]
-    whole = None
+    all_rows = None
     if table is not None and len(table.rows) > SHOWN_ROWS:
-        whole = {"columns": table.columns, "rows": table.rows}
+        all_rows = {"columns": table.columns, "rows": table.rows}
     if isinstance(block, Gallery):
         rows = [item.cells for item in block.items]
         return {"gallery": block.name or block.title, "columns": block.columns, "rows": rows}
-    return {"chart": part["chart"], "table": whole, "widget": block.data if isinstance(block, Widget) else None}
+    return {"chart": part["chart"], "table": all_rows, "widget": block.data if isinstance(block, Widget) else None}
 
 
 def _picture(figure: Figure) -> str:
@@ -231,10 +231,10 @@ def _picture(figure: Figure) -> str:
 
 
 def _file(name: str) -> str:
-    return _unended(files("hashlens.report").joinpath("html", *name.split("/")).read_text(encoding="utf-8"))
+    return _escape_closing_tag(files("hashlens.report").joinpath("html", *name.split("/")).read_text(encoding="utf-8"))
 
 
-def _unended(text: str) -> str:
+def _escape_closing_tag(text: str) -> str:
     """Escape the closing tag in a script, which would end the script even inside a string."""
     return text.replace("</script", "<\\/script")
 

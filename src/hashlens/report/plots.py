@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 PANEL = (5.2, 3.6)
+"""Width and height of a panel, in inches."""
 LONGEST = 36
 """Largest number of characters of a name beside a bar."""
 ROOM, WIDER = 0.16, 0.3
-"""Share of an axis that is left free for numbers at bars that go left; the second if long names make the axis short."""
+"""Share of an axis left free for numbers at bars that go left; the second is used if long names shorten the axis."""
 LEGEND, BESIDE = 1.3, 2.6
-"""Width and height of a panel, height of a legend below all, and width of a legend beside many lines, in inches."""
+"""Height of a legend below all panels, and width of a legend beside many lines, in inches."""
 READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
 """Style of a legend that stays readable over drawn lines."""
 
@@ -63,9 +64,9 @@ def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
     if len(planes) == len(figures):
         panels = lay_out_planes(canvas, planes, min(columns, len(planes)))
     elif len(maps) == 1 < len(figures) and figures[0] is maps[0]:
-        panels, width = _beside(canvas, maps[0], len(figures) - 1)
+        panels, width = _lay_out_beside_map(canvas, maps[0], len(figures) - 1)
     else:
-        panels, width = _even(canvas, figures, min(columns, len(figures)))
+        panels, width = _lay_out_grid(canvas, figures, min(columns, len(figures)))
     for axes, figure in zip(panels, figures, strict=True):
         axes.spines[["top", "right"]].set_visible(False)
         if isinstance(figure, Heatmap):
@@ -117,7 +118,7 @@ def _keep_titles_inside(canvas: "Canvas", panels: Sequence["Axes"]) -> None:
             title.set_x(-min(beyond, frame.x0 - ends[place.colspan.start]) / frame.width)
 
 
-def _even(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
+def _lay_out_grid(canvas: "Canvas", figures: Sequence[Figure], columns: int) -> tuple[list["Axes"], float]:
     """Arrange panels of equal size in a grid; return them and the width of the first in inches."""
     rows = -(-len(figures) // columns)
     sizes = [_size(figure) for figure in figures]
@@ -137,7 +138,7 @@ def _size(figure: Figure) -> tuple[float, float]:
     return map_size(figure) if isinstance(figure, Heatmap) else PANEL
 
 
-def _beside(canvas: "Canvas", figure: Heatmap, others: int) -> tuple[list["Axes"], float]:
+def _lay_out_beside_map(canvas: "Canvas", figure: Heatmap, others: int) -> tuple[list["Axes"], float]:
     """Arrange a map at the left and the other panels in two columns beside it; return panels and width of the map."""
     rows = -(-others // 2)
     width, height = map_size(figure)
@@ -151,7 +152,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
     colours = dict(zip((series.name for series in figure.series), _colours(len(figure.series)), strict=True))
     for series in figure.series:
         colour = colours[series.name]
-        # Not clipped, so that a marker at 0 is complete.
+        # The line is not clipped, so that a marker at 0 is complete.
         style = {"linewidth": 1} if figure.dense else {"marker": "o", "markersize": 4}
         axes.plot(series.x, series.y, color=colour, label=legend_name(series.name), clip_on=False, **style)
         if series.low:
@@ -192,7 +193,7 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
     elif figure.log_x:
         axes.set_xscale("log", base=2)
     if figure.ticks:
-        shown = _apart(axes, [place for place, _ in figure.ticks])
+        shown = _indices_of_shown(axes, [place for place, _ in figure.ticks])
         axes.set_xticks([figure.ticks[i][0] for i in shown], [figure.ticks[i][1] for i in shown])
         if sum(len(figure.ticks[i][1]) for i in shown) > 60:  # too long to fit side by side
             axes.set_xticks(axes.get_xticks(), [figure.ticks[i][1] for i in shown], rotation=30, ha="right")
@@ -202,14 +203,14 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
-def _apart(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[int]:
+def _indices_of_shown(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[int]:
     """Return the indices of positions whose names do not overlap on the axis; the first and last are kept."""
-    on = axes.transData.transform([(place, 0.0) for place in places])[:, 0]
-    gap = least * float(np.ptp(on))
+    positions = axes.transData.transform([(place, 0.0) for place in places])[:, 0]
+    gap = least * float(np.ptp(positions))
     last = len(places) - 1
     shown = [0]
     for i in range(1, last):
-        if on[i] - on[shown[-1]] >= gap and on[last] - on[i] >= gap:
+        if positions[i] - positions[shown[-1]] >= gap and positions[last] - positions[i] >= gap:
             shown.append(i)
     return [*shown, last] if last else shown
 
@@ -243,7 +244,7 @@ def _bars(axes: "Axes", figure: Bars) -> None:
                 figure.number.format(length), (beside, place), (-2 if left else 2, 0), textcoords="offset points",
                 va="center", ha="right" if left else "left", fontsize=8,
             )  # fmt: skip
-    axes.set_yticks(at + 0.4 - height / 2, list(map(_brief, figure.names)), parse_math=False)
+    axes.set_yticks(at + 0.4 - height / 2, list(map(_shorten, figure.names)), parse_math=False)
     axes.invert_yaxis()
     # A long label extends to the left, below the names.
     axes.set_xlabel(figure.x_label, loc="center" if figure.start is None else "right")
@@ -264,8 +265,8 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
 
 
-def _brief(name: str) -> str:
-    """Return a name short enough to leave room for the bars; of a long name only both ends."""
+def _shorten(name: str) -> str:
+    """Return a name short enough to leave room for the bars; a long name keeps only its two ends."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]} … {name[2 - LONGEST // 2 :]}"
 
 

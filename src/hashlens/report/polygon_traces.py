@@ -13,8 +13,11 @@ from hashlens.report.traces import as_text
 MAX_POLYGONS = 20_000
 """Largest number of interactive polygons; more are shown as an image."""
 PIXELS = 2000
+"""Longer side of the image of the regions, in pixels."""
 DIGITS = 7
+"""Number of digits of coordinates."""
 HEIGHT = 640
+"""Height of the plane, in pixels."""
 CONTROLS = {
     "scrollZoom": True,
     # Plotly's default buttons include one that uploads the picture.

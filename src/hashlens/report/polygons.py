@@ -24,7 +24,9 @@ LONGEST = 2.5
 MAX_VECTORS = 20_000
 """More polygons than this are drawn as an image inside an SVG or PDF; boundaries stay lines."""
 MAX_NAMES = 12
+"""Largest number of names of colours."""
 MAX_BREAKS = 100
+"""Largest number of pieces whose ends are marked."""
 INK = "0.1"
 STRIP = 0.06
 """Height of the strip of pieces, as a share of the panel."""
@@ -60,11 +62,11 @@ def plane_title(figure: Polygons) -> str:
 
 def _plane_size(figure: Polygons) -> tuple[float, float]:
     left, right, bottom, top = figure.box
-    ratio = (right - left) / (top - bottom) if _is_in_proportion(figure) else 1.0
+    ratio = (right - left) / (top - bottom) if _is_true_to_scale(figure) else 1.0
     return float(np.sqrt(AREA * ratio)), float(np.sqrt(AREA / ratio))
 
 
-def _is_in_proportion(figure: Polygons) -> bool:
+def _is_true_to_scale(figure: Polygons) -> bool:
     left, right, bottom, top = figure.box
     return figure.equal and 1 / LONGEST <= (right - left) / (top - bottom) <= LONGEST
 
@@ -110,7 +112,7 @@ def draw_plane(axes: "Axes", figure: Polygons) -> None:
             )
         )
     _draw_examples(axes, figure)
-    if _is_in_proportion(figure):
+    if _is_true_to_scale(figure):
         axes.set_aspect("equal", adjustable="box")
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
@@ -141,10 +143,10 @@ def draw_regions(axes: "Axes", figure: Polygons, rasterized: bool) -> None:
 
 
 def thin_line(figure: Polygons) -> tuple[tuple[float, float, float, float], float]:
-    """Return colour and width (in points) of the lines between regions; the more lines, the fainter."""
-    crowd = float(np.clip(np.sqrt(800 / max(1, len(figure))), 0.12, 1.0))
+    """Return colour and width (in points) of the lines between regions; lines between many regions are fainter."""
+    strength = float(np.clip(np.sqrt(800 / max(1, len(figure))), 0.12, 1.0))
     grey = 1.0 if figure.scale is not None else 0.25
-    return (grey, grey, grey, 0.25 + 0.45 * crowd), 0.1 + 0.5 * crowd
+    return (grey, grey, grey, 0.25 + 0.45 * strength), 0.1 + 0.5 * strength
 
 
 def fills(figure: Polygons) -> tuple[Ints, list["Path"]]:
@@ -156,17 +158,17 @@ def fills(figure: Polygons) -> tuple[Ints, list["Path"]]:
     used, first = np.unique(figure.shade[order], return_index=True)
     # A path has the corners of a polygon and a closing point, whose coordinates are ignored.
     begin = np.concatenate([[0], np.cumsum(sizes[order] + 1)])
-    which = (
+    indices = (
         np.arange(begin[-1])
         - np.repeat(begin[:-1], sizes[order] + 1)
         + np.repeat(figure.starts[order], sizes[order] + 1)
     )
     closing = begin[1:] - 1
-    which[closing] = figure.starts[order]
-    codes = np.full(len(which), Path.LINETO, np.uint8)
+    indices[closing] = figure.starts[order]
+    codes = np.full(len(indices), Path.LINETO, np.uint8)
     codes[begin[:-1]], codes[closing] = Path.MOVETO, Path.CLOSEPOLY
     cuts = begin[first[1:]]
-    parts = zip(np.split(figure.corners[which], cuts), np.split(codes, cuts), strict=True)
+    parts = zip(np.split(figure.corners[indices], cuts), np.split(codes, cuts), strict=True)
     return used, [Path(corners, kinds) for corners, kinds in parts]
 
 

@@ -1,4 +1,4 @@
-"""The style of pictures on paper, which does not depend on matplotlib's settings on a machine."""
+"""The style of pictures on paper; it does not depend on the settings of matplotlib on a machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,7 +44,7 @@ UNDATED: dict[str, dict[str, None]] = {
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Use this style inside a ``with`` block, and restore the previous settings after it."""
+    """Use `STYLE` inside a ``with`` block, and restore the previous settings after it."""
     from matplotlib import style
 
     with style.context(["default", STYLE]):
@@ -52,7 +52,7 @@ def paper_style() -> Iterator[None]:
 
 
 def fit(canvas: "Canvas", width: float) -> "Canvas":
-    """Scale a picture to a width, with its text as far as it stays readable; return the picture.
+    """Scale a picture to a width, and return it; letters are not scaled below `MIN_LETTER`.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def fit(canvas: "Canvas", width: float) -> "Canvas":
     """
     from matplotlib.text import Text
 
-    across, upward = canvas.get_size_inches()
-    scale = width / float(across)
+    old_width, old_height = canvas.get_size_inches()
+    scale = width / float(old_width)
     for text in canvas.findobj(Text):
         assert isinstance(text, Text)
         text.set_fontsize(max(MIN_LETTER, scale * float(text.get_fontsize())))
-    canvas.set_size_inches(width, scale * float(upward))
+    canvas.set_size_inches(width, scale * float(old_height))
     return canvas
 
 

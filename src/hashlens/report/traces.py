@@ -32,7 +32,7 @@ STRONG = (
 """Colours for light and dark backgrounds: Paul Tol's bright palette, and three more of his colours."""
 DIGITS = 5
 MAX_TICKS = 12
-"""Largest number of tick names on an axis; of more, some are left out."""
+"""Largest number of tick names on an axis; if there are more, some are left out."""
 MAX_DECADES = 3.0
 """Largest number of decades on a logarithmic axis that has ticks at 2 and 5 too."""
 BAR_HEIGHT, MIN_HEIGHT = 26, 300
@@ -99,7 +99,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
         places = _rounded(place or before for place, _ in figure.ticks)
         hover = zip(places, figure.ticks, strict=True)
         names = {place: as_text(name) for place, (_, name) in hover if place is not None}
-        shown = _apart(names, log)
+        shown = _far_apart(names, log)
         x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
         if sum(len(names[place]) for place in shown) > 60:  # too long to fit side by side
             x_axis |= {"tickangle": -35, "ticklabeloverflow": "allow"}
@@ -133,15 +133,15 @@ def _logarithmic(values: Iterable[float]) -> dict[str, Any]:
     return {"type": "log", "dtick": "D2" if decades < MAX_DECADES else 1, "tickformat": ",~r"}
 
 
-def _apart(places: Iterable[float], log: bool) -> list[float]:
+def _far_apart(places: Iterable[float], log: bool) -> list[float]:
     """Return the positions, in order, that are far enough apart to have names."""
     ordered = sorted(places)
     at = np.log(ordered) if log else np.asarray(ordered)
-    kept = [0]
+    shown = [0]
     for position in range(1, len(ordered)):
-        if at[position] - at[kept[-1]] >= (at[-1] - at[0]) / MAX_TICKS:
-            kept.append(position)
-    return [ordered[position] for position in kept]
+        if at[position] - at[shown[-1]] >= (at[-1] - at[0]) / MAX_TICKS:
+            shown.append(position)
+    return [ordered[position] for position in shown]
 
 
 def zero_place(values: Iterable[float]) -> float:
@@ -167,7 +167,7 @@ def _bars(figure: Bars) -> dict[str, Any]:
     for position, ((name, values), paint) in enumerate(zip(figure.groups, colours(len(figure.groups)), strict=True)):
         trace: dict[str, Any] = {
             "type": "bar", "orientation": "h", "name": as_text(name), "y": list(map(as_text, figure.names)),
-            "x": _rounded(values), "marker": {"color": _signs(values) if figure.signed else paint},
+            "x": _rounded(values), "marker": {"color": _sign_colours(values) if figure.signed else paint},
             "textposition": "outside", "cliponaxis": False,
             "text": ["" if value is None else figure.number.format(value) for value in values],
             "hovertemplate": "%{y}: %{text}<extra>" + as_text(name) + "</extra>",
@@ -199,8 +199,8 @@ def _bars(figure: Bars) -> dict[str, Any]:
     return {"data": traces, "layout": layout}
 
 
-def _signs(values: Sequence[float | None]) -> list[str]:
-    """Return the colour of each bar, which depends on its sign."""
+def _sign_colours(values: Sequence[float | None]) -> list[str]:
+    """Return the colour of each bar: one for values of 0 and more, one for values below 0."""
     above, below = (f"rgb({', '.join(str(round(255 * part)) for part in colour)})" for colour in (FOR, AGAINST))
     return [above if (value or 0.0) >= 0 else below for value in values]
 
