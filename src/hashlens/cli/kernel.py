@@ -117,10 +117,8 @@ def predict(
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, reads=[network, train, test])
     layers = _network(network, init, weight_variance, bias_variance)
-    training_examples = load_data(train) if limit is None else load_data(train).narrow(0, limit)
-    result = classified(
-        layers, training_examples, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype
-    )  # type: ignore[arg-type]
+    examples = load_data(train) if limit is None else load_data(train).narrow(0, limit)
+    result = classified(layers, examples, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
     show_result(result, json, html, force)
 
 
