@@ -1,17 +1,18 @@
-"""Leaks where there are none: how many are suspected in clean data, beside how many are promised.
+"""False alarms of the search for leaks: suspected rows in clean data, and the number that is expected by chance.
 
     python benchmarks/bench_calibration.py --data ../shared/data --out runs.jsonl [--kind digits] [--network deep]
     python benchmarks/bench_calibration.py --out runs.jsonl --table
 
-Six kinds of clean data, three networks each, ten splits: in each the rows are drawn anew and split at random into train
-and test, a network is trained, and `hl.leaks` searched with `expected_false` 1 and 10, all else as it comes. Summed
-over ten splits about 10 and 100 rows should be suspected. Runs are appended to a file, a JSON line each; those that are
-there already are left out, so that it may be stopped, and run in parts. `--table` prints what the file holds.
+There are six kinds of clean data, with three networks and ten splits each. In each split, the rows are drawn again and
+split at random into train and test, a network is trained, and `hl.leaks` searches with `expected_false` 1 and 10 and
+its defaults. Summed over ten splits, about 10 and 100 rows should be suspected. Each run is appended to a file as a
+line of JSON. Runs that the file already has are skipped, so the benchmark can be stopped and continued. `--table`
+prints the results in the file.
 
-Clean are Gaussians, uniform numbers with a rule for the class, and binary columns of a mixture because they were drawn
-so. From digits and MNIST the 5 % of rows are taken out that lie nearest to another row **in the inputs**, by the ratio
-of the Euclidean distances to the nearest and to the tenth row; the codes have no say. Review sentences are counts of
-the 1,000 words most frequent in train, and stay as they are: `leaks` knows equal rows by their digests.
+Gaussians, uniform numbers with a rule for the class, and binary columns of a mixture are clean by construction. From
+digits and MNIST, the 5 % of rows that are nearest to another row **in the inputs** are removed. Nearness is the ratio
+of the Euclidean distances to the nearest and to the tenth row; codes are not used. Review sentences are counts of the
+1,000 most frequent words of train. None are removed: `leaks` recognises equal rows by their digests.
 """
 
 import argparse
@@ -36,7 +37,7 @@ NETWORKS = {
     "wide": ("mlp", {"width": 512, "depth": 2}, 36_000),
     "convolutional": ("cnn", {"width": 8}, 16_000),
 }
-"""Architecture, its arguments, and about how many rows training sees, one epoch after the other."""
+"""Architecture, its arguments, and the approximate number of training rows over all epochs."""
 
 
 def digits(generator, data):
@@ -113,7 +114,7 @@ def split(inputs, labels, generator, train, test):
 
 
 def coded(kind, name, seed, data, kept):
-    """Return the codes of train and of test in one split, and the line that describes them; from a folder if kept."""
+    """Return the codes of train and test in one split (from a folder if it has them), and a line that describes them."""
     folder = kept and kept / f"{kind}-{name}-{seed}"
     if folder and (folder / "line.json").exists():
         codes = [hl.Codes.load(folder / part) for part in ("train", "test")]
@@ -140,7 +141,7 @@ def coded(kind, name, seed, data, kept):
 
 
 def run(kind, name, seed, data, kept=None):
-    """Return what is suspected in one split with one network, as a dictionary to write."""
+    """Return the suspected rows of one split with one network, as a dictionary."""
     codes, line = coded(kind, name, seed, data, kept)
     started = time.perf_counter()
     for number in EXPECTED:
@@ -164,7 +165,7 @@ def read(path):
 
 
 def summed(lines):
-    """Return the table's row of the runs of one cell, and whether each bar holds."""
+    """Return the table row of the runs of one cell, and whether each requirement is met."""
     total = {number: sum(line[f"at_{number}"]["suspected"] for line in lines) for number in EXPECTED}
     usable = {number: sum(line[f"at_{number}"]["usable"] for line in lines) for number in EXPECTED}
     layers = Counter(line["at_1"]["layer"] for line in lines if line["at_1"]["usable"])
@@ -180,7 +181,7 @@ def summed(lines):
 
 
 def shown(lines):
-    """Return the table of all cells that the lines hold, with the bars in its note."""
+    """Return the table of all cells in the lines, with the requirements in its note."""
     cells = {}
     for line in lines:
         cells.setdefault((line["kind"], line["network"]), []).append(line)

@@ -1,13 +1,13 @@
-"""What reading codes costs: capture + pack + fingerprint of a batch against a plain forward pass of it.
+"""The cost of reading codes: a pass that captures, packs and fingerprints codes, against a plain forward pass.
 
     python benchmarks/bench_capture.py                # VGG-16 and ResNet-18, 224x224, batch 16, 21 pairs
     python benchmarks/bench_capture.py --pairs 5      # a quick look
 
-With ReLU, of one bit a unit, and with ReLU6, of two; and MobileNetV2 where torchvision is installed.
+Networks have ReLU (one bit per unit) or ReLU6 (two bits). MobileNetV2 is included if torchvision is installed.
 
-Plain and captured passes alternate, so that a drift of the machine's speed touches both; the ratio is the median over
-pairs. With one thread it is of the process's own time on the processor. The set-up of a capture (hooks, digest of the
-parameters), paid once a call, is printed apart, and so many batches are read before that comparing is compiled.
+Plain and captured passes alternate, so that changes of the machine's speed affect both. The ratio is the median over
+pairs. With one thread, the processor time of the process is measured. The set-up of a capture (hooks, digest of the
+parameters), needed once per call, is printed separately. Enough batches are read before to compile the comparison.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Claims that are false, and how often they are called reproduced all the same.
+"""Error rates of claims: how often a false claim is called reproduced.
 
     python benchmarks/bench_claims.py [--draws 20000]
 
-Each claim is false, at the boundary of being true: two means are equal, a slope is 0, a difference is the margin,
-a correlation is the value named. It is drawn many times with 3, 5 and 10 repeats, on data of several kinds, and
+Each claim is false, but at the boundary: two means are equal, a slope is 0, a difference equals the margin, or a
+correlation equals the named value. Many studies with 3, 5 and 10 repeats are simulated, on several kinds of data, and
 decided as `hashlens.study.claims` does at 95 %. At most 5 in 100 may be called reproduced, on either side. The last
-rows are of claims of several lines, and of data so skewed that no interval of a few repeats holds its level.
+rows are for claims with several lines, and for data so skewed that no interval of a few repeats keeps its level.
 """
 
 import argparse
@@ -30,27 +30,27 @@ def normal(rng, size):
 
 
 def skewed(rng, size):
-    """Shares of mean .9, most of them above: as accuracies, or 1 less redundancy."""
+    """Return shares with mean .9, most of them larger, like accuracies or one minus the redundancy ratio."""
     return rng.beta(7.2, 0.8, size)
 
 
 def tight(rng, size):
-    """Shares of the same mean that hardly vary."""
+    """Return shares with the same mean and little variation."""
     return rng.beta(72, 8, size)
 
 
 def counts(rng, size):
-    """Shares of 360 examples, near the end of their range."""
+    """Return shares of 360 examples, close to 1."""
     return rng.binomial(360, 0.98, size) / 360
 
 
 def strongly_skewed(rng, size):
-    """Shares of mean .98, two of three above .99."""
+    """Return shares with mean .98, two thirds of them above .99."""
     return rng.beta(9.8, 0.2, size)
 
 
 def losses(rng, size):
-    """Numbers without an upper end, of mean 1: exponentials of normal ones."""
+    """Return lognormal numbers with mean 1."""
     return rng.lognormal(-0.5, 1.0, size)
 
 
@@ -60,7 +60,7 @@ STEP = {counts: 1 / 360}
 
 
 def paired(one, other, rng, size):
-    """Two things in the same repeats; where both are normal, they share half of their variance."""
+    """Return two measures in the same repeats; if both are normal, they share half of their variance."""
     draws, n = size
     both = np.stack([one(rng, size), other(rng, size)], axis=1)
     if one is other is normal:
@@ -96,7 +96,7 @@ def threshold(kind):
 
 
 def equivalence(kind, margin):
-    """One is further from the other by the whole margin."""
+    """Two means that differ by the whole margin."""
 
     def rates(rng, size):
         values = paired(kind, kind, rng, size)
@@ -121,7 +121,7 @@ def trend(kinds):
 
 
 def correlation(rho, exponent, cells=6):
-    """Over six cells; the true value is Fisher's mean of what single repeats give."""
+    """Correlations over six cells; the true value is Fisher's mean over single repeats."""
 
     def correlations(rng, size):
         one, other = rng.normal(size=(2, *size, cells))
@@ -140,7 +140,7 @@ def correlation(rho, exponent, cells=6):
 
 
 def factors(noise, effect):
-    """Two factors, of three levels and of six, that explain as much as each other."""
+    """Two factors, with three and with six levels, that explain the same share."""
     three, six = (np.linspace(-1, 1, levels) for levels in (3, 6))
     means = effect * (three / three.std())[:, None] + effect * six / six.std()
 

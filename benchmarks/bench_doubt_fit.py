@@ -1,12 +1,13 @@
-"""Where an estimate of the accuracy by right labels is made for small networks, and how often its interval holds.
+"""The accuracy if all labels were right: how often small networks allow an estimate, and how often its interval holds.
 
     python benchmarks/bench_doubt_fit.py --draws 10 [--data moons digits classification] [--ways calibrated ...]
 
-Two hidden layers of 64 units, on data of scikit-learn. Ways: *calibrated*, 60 steps of training; *over-confident*, 600;
-*smoothed labels*, 200 with three tenths of each label spread evenly; *half sharper*, the calibrated one with every
-second row raised to the sixth power; *learnt noise*, 60 steps on labels with the noise that those of test have. The
-truth is the accuracy by the labels before noise, of the very examples that are judged. The last column is the size of
-the test: how often labels drawn from the fitted probabilities are said not to fit, 5 % by design.
+Networks have two hidden layers of 64 units and are trained on data of scikit-learn, in five ways. *Calibrated*: 60
+steps of training. *Over-confident*: 600 steps. *Smoothed labels*: 200 steps with three tenths of each label spread
+evenly. *Half sharper*: the calibrated network, with every second row raised to the sixth power. *Learnt noise*: 60
+steps on labels with the same noise as those of test. The true accuracy is that on the same examples, by the labels
+before noise. The last column is the size of the test: how often it rejects labels drawn from the fitted probabilities,
+5 % by design.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Time of one epoch of 115 perceptrons on MNIST: an ensemble, beside a loop of plain PyTorch modules.
+"""Time of one epoch of 115 perceptrons on MNIST: an ensemble, against a loop over plain PyTorch modules.
 
     python benchmarks/bench_ensemble.py --data ../shared/data/mnist
 
 The networks are the paper's 23 widths, 5 repeats each, one hidden layer, batch 64, Adam, on the first 48,000 images.
 The plain loop trains one ``nn.Sequential`` after the other, with fused Adam, images as float32 in memory and rows drawn
-by ``randperm``: first with all threads, then as as many processes of one thread each as there are threads. All take
-turns; medians of the rounds are compared. GFLOP/s count the products of the forward and backward pass, two behind the
-inputs (whose gradient nobody needs) and three elsewhere, of 2 b i o each; beside them stands what the machine's sgemm
-reaches on square matrices with as many threads.
+by ``randperm``. It runs with all threads, and then with one process of one thread per thread. All runs take turns, and
+the medians of the rounds are compared. GFLOP/s count the matrix products of the forward and backward pass, of 2 b i o
+operations each: two in the first layer, which needs no gradient of the inputs, and three in the others. The table also
+has the GFLOP/s of the machine's sgemm for square matrices with the same number of threads.
 """
 
 import argparse
@@ -74,7 +74,7 @@ def plain_processes(inputs, labels, widths, batch_norm, count):
     """Share the plain networks between processes of one thread each, and return the seconds once all have started."""
     context = multiprocessing.get_context("spawn")
     ready, go = context.Semaphore(0), context.Event()
-    # Dealt out by turns, so that every process gets as many wide ones.
+    # Networks are distributed in turn, so that every process gets equally many wide ones.
     workers = [
         context.Process(target=_one_thread_loop, args=(inputs, labels, widths[at::count], batch_norm, ready, go))
         for at in range(count)

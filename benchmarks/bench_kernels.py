@@ -1,9 +1,9 @@
-"""Kernels of infinite width beside the same formulas in plain PyTorch, on one core in float32.
+"""Kernels of infinite width, against the same formulas in plain PyTorch, on one core in float32.
 
     python benchmarks/bench_kernels.py [fc vec gap near]
 
-Prints microseconds a pair for the NNGP and the NTK together at depth 3, in one run; the arithmetic of a pair;
-and how far both are from float64, for pairs apart, for near copies, and on the diagonal.
+It prints the microseconds per pair for the NNGP and the NTK together at depth 3, measured in one run; the number of
+operations per pair; and the difference of both kernels from float64 for distant pairs, near copies and the diagonal.
 """
 
 import math

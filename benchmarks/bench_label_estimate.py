@@ -1,6 +1,6 @@
-"""How often the interval of the accuracy by right labels holds it, with the truth known.
+"""The accuracy if all labels were right: how often its interval contains the true accuracy.
 
-The truth is the accuracy against labels drawn before noise, of the very examples that are judged.
+The true accuracy is that on the same examples, by the labels before noise.
 
     python benchmarks/bench_label_estimate.py --draws 100             # simulated tables of probabilities
     python benchmarks/bench_label_estimate.py --networks --draws 20   # trained networks
@@ -16,9 +16,9 @@ from hashlens.audit.audited_accuracy import audited_accuracy
 
 RATES = (0.0, 0.05, 0.2)
 TABLES = {"exact": 1.0, "too sharp": 2.0, "too flat": 0.5}
-"""The power to which right posteriors are raised."""
+"""Power to which the exact posteriors are raised."""
 CLASSES, INPUTS, SPREAD = 10, 8, 0.72
-"""Ten Gaussians of unit variance, their means drawn so far apart that 60 % are told apart by whoever knows them."""
+"""Ten Gaussians of unit variance, with means so far apart that the best possible accuracy is 60 %."""
 
 
 def gaussians(generator, rows, spread=SPREAD):
@@ -56,9 +56,9 @@ def nearest_swapped(generator, labels, rate, probabilities):
 
 
 def judged(probabilities, given, true, seed):
-    """Return whether the interval holds the truth, the truth, what was reported, the estimate and its interval.
+    """Return whether the interval covers the truth, the true and reported accuracy, the estimate and its interval.
 
-    Where no estimate is made, it and all that is of it is NaN.
+    If there is no estimate, these values are NaN.
     """
     predicted = probabilities.argmax(axis=1)
     found = audited_accuracy(predicted == given, None, probabilities, given, seed)

@@ -1,17 +1,17 @@
-"""Finding wrong labels: codes, confidence, both, feature K-NN and cleanlab, on published and planted mistakes.
+"""Wrong labels found by codes, confidence, both, feature K-NN and cleanlab, for published and planted mistakes.
 
     pip install cleanlab==2.9.0   # optional
     python benchmarks/bench_labels.py --data ../shared/data [--seeds 0 1 2] [--folds 5] [--cifar MODEL ...]
 
-Planted: 48,000 MNIST training labels, 5 % of all drawn anew, or 5 % of 4, 9, 3 and 5 swapped (4<->9, 3<->5), judged by
-cross-validated perceptrons; every method gets the same networks, and so the same probabilities, codes and features.
-Reviewed: the 10,000 test labels of MNIST (15 wrong) and, with trained models at hand, of CIFAR-10 (54 wrong).
+Planted mistakes: of 48,000 MNIST training labels, 5 % are replaced by random ones, or 5 % of 4, 9, 3 and 5 are swapped
+(4<->9, 3<->5). Labels are judged by cross-validated perceptrons; every method gets the same networks, and so the same
+probabilities, codes and features. Reviewed mistakes: the 10,000 test labels of MNIST (15 wrong) and, if trained models
+are passed, of CIFAR-10 (54 wrong).
 
-Lines marked *plain* rank by disagreement alone: 1 - p(label), or the share of 20 neighbours of another label. The
-others rank by `hashlens.audit.label_issues`, which also learns from the labels which classes are given in place of
-which; *features* goes through the same with penultimate features in place of codes, so that the two compare.
-Average precision is the median over seeds, with the standard error of 200 bootstrap samples of the first seed.
-cleanlab is used where it is installed.
+Lines marked *plain* rank by disagreement alone: 1 - p(label), or the share of 20 neighbours with another label. The
+others rank by `hashlens.audit.label_issues`, which also estimates how often one class is labelled as another.
+*Features* uses the same method with penultimate features instead of codes. Average precision is the median over seeds,
+with the standard error of 200 bootstrap samples of the first seed. cleanlab is used if it is installed.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Leaked test images of CIFAR-10: how well each representation ranks the 249 published near-duplicates.
+"""Leaked test images of CIFAR-10: how well each representation finds the 249 published near-duplicates.
 
     pip install imagehash==4.3.2   # optional: perceptual hashes as a peer
     python benchmarks/bench_leaks.py --data ../shared/data --model MODEL [--model MODEL ...]
 
-Every test image is ranked by its distance d1 to the nearest training image, and by the local ratio d1 / d10. Ours is
-`hashlens.audit.leaks` as it comes, no layer named; the float activations are those of the layer that it chose. The
-published list is incomplete, so average precision and recall are lower bounds for all alike. Seconds are those of
-making the representation of all images and of searching; bytes, of one image's representation. With several models
-(other seeds), each number is the median over them.
+Test images are ranked by the distance d1 to the nearest training image, and by the local ratio d1 / d10. hashlens is
+`hashlens.audit.leaks` with its defaults; the float activations are those of the layer that it chose. The published list
+is incomplete, so average precision and recall are lower bounds for all representations. Seconds include the computation
+of the representation for all images and the search. Bytes are per image. With several models (of other seeds), each
+number is the median over them.
 """
 
 import argparse

@@ -1,11 +1,12 @@
-"""Time of a whole measurement of the width-100 MNIST network, beside the same quantities computed the plain way.
+"""Time of a whole measurement of the width-100 MNIST network, against NumPy and scikit-learn.
 
     python benchmarks/bench_measure.py --data ../shared/data/mnist
 
-The plain way is what one writes with scikit-learn on int8 matrices of the codes: ``np.unique(axis=0)``,
+The alternative uses int8 matrices of the codes: ``np.unique(axis=0)``,
 ``KNeighborsClassifier(9, metric="hamming")``, ``OneVsOneClassifier(LogisticRegression())`` and
 ``KMeans(10, n_init=10)``. Both get decoded arrays, and the same codes without the constant bits. Times of hashlens are
-medians of three runs, after a first on a few rows; those of the plain way are of one run, about two minutes in all.
+medians of three runs, after a first run on a few rows. Those of the alternative are from one run, about two minutes in
+total.
 """
 
 import argparse
@@ -30,7 +31,7 @@ def timed(work, repeats=1):
 
 
 def plain_parts(train, test, queries):
-    """Return name -> (what was found, seconds), as one would write it with numpy and scikit-learn."""
+    """Return name -> (result, seconds), computed with NumPy and scikit-learn."""
     from sklearn.cluster import KMeans
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsOneClassifier
@@ -57,7 +58,7 @@ def plain_parts(train, test, queries):
 
 
 def our_parts(train, test):
-    """Return name -> (what was found, seconds), by hashlens."""
+    """Return name -> (result, seconds), computed by hashlens."""
     from hashlens.measures import determinism, kmeans, knn_accuracy, logistic_regression
     from hashlens.measures.logistic import accuracy_tolerance
 

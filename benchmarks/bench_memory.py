@@ -2,8 +2,8 @@
 
     python benchmarks/bench_memory.py --data ../shared/data/cifar10
 
-The growth of the process's peak resident memory during `fingerprint`, beside the int8 matrix that a plain script holds.
-A plain forward pass over the same batches is measured first, in a process of its own, as the floor.
+It prints the growth of peak resident memory during `fingerprint`, and the size of the int8 matrix that a plain script
+needs. A plain forward pass over the same batches is measured first, in a separate process, for comparison.
 """
 
 import argparse

@@ -1,8 +1,9 @@
-"""What a monitor costs: the time of its readings as a share of the time that an epoch takes without them.
+"""The cost of a monitor: the time of its measurements as a share of the time of an epoch without them.
 
-Plain PyTorch, batches of 64, fused Adam, on the same threads: an MLP of width 100 on 48,000 MNIST images, with batches
-by index (as quick as it gets) and from a DataLoader (as most loops have them), and a small CNN on CIFAR-10 images. Each
-is trained without a monitor, with one that reads on a schedule whatever it costs, and with one that keeps to a budget.
+Training uses plain PyTorch, batches of 64 and fused Adam, on the same threads. The networks are an MLP of width 100 on
+48,000 MNIST images, with batches by index (the fastest way) and from a DataLoader (the usual way), and a small CNN on
+CIFAR-10 images. Each is trained without a monitor, with one that measures at fixed steps, and with one that has a time
+budget.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""Novelty on CIFAR-10: six known classes, four held out, and how well each score tells their test images apart.
+"""Novelty on CIFAR-10: how well each score separates test images of six known and of four held-out classes.
 
     python benchmarks/bench_novelty.py --data ../shared/data
 
-For each split the `cnn` is trained on the training images of six classes, drawn with the split's number. The scores
-then tell the test images of the four others from those of the six: AUROC, and FPR95, the share of novel images that
-pass for known where 95 % of the known ones do. All scores read the same network; no score sees a novel image before.
-Ours are `weighted_energy`, which
-reads codes and scores, and `Novelty`, which reads codes alone, both with their defaults on the codes of all layers; the
-rows below are the parts of the latter. ``--out`` keeps networks, so that a second run trains nothing.
+For each split, the `cnn` is trained on the training images of six classes, which are drawn with the number of the split
+as seed. The scores then separate the test images of the four other classes from those of the six. The table has AUROC
+and FPR95, the share of novel images that are accepted as known if 95 % of the known ones are. All scores use the same
+network, and none is fitted on novel images. hashlens has `weighted_energy`, which uses codes and scores, and `Novelty`,
+which uses codes alone, both with their defaults on the codes of all layers. The rows below are the parts of the latter.
+``--out`` keeps the networks, so that a second run trains nothing.
 
-Scores and where their formulas come from:
+Scores and the sources of their formulas:
 
 - maximum softmax probability: Hendrycks, Gimpel (2017), ICLR;
 - energy, -log sum exp(logits): Liu, Wang, Owens, Li (2020), NeurIPS;

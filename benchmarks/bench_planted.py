@@ -1,18 +1,18 @@
-"""Copies that somebody changed: how many of those planted among test images of CIFAR-10 are found, kind by kind.
+"""Changed copies of training images, planted among test images of CIFAR-10: how many are found, by kind of change.
 
     python benchmarks/bench_planted.py --data ../shared/data --model MODEL [--beyond]
 
-The network was trained on all 50,000 training images. Test are the first 2,062 test images; in each of five seeds, 30
-of them, drawn at random, make place for changed copies of training images, 5 of each kind: JPEG of quality 30, half
-size and back, the middle 90 % at full size, 1.3 times as bright, turned by 5 degrees, mirrored. A copy is found where
-its row is suspected and the training image named is its original. Beside the copies stand those of the other rows
-that are suspected and are no published near-duplicates: ordinary images taken for copies, and near-duplicates that
-the list lacks.
+The network was trained on all 50,000 training images. The test set is the first 2,062 test images. For each of five
+seeds, 30 random ones are replaced by changed copies of training images, 5 of each kind: JPEG of quality 30, halved and
+enlarged again, cropped to the middle 90 % and enlarged, 1.3 times as bright, rotated by 5 degrees, mirrored. A copy is
+found if its row is suspected and the named training image is its original. The table also counts the other suspected
+rows that are no published near-duplicates. They are ordinary images that are mistaken for copies, and near-duplicates
+that the list lacks.
 
-The perceptual hash is pHash (64 bits: the signs, against their median, of the lowest 8 x 8 of the DCT of the grey
-image), as imagehash computes it for images of 32 x 32. It is given the largest distance at which no more than one of
-the other test images, published near-duplicates aside, would be suspected: it is tuned on the very test images, which
-favours it.
+The perceptual hash is pHash (64 bits: the lowest 8 x 8 coefficients of the DCT of the grey image, compared with their
+median), as imagehash computes it for images of 32 x 32. Its threshold is the largest distance at which at most one
+other test image is suspected, published near-duplicates not counted. It is tuned on the same test images, which is an
+advantage.
 """
 
 import argparse
@@ -85,7 +85,7 @@ BEYOND = {
     "grey": lambda image: image.convert("L").convert("RGB"),
     "noise, standard deviation 10 of 255": noisy,
 }
-"""What no view undoes, or not wholly."""
+"""Changes that no view undoes completely."""
 
 
 def changed(pixels, change):

@@ -1,11 +1,11 @@
-"""Retrieval on CIFAR-10: mAP against bits of a network's codes, beside controls of equal length.
+"""Retrieval on CIFAR-10: mAP of a network's codes by number of bits, and of controls of equal length.
 
     python benchmarks/bench_retrieval.py --data ../shared/data/cifar10 --model MODEL [--model MODEL ...]
 
-Test images search among the training images; what they should find is images of their class. Without --model a small
-convolutional network is trained on the data for one epoch. Hyperplanes and ITQ on raw inputs have seen no labels; on
-penultimate features they have seen those that the network was trained on, as its codes have. Ties are averaged. With
-several models (other seeds), the last table holds medians over them; raw inputs are the same for all and coded once.
+Test images are queries, training images are ranked, and images of the same class are relevant. Without --model, a small
+convolutional network is trained on the data for one epoch. Hyperplanes and ITQ on raw inputs do not depend on labels;
+on penultimate features they depend on the training labels, as the codes do. Values are expected values over ties. With
+several models (of other seeds), the last table has medians over them; raw inputs are encoded once.
 """
 
 import argparse

@@ -1,13 +1,13 @@
-"""Exact geometry: planes beside regioncam, segments beside a sweep of Jacobian-vector products, radii.
+"""Exact geometry: planes against regioncam, segments against a sweep of Jacobian-vector products, and radii.
 
     pip install 'hashlens[bench]'
     python benchmarks/bench_slice.py
 
-Planes: default-initialised perceptrons 2-32x3-1, 2-64x3-1 and 2-128x3-1 on [-1, 1]^2, ours in float64 and regioncam in
-float32, in turns. Segments: all breakpoints of one segment and of a hundred through 784-256-256-10, beside what one
-would write without the library: from each breakpoint one Jacobian-vector product says where the next is. Radii: the
-distance of a hundred inputs to the nearest boundary, in the same network. Medians of the rounds; every network is
-traced and every loop compiled before.
+Planes: default-initialised perceptrons 2-32x3-1, 2-64x3-1 and 2-128x3-1 on [-1, 1]^2; hashlens in float64 and regioncam
+in float32 take turns. Segments: all breakpoints of one segment and of a hundred through 784-256-256-10, against a
+simple script that finds the next breakpoint from each one by a Jacobian-vector product. Radii: the distance of a
+hundred inputs to the nearest boundary, in the same network. Times are medians of the rounds; networks are traced and
+loops compiled before.
 """
 
 import argparse

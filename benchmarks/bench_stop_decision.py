@@ -1,7 +1,7 @@
-"""What a decision of `RegretBound` costs in nine dimensions, beside Optuna's evaluator and BoTorch in the same run.
+"""The cost of a decision of `RegretBound` in nine dimensions, against Optuna's evaluator and BoTorch in the same run.
 
-Trials are of a smooth function with noise. The last trial joins the best half, so that
-nothing is read from memory.
+The objective is a smooth function with noise. The last trial is among the best half, so that no earlier fit can be
+reused.
 """
 
 import time

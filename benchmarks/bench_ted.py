@@ -1,8 +1,8 @@
-"""What TED's explanations and labels are worth: noise, missing ones and their number, on retention and on credit.
+"""Accuracy of TED on the retention and credit tables, by noise, missing explanations and number of explanations.
 
-The protocol is this project's. A seed is a table of 10,000 rows, of which the first 8,000 are trained on; noise and
-missing explanations are in training only, and what is right is counted against clean explanations of the other 2,000.
-Every number is a mean over seeds, with its standard deviation.
+The protocol is our own. For each seed, a table of 10,000 rows is generated, and the first 8,000 rows are used for
+training. Only training explanations are noisy or missing; accuracy is measured against the clean explanations of the
+other 2,000 rows. Numbers are means over seeds, with standard deviations.
 
     python benchmarks/bench_ted.py [--seeds 5] [--tables retention credit] [--parts full missing noise number]
 """

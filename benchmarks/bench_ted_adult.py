@@ -1,4 +1,4 @@
-"""TED on real columns: Adult, with reasons made by five plain rules, nine of ten of which are then taken away.
+"""TED on real columns: Adult, with reasons by five simple rules, 90 % of which are then removed.
 
     python benchmarks/bench_ted_adult.py adult.parquet [--html ted-adult.html]
 
@@ -10,7 +10,7 @@ The labels are those of the census. The reason of a row is the first rule that h
 4. earns no more, younger than 28: early in working life
 5. earns no more: no advantage on record
 
-There are 30,000 rows, of which 24,000 are trained on. "?" is a missing value; text is categories.
+There are 30,000 rows, of which 24,000 are used for training. "?" is a missing value; text is categories.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What TED costs beside the bare estimator on the same pairs, in seconds of CPU, and a million rows.
+"""The CPU time of TED, against the plain estimator on the same pairs, and for a million rows.
 
 python benchmarks/bench_ted_cost.py              # ratios, each the median of interleaved repeats
 python benchmarks/bench_ted_cost.py --million    # HistGradientBoosting on 1,000,000 rows, its minutes and memory

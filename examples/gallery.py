@@ -1,4 +1,4 @@
-"""Draw the pictures of the gallery, each by one function, on data that comes with scikit-learn.
+"""Draw the pictures of the gallery, each by one function, for data that scikit-learn ships.
 
 python examples/gallery.py                  # draws all pictures and prints their sizes
 python examples/gallery.py --out gallery    # gallery/measurement.png, gallery/code_map.png, ...
@@ -28,28 +28,28 @@ def trained(seed=0, width=32):
 
 
 def measurement(network):
-    """Draw all measures beside their controls."""
+    """Draw all measures next to their controls."""
     return hl.measure(network, "digits#train", "digits#test").plot()
 
 
 def code_map(network):
-    """Draw one of the figures: the map of the codes of the test examples."""
-    found = hl.measure(network, "digits#train", "digits#test", controls=False)
-    return draw([figure for figure in found.figures() if isinstance(figure, Scatter)])
+    """Draw one figure of a measurement: the map of the codes of the test examples."""
+    result = hl.measure(network, "digits#train", "digits#test", controls=False)
+    return draw([figure for figure in result.figures() if isinstance(figure, Scatter)])
 
 
 def distances(network):
     """Draw distances: codes of one class are nearer to each other than codes of two classes."""
-    found = hl.measure(network, "digits#train", "digits#test", controls=False)
-    return draw([figure for figure in found.figures() if isinstance(figure, Histogram)])
+    result = hl.measure(network, "digits#train", "digits#test", controls=False)
+    return draw([figure for figure in result.figures() if isinstance(figure, Histogram)])
 
 
 def collisions():
     """Draw digits that share a code in a narrow network although their labels differ."""
     narrow = hl.train("mlp", "digits#train", width=12, epochs=20).network
-    found = hl.measure(narrow, "digits#train", "digits#test", controls=False).exhibits.collisions.train[0]
-    images = hl.load_data("digits#train").load().tensor()[found.rows.tolist(), 0].numpy()
-    title, names = f"Some of {found.size} digits with one code", tuple(f"a {label}" for label in found.labels)
+    group = hl.measure(narrow, "digits#train", "digits#test", controls=False).exhibits.collisions.train[0]
+    images = hl.load_data("digits#train").load().tensor()[group.rows.tolist(), 0].numpy()
+    title, names = f"Some of {group.size} digits with one code", tuple(f"a {label}" for label in group.labels)
     return draw([Pixels(title, names, tuple(images / images.max()), columns=6)])
 
 
@@ -72,13 +72,13 @@ def two_networks(network):
 
 
 def retrieval(network):
-    """Draw how well codes find rows of the same class, beside controls of the same length."""
+    """Draw how well codes find rows of the same class, next to controls of the same length."""
     lengths = (8, 16, 32, 64)
     return model_quality_curve(network, "digits#train", "digits#test", lengths, methods=("depth", "variance")).plot()
 
 
 def along(network):
-    """Draw every linear piece between a 0 and a 1; the lines are exact."""
+    """Draw the outputs on the segment from a 0 to a 1; the lines are exact."""
     digits = hl.load_data("digits#test").load()
     zero, one = (digits.tensor()[(digits.labels == digit).argmax()] for digit in (0, 1))
     return hl.regions.along(network, zero, one).plot()
@@ -88,16 +88,16 @@ def plane():
     """Draw every linear region of the plane through three digits, coloured by predicted class."""
     digits = hl.load_data("digits#test").load()
     three = digits.tensor()[[int((digits.labels == digit).argmax()) for digit in (3, 5, 8)]]
-    found = hl.regions.plane(trained(width=64), through=three)
-    return draw([plane_figure(found, "class", marks=("3", "5", "8"))])
+    regions = hl.regions.plane(trained(width=64), through=three)
+    return draw([plane_figure(regions, "class", marks=("3", "5", "8"))])
 
 
 def moons():
     """Draw the whole input space of a network with two inputs: its gradient and its decision boundary."""
     points, labels = make_moons(400, noise=0.15, random_state=0)
     network = hl.train("mlp", (points, labels), depth=3, width=16, epochs=300).network
-    found = hl.regions.plane(network, box=(-1.6, 2.6, -1.2, 1.7))
-    return draw([plane_figure(found, "gradient", points=points, labels=labels)])
+    regions = hl.regions.plane(network, box=(-1.6, 2.6, -1.2, 1.7))
+    return draw([plane_figure(regions, "gradient", points=points, labels=labels)])
 
 
 def monitor():
@@ -107,14 +107,14 @@ def monitor():
     images, labels = digits.tensor(), torch.from_numpy(digits.labels)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 24), torch.nn.ReLU(), torch.nn.Linear(24, 10))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    watched = hl.CodeMonitor("digits#train", "digits#test", every=10, time_budget=None)
+    code_monitor = hl.CodeMonitor("digits#train", "digits#test", every=10, time_budget=None)
     for _ in range(12):
         for rows in torch.randperm(len(images)).split(64):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(network(images[rows]), labels[rows]).backward()
             optimizer.step()
-            watched.step(network)
-    return watched.history.plot()
+            code_monitor.step(network)
+    return code_monitor.history.plot()
 
 
 def study(folder):
@@ -154,9 +154,9 @@ OF_A_STUDY = (phase_chart, width_curve, effects)
 
 def write(canvas, path):
     """Write a picture with a palette of 256 colours, which takes a third of the bytes."""
-    drawn = BytesIO()
-    canvas.savefig(drawn, dpi=DPI)
-    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    png = BytesIO()
+    canvas.savefig(png, dpi=DPI)
+    Image.open(png).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main():

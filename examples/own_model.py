@@ -1,4 +1,4 @@
-"""A network of your own: train it as you always do, then read, choose, keep and export its codes."""
+"""Your own network: train it as usual, then read, select, save and export its codes."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ import hashlens as hl
 
 
 class Net(nn.Module):
-    """A small convolutional network for 8 x 8 images; any module will do, nothing has to be registered."""
+    """A small convolutional network for 8 x 8 images; any module works, and nothing has to be registered."""
 
     def __init__(self):
         super().__init__()
@@ -28,7 +28,7 @@ class Net(nn.Module):
 
 
 def train(net, images, labels, steps=150):
-    """A training loop like any other; hashlens has no part in it."""
+    """Train the network in an ordinary loop, without hashlens."""
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     for _ in range(steps):
         rows = torch.randint(len(images), (64,))
@@ -38,7 +38,7 @@ def train(net, images, labels, steps=150):
 
 
 def main():
-    """Train, encode, choose layers and bits, save, load, export."""
+    """Train, encode, select layers and bits, save, load and export."""
     torch.manual_seed(0)
     digits = hl.load_data("digits#train").load()
     net = Net()
@@ -49,18 +49,18 @@ def main():
     for layer in codes.layers:
         print(f"  {layer.name:12} {layer.gate}, shape {layer.shape}, {layer.bits} bits")
 
-    # Functional calls are named after the module they run in and the operator; the second call ends in #1.
+    # The name of a functional call is the module that runs and the operator; the second call ends in #1.
     hidden = hl.encode(net, "digits#test", layers="act")
-    no_first = hl.encode(net, "digits#test", layers=["*", "!relu"])
+    without_relu = hl.encode(net, "digits#test", layers=["*", "!relu"])
     sampled = hl.encode(net, "digits#test", bits=64, seed=0)
-    for name, some in (("act only", hidden), ("all but relu", no_first), ("64 random bits", sampled)):
-        print(f"{name:15} {some.code_bits:5} bits, redundancy ratio {hl.redundancy_ratio(some):.3f}")
+    for name, selected in (("act only", hidden), ("all but relu", without_relu), ("64 random bits", sampled)):
+        print(f"{name:15} {selected.code_bits:5} bits, redundancy ratio {hl.redundancy_ratio(selected):.3f}")
 
     with tempfile.TemporaryDirectory() as folder:
         codes.save(Path(folder) / "codes")
-        again = hl.Codes.load(Path(folder) / "codes")  # bits stay on disk, mapped into memory
-        print("saved and loaded:", again, "- the same bits:", bool((again.packed == codes.packed).all()))
-        table = again.export(Path(folder) / "codes.parquet")
+        loaded = hl.Codes.load(Path(folder) / "codes")  # the bits stay on disk and are memory-mapped
+        print("saved and loaded:", loaded, "- the same bits:", bool((loaded.packed == codes.packed).all()))
+        table = loaded.export(Path(folder) / "codes.parquet")
         print(f"for DuckDB, Polars and pandas: {table.name}, {table.stat().st_size:,} bytes")
 
 

@@ -1,4 +1,4 @@
-"""Search by code: a folder of codes on disk is what FAISS searches, without a copy."""
+"""Search by code: FAISS searches a folder of codes on disk without copying it."""
 
 import tempfile
 from pathlib import Path
@@ -10,7 +10,7 @@ import hashlens as hl
 
 
 def main():
-    """Encode two sets into folders, find the nearest neighbours of one in the other, and look at them."""
+    """Encode two sets into folders, and find and print the nearest neighbours of one in the other."""
     trained = hl.train("mlp", hl.load_data("digits#train"), test=hl.load_data("digits#test"), width=100)
     with tempfile.TemporaryDirectory() as folder:
         database = hl.encode(trained.network, "digits#train", out=Path(folder) / "train")
@@ -18,19 +18,21 @@ def main():
         print("database:", database)
         print("queries: ", queries)
 
-        # Rows are padded with zeros to whole words, which adds nothing to any distance.
+        # Rows are padded with zeros to whole words; padding does not change distances.
         distances, neighbours = faiss.knn_hamming(queries.packed, database.packed, 9)
 
         for row in range(3):
-            found = zip(neighbours[row, :5], distances[row, :5], strict=True)
-            listed = ", ".join(f"{database.labels[near]} at {bits} bits" for near, bits in found)
-            print(f"a {queries.labels[row]} (row {queries.ids[row]}): {listed}")
+            pairs = zip(neighbours[row, :5], distances[row, :5], strict=True)
+            text = ", ".join(f"{database.labels[near]} at {bits} bits" for near, bits in pairs)
+            print(f"a {queries.labels[row]} (row {queries.ids[row]}): {text}")
 
         votes = database.labels[neighbours]
         majority = np.array([np.bincount(nine).argmax() for nine in votes])
         right = np.mean(majority == queries.labels)
-        own = trained.info.metrics["test_accuracy"]
-        print(f"test images whose 9 neighbours vote right: {right:.1%}; that the network gets right: {own:.1%}")
+        network_accuracy = trained.info.metrics["test_accuracy"]
+        print(
+            f"test images whose 9 neighbours vote right: {right:.1%}; accuracy of the network: {network_accuracy:.1%}"
+        )
 
         furthest = distances[:, 0].argmax()
         print(

@@ -1,4 +1,4 @@
-"""A plane through three digits while a network learns: before training, after one epoch, after ten.
+"""Linear regions on a plane through three digits before training, after one epoch and after ten.
 
 python examples/slice_in_training.py                                      # scikit-learn's digits, in numbers
 python examples/slice_in_training.py --data data/mnist --out slice.png    # MNIST as Parquet, drawn
@@ -17,7 +17,7 @@ EPOCHS = (0, 1, 10)
 
 
 def main():
-    """Train, cut the plane at each checkpoint, and draw."""
+    """Train, compute the regions of the plane at each checkpoint, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", help="folder of MNIST as Parquet; the digits of scikit-learn by default")
     parser.add_argument("--width", type=int, default=64)

@@ -1,4 +1,4 @@
-"""Sentences of different lengths: padded batches as dicts, and a mask that keeps padding out of the codes."""
+"""Sentences of different lengths: padded batches as dicts, and a mask that removes padding from the codes."""
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ class Classifier(nn.Module):
 
 
 def padded(sentences):
-    """Put sentences into one batch, as long as the longest of them."""
+    """Pad sentences to the length of the longest one, and return them as a batch."""
     tokens = nn.utils.rnn.pad_sequence([torch.tensor(words) for words, _ in sentences], batch_first=True)
     lengths = torch.tensor([len(words) for words, _ in sentences])
     mask = torch.arange(tokens.shape[1]) < lengths[:, None]
@@ -33,13 +33,13 @@ def padded(sentences):
 
 
 def make_sentences(n, generator):
-    """Draw `n` sentences of 3 to 20 tokens; the label says whether token 7 occurs."""
+    """Draw `n` sentences of 3 to 20 tokens; the label is 1 if token 7 occurs."""
     drawn = [generator.integers(1, 50, generator.integers(3, 21)).tolist() for _ in range(n)]
     return [(words, int(7 in words)) for words in drawn]
 
 
 def main():
-    """Encode padded batches with a mask, and show what happens without one."""
+    """Encode padded batches with a mask, and show the error without one."""
     torch.manual_seed(0)
     model = Classifier()
     sentences = make_sentences(300, np.random.default_rng(0))
@@ -50,17 +50,17 @@ def main():
     except hl.HashlensError as error:
         print("without mask=:", error)
 
-    codes = hl.encode(model, loader, mask="mask")  # the key of the batch; a function of the batch will do, too
+    codes = hl.encode(model, loader, mask="mask")  # a key of the batch; a function of the batch works too
     print("with mask=:   ", codes)
     for layer in codes.layers:
         print(f"  {layer.name}: {layer.shape} (positions, units)")
     print("bits that are on, in the shortest and in the longest sentence:", *ones_of_extremes(codes, sentences))
 
-    # The same sentences in batches of another size are padded to other lengths: fingerprints do not see it.
-    one_way = hl.fingerprint(model, loader, mask="mask")
-    other_way = hl.fingerprint(model, DataLoader(sentences, batch_size=7, collate_fn=padded), mask="mask")
-    same = (one_way.hashes == other_way.hashes).all(axis=1).sum()
-    print(f"same fingerprint in batches of 32 and of 7: {same} of {len(one_way)} sentences")
+    # In batches of another size, sentences are padded to other lengths; the fingerprints stay the same.
+    batches_of_32 = hl.fingerprint(model, loader, mask="mask")
+    batches_of_7 = hl.fingerprint(model, DataLoader(sentences, batch_size=7, collate_fn=padded), mask="mask")
+    same = (batches_of_32.hashes == batches_of_7.hashes).all(axis=1).sum()
+    print(f"same fingerprint in batches of 32 and of 7: {same} of {len(batches_of_32)} sentences")
 
 
 def ones_of_extremes(codes, sentences):
