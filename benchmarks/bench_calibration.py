@@ -114,7 +114,7 @@ def split(inputs, labels, generator, train, test):
 
 
 def coded(kind, name, seed, data, kept):
-    """Return the codes of train and test in one split (from a folder if it has them), and a line that describes them."""
+    """Return the codes of train and test in one split, from a folder if it has them, and a line that describes them."""
     folder = kept and kept / f"{kind}-{name}-{seed}"
     if folder and (folder / "line.json").exists():
         codes = [hl.Codes.load(folder / part) for part in ("train", "test")]
