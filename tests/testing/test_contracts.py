@@ -96,7 +96,7 @@ def forgetting_its_seed(model, x, seed=0, count=iter(range(9))):  # noqa: B008 -
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (moving_weights, "the network is not handed back as it came"),
+        (moving_weights, "the network was changed"),
         (drawing_globally, "the global random numbers were used"),
         (forgetting_its_seed, "the same seed gives other values"),
         (lambda model, x, seed: model(x), "returns Tensor, not an Explanation"),
@@ -129,7 +129,7 @@ class Overwriting(Index):
     ("wrong", "says"),
     [
         (Unordered, "the nearest do not come first"),
-        (Forgetful, "rows are named|distances are wrong|rows that were added are not found"),
+        (Forgetful, "row numbers are out of range|distances are wrong|rows that were added are not found"),
         (Overwriting, "save wrote over a folder"),
     ],
 )

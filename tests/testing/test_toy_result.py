@@ -110,15 +110,15 @@ def test_the_contract_says_what_a_result_lacks(tides, tmp_path):
     other = {name: of(*vars(tides).values()) for name, of in globals().items()
              if isinstance(of, type) and issubclass(of, Tides)}  # fmt: skip
     check_overwriting(tides, tmp_path)
-    with pytest.raises(AssertionError, match="to_csv wrote over a file that was there"):
+    with pytest.raises(AssertionError, match="to_csv wrote over an existing file"):
         check_overwriting(other["Careless"], tmp_path / "careless")
-    with pytest.raises(AssertionError, match="to_csv refused and wrote all the same"):
+    with pytest.raises(AssertionError, match="to_csv raised an error, but changed the file"):
         check_overwriting(other["Untidy"], tmp_path / "untidy")
-    with pytest.raises(AssertionError, match="export writes otherwise over a file that was there"):
+    with pytest.raises(AssertionError, match="export writes another file if it overwrites one"):
         check_overwriting(other["Unsure"], tmp_path / "unsure")
     with pytest.raises(AssertionError, match="Shy: the page lacks 'Tides at Dover <&>'"):
         check_page(other["Shy"])
-    with pytest.raises(AssertionError, match="Tides: read back, against what was said of it"):
+    with pytest.raises(AssertionError, match="Tides: its JSON is read back, but should be refused"):
         check_json(tides, tmp_path / "a.json", {"Tides": Tides}, comes_back="refused")
     with pytest.raises(AssertionError, match="Forgetful: "):
         check_json(other["Forgetful"], tmp_path / "a.json", {"Forgetful": Tides})

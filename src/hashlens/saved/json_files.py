@@ -22,7 +22,7 @@ BESIDE = "arrays"
 
 
 def save_result(result: Result, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a result as a JSON file, which :func:`hashlens.saved.load_result` reads; return its path.
+    """Write a result as a JSON file for :func:`hashlens.saved.load_result`; return its path.
 
     Lists of more than 10,000 numbers or texts, such as the rankings of an audit, are written to a file of arrays
     beside it: for ``audit.json`` the file ``audit.arrays.npz``.
@@ -43,7 +43,7 @@ def save_result(result: Result, path: str | Path, *, overwrite: bool = False) ->
     """
     target = output_path(path, overwrite)
     arrays: dict[str, npt.NDArray[Any]] = {}
-    body = _moved(result.to_dict(), "", arrays)
+    body = _move_large_lists(result.to_dict(), "", arrays)
     if arrays:
         file = arrays_beside(target)
         with atomic_write(file, overwrite=overwrite) as partial:
@@ -84,35 +84,35 @@ def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ReportError(f"{path} has its arrays in {name} beside it, which cannot be read: {reason}") from error
-    whole: dict[str, Any] = _back({key: value for key, value in body.items() if key != BESIDE}, arrays)
+    whole: dict[str, Any] = _insert_arrays({key: value for key, value in body.items() if key != BESIDE}, arrays)
     return whole
 
 
-def _moved(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
-    """Return `value` with its large lists moved to `arrays`, keyed by their place in `value`."""
+def _move_large_lists(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]]) -> Any:
+    """Return `value` with its large lists moved to `arrays`, by their dotted path in `value`."""
     if isinstance(value, dict):
-        return {key: _moved(item, f"{place}.{key}".lstrip("."), arrays) for key, item in value.items()}
+        return {key: _move_large_lists(item, f"{place}.{key}".lstrip("."), arrays) for key, item in value.items()}
     if not isinstance(value, list):
         return value
     if sum(1 for _ in _leaves(value, LARGE + 1)) > LARGE and (array := _array(value)) is not None:
         arrays[place] = array
         return {BESIDE: place}
-    return [_moved(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
+    return [_move_large_lists(item, f"{place}.{i}", arrays) for i, item in enumerate(value)]
 
 
-def _leaves(value: Any, most: int) -> Iterator[Any]:
+def _leaves(value: Any, limit: int) -> Iterator[Any]:
     """Yield the first `most` numbers and texts of nested lists, up to the first dict."""
     stack = [iter(value)]
-    while stack and most:
+    while stack and limit:
         for item in stack[-1]:
             if isinstance(item, dict):
                 return
             if isinstance(item, list):
                 stack.append(iter(item))
                 break
-            most -= 1
+            limit -= 1
             yield item
-            if not most:
+            if not limit:
                 return
         else:
             stack.pop()
@@ -130,11 +130,11 @@ def _array(value: list[Any]) -> npt.NDArray[Any] | None:
     return None
 
 
-def _back(value: Any, arrays: dict[str, Any]) -> Any:
+def _insert_arrays(value: Any, arrays: dict[str, Any]) -> Any:
     if isinstance(value, dict):
         if value.keys() == {BESIDE} and isinstance(value[BESIDE], str):
             if value[BESIDE] not in arrays:
                 raise ReportError(f"there is no array {value[BESIDE]!r} beside it")
             return arrays[value[BESIDE]]
-        return {key: _back(item, arrays) for key, item in value.items()}
-    return [_back(item, arrays) for item in value] if isinstance(value, list) else value
+        return {key: _insert_arrays(item, arrays) for key, item in value.items()}
+    return [_insert_arrays(item, arrays) for item in value] if isinstance(value, list) else value

@@ -61,7 +61,7 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
     Raises
     ------
     ReportError
-        If `path` is nothing that has a page.
+        If `path` has no page.
     HashlensError
         If the file or folder is broken; the class of the error depends on its kind.
     """
@@ -69,7 +69,7 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
         return _store_page(str(path))
     place = Path(path)
     if not place.exists():
-        raise ReportError(f"{path} is not there: give {_known()}")
+        raise ReportError(f"{path} is not there: give {_reportable_kinds()}")
     if place.suffix == ".json":
         return _result_page(place, images, kinds)
     for kind in KINDS:
@@ -77,10 +77,10 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
             return kind.page(place, images)
     if place.suffix.lower() in (".html", ".htm"):
         raise ReportError(f"{path} is a page already: open it in a browser")
-    raise ReportError(f"{path} has no report: give {_known()}")
+    raise ReportError(f"{path} has no report: give {_reportable_kinds()}")
 
 
-def _known() -> str:
+def _reportable_kinds() -> str:
     *others, last = (f"{kind.what} ({kind.made_with})" for kind in KINDS)
     return f"{', '.join(others)}, or {last}"
 
@@ -118,7 +118,7 @@ def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | N
         note = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
     elif images:
         result, note = with_examples(result)
-    return _noted(result.page(), note)
+    return _with_note(result.page(), note)
 
 
 def _audit_page(path: Path, images: bool) -> Page:
@@ -134,7 +134,7 @@ def _page_of_audit(found: Any, images: bool) -> Page:
             found = found.with_data()
         except HashlensError as error:
             note = _without_images(error)
-    return _noted(found.page(), note)
+    return _with_note(found.page(), note)
 
 
 def _is_explanation(path: Path) -> bool:
@@ -170,7 +170,7 @@ def _codes_page(path: Path, images: bool) -> Page:
     from hashlens.measurement.codes_page import codes_page
 
     codes = Codes.load(path)
-    examples, note = _loaded(codes.provenance.data, len(codes)) if images else (None, "")
+    examples, note = _load_examples(codes.provenance.data, len(codes)) if images else (None, "")
     return codes_page(codes, examples, (note,) if note else ())
 
 
@@ -211,14 +211,14 @@ def with_examples(result: Result) -> tuple[Result, str]:
     counts = getattr(result, "examples", Split(None, None))
     found = []
     for source, count in ((origin.train.data, counts.train), (origin.test.data, counts.test)):
-        examples, note = _loaded(source, count)
+        examples, note = _load_examples(source, count)
         if examples is None:
             return result, note
         found.append(examples)
     return replace(result, data=Split(*found)), ""  # type: ignore[type-var]
 
 
-def _loaded(source: str, count: int | None) -> tuple[Examples | None, str]:
+def _load_examples(source: str, count: int | None) -> tuple[Examples | None, str]:
     try:
         examples = load_data(source)
         if count is not None and len(examples) != count:
@@ -232,5 +232,5 @@ def _without_images(error: HashlensError) -> str:
     return f"There are no images, because the data are no longer available: {error}."
 
 
-def _noted(page: Page, note: str) -> Page:
+def _with_note(page: Page, note: str) -> Page:
     return replace(page, notes=(*page.notes, note)) if note else page

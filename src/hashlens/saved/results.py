@@ -16,7 +16,7 @@ from hashlens.saved.json_files import with_arrays
 from hashlens.saved.kinds import KINDS
 
 READ_AS = {"PlaneTable": "SavedPlane"}
-"""Kinds whose JSON is incomplete, and the class as which each is read."""
+"""Class that reads the JSON of each kind whose JSON is incomplete."""
 
 
 def load_result(path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
@@ -126,4 +126,4 @@ def _reproduction(body: dict[str, Any]) -> Result:
 OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
     "Results": _results, "Audit": _audit, "Reproduction": _reproduction,
 }  # fmt: skip
-"""Functions that read the kinds that are not read field by field."""
+"""Functions for reading kinds that are not read field by field."""

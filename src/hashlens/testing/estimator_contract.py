@@ -48,13 +48,13 @@ def check_in_pipelines(estimator: Any, X: npt.NDArray[Any], y: npt.NDArray[Any])
     from sklearn.base import clone, is_classifier
 
     name = type(estimator).__name__
-    fresh = clone(estimator)
-    assert fresh is not estimator, f"{name}: clone returns the same object"
-    assert fresh.get_params().keys() == estimator.get_params().keys(), f"{name}: a clone has other parameters"
-    expected = _given(clone(estimator).fit(X, y), X)
-    fitted = fresh.fit(X, y)
+    copy = clone(estimator)
+    assert copy is not estimator, f"{name}: clone returns the same object"
+    assert copy.get_params().keys() == estimator.get_params().keys(), f"{name}: a clone has other parameters"
+    expected = _output_of(clone(estimator).fit(X, y), X)
+    fitted = copy.fit(X, y)
     assert not hasattr(clone(fitted), "n_features_in_"), f"{name}: a clone is fitted"
-    assert np.array_equal(_given(fitted, X), expected), f"{name}: a clone gives other results"
+    assert np.array_equal(_output_of(fitted, X), expected), f"{name}: a clone gives other results"
     _check_frames(name, clone(estimator), X, y, expected)
     if not is_classifier(estimator):
         _check_metadata(name, clone(estimator), X, y, expected)
@@ -66,14 +66,16 @@ def _check_frames(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> N
     columns = [f"column {i}" for i in range(X.shape[1])]
     frame = pd.DataFrame(X, columns=columns)
     fitted = estimator.fit(frame, y)
-    assert np.array_equal(_given(fitted, frame), expected), f"{name}: a data frame gives other results than its array"
+    assert np.array_equal(_output_of(fitted, frame), expected), (
+        f"{name}: a data frame gives other results than its array"
+    )
     assert list(fitted.feature_names_in_) == columns, f"{name}: the names of the columns are not kept"
     refused = ""
     try:
-        _given(fitted, frame[columns[::-1]])
+        _output_of(fitted, frame[columns[::-1]])
     except ValueError as error:
         refused = str(error)
-    assert refused, f"{name}: columns in another order than in the fit are taken"
+    assert refused, f"{name}: columns in another order than in the fit are accepted"
 
 
 def _check_metadata(name: str, estimator: Any, X: Any, y: Any, expected: Any) -> None:
@@ -88,8 +90,8 @@ def _check_metadata(name: str, estimator: Any, X: Any, y: Any, expected: Any) ->
         fitted = make_pipeline(estimator, last).fit(X, y, sample_weight=weights)
     alone = BernoulliNB().fit(expected, y, sample_weight=weights)
     same = np.allclose(fitted[-1].feature_log_prob_, alone.feature_log_prob_)
-    assert same, f"{name}: weights do not reach the next step as they are"
+    assert same, f"{name}: weights do not reach the next step unchanged"
 
 
-def _given(fitted: Any, X: Any) -> Any:
+def _output_of(fitted: Any, X: Any) -> Any:
     return np.asarray(fitted.predict(X) if hasattr(fitted, "predict") else fitted.transform(X))

@@ -48,7 +48,7 @@ def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: f
         extended from one repeat, or if the spec, rows or metadata cannot be written as JSON.
     """
     folder, spec = Path(folder), StudySpec(**fields)
-    assert spec.repeats > 1, "the contract needs two repeats or more, of which a study of one can grow"
+    assert spec.repeats > 1, "the contract needs two repeats or more: one of its studies grows from one repeat"
     study = Study(spec, folder / "whole.db").run()
     status = study.status()
     assert status.finished, f"not every run is done: {status.failures[:1]}"
@@ -66,9 +66,9 @@ def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: f
 def check_spec(spec: StudySpec) -> None:
     """Assert that a spec can be written to JSON and YAML and read back."""
     plain = spec.to_plain()
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain, "the spec is no plain JSON"
-    assert StudySpec.from_plain(plain) == spec, "the spec does not come back from JSON"
-    assert StudySpec.from_yaml(spec.to_yaml()) == spec, "the spec does not come back from YAML"
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain, "the spec is not plain JSON"
+    assert StudySpec.from_plain(plain) == spec, "the spec read from JSON is another"
+    assert StudySpec.from_yaml(spec.to_yaml()) == spec, "the spec read from YAML is another"
 
 
 def check_packing(study: Study, tolerance: float = 0.0) -> None:
@@ -83,27 +83,27 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
             assert not outcome.failure, f"{outcome.run.cell.key} failed {arrangement}: {outcome.failure}"
             fault = outcome_problem(outcome, experiment.variables)
             assert fault is None, fault
-        _assert_same(_of(outcomes, study.results), expected, tolerance, f"runs done {arrangement}")
+        _assert_same(_outcome_numbers(outcomes, study.results), expected, tolerance, f"runs done {arrangement}")
 
 
 def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
     """Assert that a study continues correctly after its worker is killed right after a commit."""
-    killed = _start(KILLED, fields, store).wait()
-    assert killed == -signal.SIGKILL, f"the worker was to be killed, and ended with {killed}"
+    status = _start(KILLED, fields, store).wait()
+    assert status == -signal.SIGKILL, f"the worker ended with {status}, but should have been killed"
     done = [run for run in Store.open(store, create=False).runs() if run.state == "done"]
     assert len(done) == 1, f"{len(done)} runs are done after one commit"
     study = Study(StudySpec(**fields), store).run()
-    assert done[0] in study.store.runs(), "what was done is done again"
+    assert done[0] in study.store.runs(), "a finished run was repeated"
     _assert_same(_numbers(study.results), _numbers(expected), 0.0, "a study that was killed")
 
 
 def check_shared(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
     """Assert that two concurrent workers give the same rows as one."""
     workers = [_start(SHARED, fields, store) for _ in range(2)]
-    ended = [worker.wait() for worker in workers]
-    assert ended == [0, 0], f"the workers ended with {ended}"
+    statuses = [worker.wait() for worker in workers]
+    assert statuses == [0, 0], f"the workers ended with {statuses}"
     study = Study(StudySpec(**fields), store)
-    assert study.status().finished, "two workers left something to do"
+    assert study.status().finished, "two workers left unfinished runs"
     _assert_same(_numbers(study.results), _numbers(expected), 0.0, "a study of two workers")
 
 
@@ -112,10 +112,10 @@ def check_growth(fields: Mapping[str, Any], store: Path, expected: Results, tole
     small = Study(StudySpec(**{**fields, "repeats": 1}), store).run().store.runs()
     grown = Study(StudySpec(**fields), store).run()
     after = grown.store.runs()
-    assert {run.id for run in small} <= {run.id for run in after}, "runs are gone"
-    assert list(after[: len(small)]) == list(small), "what was done is otherwise after the study grew"
+    assert {run.id for run in small} <= {run.id for run in after}, "runs are missing after the study grew"
+    assert list(after[: len(small)]) == list(small), "finished runs changed when the study grew"
     seeds = {(run.cell, run.repeat): run.seed for run in after}
-    assert len(seeds) == len(after), "a run is there twice"
+    assert len(seeds) == len(after), "a run is stored twice"
     _assert_same(_numbers(grown.results), _numbers(expected), tolerance, "a study that grew")
 
 
@@ -134,7 +134,7 @@ def _numbers(results: Results) -> Numbers:
     return dict(zip(keys, results.columns["value"].tolist(), strict=True))
 
 
-def _of(outcomes: Sequence[Outcome], like: Results) -> Numbers:
+def _outcome_numbers(outcomes: Sequence[Outcome], like: Results) -> Numbers:
     steps = () if like.step is None else ("step",)
     return {
         (
@@ -176,10 +176,10 @@ def work_and_be_killed(fields: str, store: str) -> None:
     """Run a study, and kill this process right after the first commit; `fields` is JSON."""
     commit = Store.commit
 
-    def committed(*arguments: Any) -> bool:
+    def commit_and_die(*arguments: Any) -> bool:
         commit(*arguments)
         os.kill(os.getpid(), signal.SIGKILL)
         return True
 
-    Store.commit = committed  # type: ignore[method-assign, assignment]
+    Store.commit = commit_and_die  # type: ignore[method-assign, assignment]
     work_with_others(fields, store)

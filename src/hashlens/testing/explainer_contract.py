@@ -36,13 +36,13 @@ def check_explainer(
         if target, prediction and values do not belong to the examples; or if :func:`~hashlens.testing.result_contract.
         check_result` fails.
     """
-    given, before, drawn = x.clone(), _state(network), _generators()
+    examples_before, state_before, generators_before = x.clone(), _state(network), _generators()
     explanation = explain(network, x, seed=3)
     assert isinstance(explanation, Explanation), f"returns {type(explanation).__name__}, not an Explanation"
     name = explanation.method
-    assert torch.equal(x, given), f"{name}: the examples were changed"
-    assert _same(_state(network), before), f"{name}: the network is not handed back as it came"
-    assert _same(_generators(), drawn), f"{name}: the global random numbers were used"
+    assert torch.equal(x, examples_before), f"{name}: the examples were changed"
+    assert _same(_state(network), state_before), f"{name}: the network was changed"
+    assert _same(_generators(), generators_before), f"{name}: the global random numbers were used"
     again = explain(network, x, seed=3)
     assert np.array_equal(explanation.values, again.values), f"{name}: the same seed gives other values"
     assert np.isfinite(explanation.values).all(), f"{name}: values are not finite"

@@ -29,7 +29,7 @@ Places = npt.NDArray[np.float64]
 TOLERANCE = 2e-4
 """Allowed error of a coordinate as a share of the axis; pages round to five digits."""
 MAX_POINTS = 2000
-"""Largest number of points to check; of more, an evenly spaced selection is checked."""
+"""Largest number of points to check; if there are more, an evenly spaced selection is checked."""
 
 
 def check_figure(figure: Figure) -> None:
@@ -49,29 +49,31 @@ def check_figure(figure: Figure) -> None:
         If `figure` is not a figure, or one of the backends omits a number, shows another, or uses another name.
     """
     assert isinstance(figure, Figure), f"{type(figure).__name__} is no figure of hashlens.report.figures"
-    named = f"{type(figure).__name__} {figure.title!r}"
+    description = f"{type(figure).__name__} {figure.title!r}"
     axes = draw([figure]).axes[0]
     if isinstance(figure, Pixels | Words):
         return
-    wanted = _wanted(figure)
-    _assert_among(wanted, _drawn_by_matplotlib(axes), f"{named}: matplotlib")
+    wanted = _expected_points(figure)
+    _assert_among(wanted, _drawn_by_matplotlib(axes), f"{description}: matplotlib")
     if isinstance(figure, Heatmap):
         painted = [tuple(np.round(255 * np.array(patch.get_facecolor()[:3])).astype(int)) for patch in axes.patches]
         for tile, colour in zip(figure.tiles, painted, strict=False):
             paint = figure.paint(tile)
-            assert tile.opacity < 1 or colour == _rgb(paint), f"{named}: matplotlib paints {tile} not {paint}"
+            assert tile.opacity < 1 or colour == _rgb(paint), f"{description}: matplotlib paints {tile} not {paint}"
     traced = plotly(figure) if can_trace(figure) else None
     if isinstance(figure, Polygons) and not is_image(figure):
         traced = plane_traces(figure)
     if traced is None:
         return
-    _assert_among(wanted, _drawn_by_plotly(traced["data"]), f"{named}: Plotly")
+    _assert_among(wanted, _drawn_by_plotly(traced["data"]), f"{description}: Plotly")
     for axis, said in (("xaxis", axes.get_xlabel()), ("yaxis", axes.get_ylabel())):
         if title := traced["layout"][axis].get("title"):
-            assert unescape(title["text"]) == said, f"{named}: the {axis} is {title['text']!r} in Plotly, {said!r} here"
+            assert unescape(title["text"]) == said, (
+                f"{description}: the {axis} is {title['text']!r} in Plotly, {said!r} here"
+            )
 
 
-def _wanted(figure: Figure) -> Places:
+def _expected_points(figure: Figure) -> Places:
     """Return the points that must be drawn, ``(n, 2)``; NaN for coordinates that the layout chooses."""
     free = np.nan
     if isinstance(figure, Lines | Pieces):

@@ -47,10 +47,10 @@ def check_index(
     neighbours = index.search(queries, K)
     _check_found(index, queries, codes, distances)
     reached = float((neighbours.distances <= nearest[:, -1:]).mean())
-    assert reached >= recall, f"{reached:.3f} of the nearest are found, {recall} are asked for"
+    assert reached >= recall, f"{reached:.3f} of the nearest are found, {recall} are required"
     if recall == 1.0:
         order = np.lexsort((np.broadcast_to(np.arange(ROWS), distances.shape), distances), axis=1)[:, :K]
-        assert np.array_equal(neighbours.rows, order), "of rows at one distance, those of lower number come first"
+        assert np.array_equal(neighbours.rows, order), "rows at equal distance are not in order of their numbers"
     part = make(codes[: ROWS // 2])
     part.add(codes[ROWS // 2 :])
     _check_found(part, queries, codes, distances)
@@ -65,7 +65,7 @@ def _check_found(index: Index, queries: Codes, codes: Codes, distances: npt.NDAr
     assert neighbours.rows.shape == neighbours.distances.shape == neighbours.ids.shape == (len(queries), K), (
         "not k for each query"
     )
-    assert ((neighbours.rows >= 0) & (neighbours.rows < len(codes))).all(), "rows are named that are not there"
+    assert ((neighbours.rows >= 0) & (neighbours.rows < len(codes))).all(), "row numbers are out of range"
     assert all(len(set(row)) == K for row in neighbours.rows.tolist()), "a row is found twice"
     assert np.array_equal(neighbours.distances, np.take_along_axis(distances, neighbours.rows, axis=1)), (
         "distances are wrong"
@@ -85,9 +85,9 @@ def _check_saving(index: Index, queries: Codes, path: Path, load: Callable[[Path
         index.save(path)
     except OutputError as error:
         refused = str(error)
-    assert "overwrite=True" in refused, "save wrote over a folder, or names no way out"
+    assert "overwrite=True" in refused, "save wrote over a folder, or its error does not name overwrite=True"
     index.save(path, overwrite=True)
-    assert len(load(path)) == len(index), "save with overwrite=True left something else"
+    assert len(load(path)) == len(index), "save with overwrite=True wrote another index"
 
 
 def _check_refusals(index: Index, queries: Codes) -> None:
@@ -97,14 +97,14 @@ def _check_refusals(index: Index, queries: Codes) -> None:
         ("more neighbours than rows", queries, len(index) + 1, IndexFault),
         ("no neighbours", queries, 0, IndexFault),
     )
-    for what, asked, k, error in faults:
+    for problem, query_codes, k, error in faults:
         refused = ""
         try:
-            index.search(asked, k)
+            index.search(query_codes, k)
         except error as refusal:
             refused = str(refusal)
-        assert refused, f"{what}: not refused"
-        assert "\n" not in refused, f"{what}: refused in several lines"
+        assert refused, f"{problem}: not refused"
+        assert "\n" not in refused, f"{problem}: refused in several lines"
 
 
 def _codes(rows: int, seed: int, widths: tuple[int, ...] = (24, 40)) -> Codes:

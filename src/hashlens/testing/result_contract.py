@@ -97,7 +97,7 @@ def check_json(
     assert body["kind"] == kind, f"{kind}: the JSON says kind {body['kind']!r}"
     assert body["schema_version"] == result.schema_version, f"{kind}: the JSON says version {body['schema_version']}"
     text = json.dumps(body, allow_nan=False)
-    assert json.loads(text) == body, f"{kind}: to_dict() returns what JSON has no word for"
+    assert json.loads(text) == body, f"{kind}: to_dict() returns a value that JSON changes"
     file.write_text(text, encoding="utf-8")
     try:
         back = load_result(file, kinds)
@@ -106,15 +106,15 @@ def check_json(
     else:
         refusal = ""
     if comes_back == "refused":
-        assert f"{kind} that cannot be read back: " in refusal, f"{kind}: read back, against what was said of it"
+        assert f"{kind} that cannot be read back: " in refusal, f"{kind}: its JSON is read back, but should be refused"
         assert "\n" not in refusal, f"{kind}: refused in several lines"
         return
     assert not refusal, f"{kind}: {refusal}"
     if comes_back == "in part":
-        assert back.page().title, f"{kind}: comes back without a page"
+        assert back.page().title, f"{kind}: read back without a page"
         return
-    assert type(back) is type(result), f"{kind}: comes back as {type(back).__name__}"
-    assert back.to_dict() == body, f"{kind}: other values come back"
+    assert type(back) is type(result), f"{kind}: read back as {type(back).__name__}"
+    assert back.to_dict() == body, f"{kind}: read back with other values"
     assert str(back).split() == str(result).split(), f"{kind}: shows other text when it is read back"
     page = report_page(file, images=False, kinds=kinds)
     assert page.title == result.page().title, f"{kind}: its file has another page"
@@ -136,7 +136,7 @@ def check_overwriting(result: Result, folder: Path) -> None:
 def _check_overwriting(name: str, write: Callable[..., Any], path: Path) -> None:
     path.parent.mkdir(parents=True)
     assert Path(write(path)) == path, f"{name} returns another path"
-    whole = _held(path.parent)
+    whole = _contents(path.parent)
     for file in whole:
         file.write_bytes(b"mine")
     refusal = ""
@@ -144,13 +144,15 @@ def _check_overwriting(name: str, write: Callable[..., Any], path: Path) -> None
         write(path)
     except OutputError as error:
         refusal = str(error)
-    assert "overwrite=True" in refusal, f"{name} wrote over a file that was there, or names no way out: {refusal!r}"
+    assert "overwrite=True" in refusal, (
+        f"{name} wrote over an existing file, or its error does not name overwrite=True: {refusal!r}"
+    )
     assert "\n" not in refusal, f"{name} refuses in several lines"
-    assert _held(path.parent) == dict.fromkeys(whole, b"mine"), f"{name} refused and wrote all the same"
+    assert _contents(path.parent) == dict.fromkeys(whole, b"mine"), f"{name} raised an error, but changed the file"
     write(path, overwrite=True)
-    assert _held(path.parent) == whole, f"{name} writes otherwise over a file that was there"
+    assert _contents(path.parent) == whole, f"{name} writes another file if it overwrites one"
 
 
-def _held(folder: Path) -> dict[Path, bytes]:
+def _contents(folder: Path) -> dict[Path, bytes]:
     """Return the content of all files below a folder, by path."""
     return {file: file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}

@@ -41,24 +41,24 @@ def check_step(
         global generators are used.
     """
     before = torch.get_rng_state()
-    whole = _trained(make, order, epochs)
-    assert _same(whole, _trained(make, order, epochs)), "the same training gives other numbers when it is done again"
+    whole = _train(make, order, epochs)
+    assert _same(whole, _train(make, order, epochs)), "the same training gives other numbers when it is repeated"
     for stop in range(1, epochs):
-        for amid in (False, True):
-            at = Path(folder) / f"{'amid' if amid else 'after'}-{stop}"
-            _interrupt(make, order, epochs, at, stop, amid)
-            parts = _trained(make, order, epochs, Journal(at, {}))
-            when = f"{'amid epoch' if amid else 'after epoch'} {stop + amid}"
-            assert parts[1].resumed_at == stop, f"a training stopped {when} does not go on from there"
+        for within_epoch in (False, True):
+            at = Path(folder) / f"{'within' if within_epoch else 'after'}-{stop}"
+            _interrupt(make, order, epochs, at, stop, within_epoch)
+            parts = _train(make, order, epochs, Journal(at, {}))
+            when = f"{'within epoch' if within_epoch else 'after epoch'} {stop + within_epoch}"
+            assert parts[1].resumed_at == stop, f"a training stopped {when} does not resume there"
             assert _same(whole, parts), (
-                f"a training stopped {when} ends with other numbers: what the step changes or draws from is not all in "
-                "its TrainingState"
+                f"a training stopped {when} ends with other numbers: not everything that the step changes or draws "
+                "from is in its TrainingState"
             )
             assert not any(at.iterdir()), "a finished training leaves its journal behind"
-    assert torch.equal(torch.get_rng_state(), before), "the global generator of torch has moved"
+    assert torch.equal(torch.get_rng_state(), before), "the global generator of torch was used"
 
 
-def _trained(
+def _train(
     make: Callable[[], tuple[TrainingState, Step]],
     order: Callable[[int], Sequence[torch.Tensor]],
     epochs: int,
@@ -74,9 +74,9 @@ def _interrupt(
     epochs: int,
     folder: Path,
     stop: int,
-    amid: bool,
+    within_epoch: bool,
 ) -> None:
-    """Train until the end of epoch `stop` or, if `amid`, until one step after it."""
+    """Train until the end of epoch `stop` or, if `within_epoch`, until one step after it."""
     state, step = make()
     steps = sum(len(order(number)) for number in range(1, stop + 1)) + 1
     done = 0
@@ -89,7 +89,7 @@ def _interrupt(
         return values
 
     def on_epoch(epoch: Any) -> None:
-        if epoch.number == stop and not amid:
+        if epoch.number == stop and not within_epoch:
             raise _Stopped
 
     try:
