@@ -8,7 +8,7 @@ import torch
 from tests.generative.conftest import SMALL
 from torch import nn
 
-from hashlens.errors import DataError, ModelError
+from hashlens.errors import DataError, ModelError, OutputError
 from hashlens.generative import GAN, VAE, BiGAN, InvertedGAN, load, write_grid
 from hashlens.generative.latent import between
 from hashlens.testing.result_contract import check_result
@@ -147,6 +147,8 @@ def test_a_grid_is_a_picture(tmp_path):
     path = write_grid(tmp_path / "grid.png", torch.rand(5, 3, 6, 4, generator=torch.Generator().manual_seed(0)), 3)
     with Image.open(path) as picture:
         assert picture.size == (3 * 5 - 1, 2 * 7 - 1)
+    with pytest.raises(OutputError, match=r"grid.txt: grids of images are written as .png"):
+        write_grid(tmp_path / "grid.txt", torch.zeros(5, 3, 6, 4))
 
 
 def test_code_inversion_seeks_among_what_a_model_makes(digits):

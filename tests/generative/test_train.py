@@ -313,6 +313,7 @@ BAD = {
     "codes": (lambda x: VAE(**SMALL).build(SHAPE).decode(torch.zeros(2, 3)), ModelError, r"codes must be \(n, 4\)"),
     "gan": (lambda x: InvertedGAN(len), ModelError, "gan must be a hashlens.generative.GAN"),
     "epochs": (lambda x: GAN(**SMALL).fit(x, epochs=0), ModelError, "epochs must be a whole number, 1 or more"),
+    "one image": (lambda x: GAN(**SMALL).fit(x[:1]), DataError, "has only one image: training needs two or more"),
     "checkpoints": (lambda x: GAN(**SMALL).fit(x, checkpoints=[1]), ModelError, "checkpoints need a folder"),
 }  # fmt: skip
 

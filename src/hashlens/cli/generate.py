@@ -1,6 +1,7 @@
 """``hashlens generate``: train generative models with encoders, draw samples, reconstruct images, and evaluate."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -96,7 +97,8 @@ def train(
     if html is not None:
         pictures(model, data, seed=seed).to_html(html, overwrite=force)
     console(json).print(info)
-    tell(f"next: hashlens generate evaluate {out} --train {data} --test DATA --classifier FOLDER")
+    words = f"{quote(str(out))} --train {quote(data)}"
+    tell(f"next: hashlens generate evaluate {words} --test 'DATA NOT SEEN' --classifier FOLDER")
 
 
 def _model_of_kind(kind: str, gan: Path | None, options: dict[str, Any]) -> "GenerativeModel":

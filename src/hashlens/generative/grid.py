@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.errors import OutputError
 from hashlens.files import atomic_write
 
 Bytes = npt.NDArray[np.uint8]
@@ -39,9 +40,12 @@ def write_grid(path: str | Path, images: torch.Tensor, columns: int = 10, *, ove
     Raises
     ------
     OutputError
-        If the file exists and `overwrite` is false, or cannot be written.
+        If the suffix is not .png, the file exists and `overwrite` is false, or it cannot be written.
     """
     from PIL import Image
+
+    if Path(path).suffix.lower() not in (".png", ""):
+        raise OutputError(f"{path}: grids of images are written as .png")
 
     with atomic_write(path, overwrite=overwrite) as partial:
         Image.fromarray(tiled(as_bytes(images), columns)).save(partial, format="PNG")

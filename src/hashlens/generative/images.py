@@ -26,7 +26,8 @@ def training_images(data: Any) -> ArrayExamples:
     """
     examples = load_training_data(data).load()
     if len(examples) < 2:
-        raise DataError(f"{examples.name} has {len(examples)} images: training needs two or more")
+        only = "only one image" if len(examples) else "no images"
+        raise DataError(f"{examples.name} has {only}: training needs two or more")
     shape = tuple(examples.tensor(slice(0, 1)).shape[1:])
     if len(shape) != 3:
         raise DataError(

@@ -62,7 +62,9 @@ class GenerativeInfo(Result):
 
     def __rich__(self) -> Table:
         rows = [(name, f"{values[-1]:.4f}") for name, values in self.history.items() if values]
-        title = f"{self.model}, {self.epochs} epochs" + (", COLLAPSED" if self.collapsed else "")
+        title = f"{self.model}, {self.epochs} epoch{'s' * (self.epochs != 1)}" + (
+            ", COLLAPSED" if self.collapsed else ""
+        )
         return table(title, ("last epoch", ""), [*rows, *(("warning", line) for line in self.warnings)])
 
     def figures(self) -> tuple[Figure, ...]:
