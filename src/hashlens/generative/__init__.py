@@ -1,4 +1,4 @@
-"""Generative models with encoders: GAN, BiGAN with and without an autoencoder's loss, inverted GAN, VAE."""
+"""Generative models with encoders: GAN, BiGAN with and without an autoencoder loss, inverted GAN, VAE."""
 
 from hashlens.generative.bigan import BiGAN
 from hashlens.generative.evaluate import evaluate

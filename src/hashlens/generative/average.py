@@ -1,4 +1,4 @@
-"""The running mean of networks' weights: smoother than the networks of any one step."""
+"""Exponential moving averages of the weights of networks."""
 
 import torch
 from torch import nn
@@ -7,20 +7,20 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from hashlens.nets.copying import copied
 
 AVERAGED = "mean "
-"""Before the name of a network that is a running mean."""
+"""Prefix of the name of an averaged network."""
 
 
 class Averages:
-    """Running means of some networks, which follow them step by step; buffers are those of the last step.
+    """Exponential moving averages of the weights of some networks; buffers are those of the last step.
 
     Parameters
     ----------
     networks : torch.nn.ModuleDict
-        Holds the networks; their means are added to it, under the same names with ``mean`` before them.
+        The networks; their averages are added to it, under the same names with the prefix ``mean``.
     names : sequence of str
-        Which networks have one.
+        Names of the networks that are averaged.
     decay : float
-        From 0 to below 1.
+        Decay of the average, from 0 to below 1.
     """
 
     def __init__(self, networks: nn.ModuleDict, names: tuple[str, ...], decay: float) -> None:
@@ -29,7 +29,7 @@ class Averages:
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the means towards the networks as they are."""
+        """Update the averages with the current weights."""
         for mean, network in self.pairs:
             self.move(list(mean.parameters()), list(network.parameters()), None)
             for kept, now in zip(mean.buffers(), network.buffers(), strict=True):
@@ -37,6 +37,6 @@ class Averages:
 
 
 def add_means(networks: nn.ModuleDict, names: tuple[str, ...]) -> None:
-    """Add a copy of some networks, from which their running means start."""
+    """Add copies of some networks, the initial values of their averages."""
     for name in names:
         networks[AVERAGED + name] = copied(networks[name]).requires_grad_(False)

@@ -18,22 +18,23 @@ Tensor = torch.Tensor
 
 
 class BiGAN(GenerativeModel):
-    """A bidirectional GAN, with an autoencoder's loss where `ae_weight` is above 0.
+    """A bidirectional GAN, with an autoencoder loss if `ae_weight` is above 0.
 
-    The discriminator tells pairs (x, E(x)) of real images from pairs (G(z), z). Generator and encoder want it to be
-    wrong about both. The added loss is ``ae_weight`` times ||x - G(E(x))||², the squared error of an image, **summed**
-    over its pixels and channels. So a weight of 1 is one of 784 on the mean of the pixels of 28 x 28.
+    The discriminator learns to distinguish pairs (x, E(x)) of real images from pairs (G(z), z). Generator and encoder
+    learn to make it wrong about both. The autoencoder loss is ``ae_weight`` times ||x - G(E(x))||², the squared error
+    of an image, **summed** over its pixels and channels. So a weight of 1 on 28 x 28 pixels corresponds to 784 for the
+    mean over pixels.
 
     Parameters
     ----------
     ae_weight : float
-        Weight of the autoencoder's loss, a sum over pixels, 0 or more: 0 is the plain BiGAN, bit for bit.
+        Weight of the autoencoder loss, 0 or more; 0 gives exactly the plain BiGAN.
     loss : {"log", "hinge"}
-        Of generator, encoder and discriminator.
+        Loss of generator, encoder and discriminator.
     spectral_norm : bool
-        Whether the discriminator is normalised, where it is not the user's own.
+        Whether the discriminator has spectral normalisation; your own discriminator is used unchanged.
     generator, encoder, discriminator : torch.nn.Module, optional
-        The user's own: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
+        Your own networks: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
         codes; from images and codes, two arguments, to scores ``(n, 1)``, high for real images.
     **options
         The fields of :class:`hashlens.generative.Settings`.
@@ -66,12 +67,12 @@ class BiGAN(GenerativeModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the model is made with."""
+        """Arguments of the constructor."""
         return self._all_arguments(ae_weight=self.ae_weight, loss=self.loss, spectral_norm=self.spectral_norm)
 
     @property
     def parts(self) -> dict[str, int]:
-        """The networks; the discriminator takes codes."""
+        """Roles of the networks; the discriminator takes codes."""
         return {**super().parts, "discriminator": self.settings.latent}
 
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "BiGANStep":
@@ -81,22 +82,22 @@ class BiGAN(GenerativeModel):
 
 @dataclass(frozen=True, eq=False)
 class BiGANStep:
-    """A step of a BiGAN: the discriminator's, then that of generator and encoder together, on the same codes.
+    """Training step of a BiGAN: a step of the discriminator, then one of generator and encoder on the same codes.
 
     Attributes
     ----------
     networks : torch.nn.ModuleDict
         ``generator``, ``encoder`` and ``discriminator``.
     optimizers : tuple of torch.optim.Optimizer
-        Of the discriminator, and of the other two.
+        Optimizers of the discriminator, and of generator and encoder.
     images : ArrayExamples
-        Real ones.
+        Real images.
     draw : callable
-        Codes of the prior.
+        Function that draws codes from the prior.
     loss : {"log", "hinge"}
-        Which.
+        Name of the loss.
     ae_weight : float
-        Of the autoencoder's loss, a sum over pixels; at 0 it is not computed.
+        Weight of the autoencoder loss, a sum over pixels; at 0 it is not computed.
     """
 
     networks: nn.ModuleDict

@@ -1,4 +1,4 @@
-"""The networks of a generative model: built by name or the user's own, and checked against each other."""
+"""The networks of a generative model, built by name or supplied by the user, and checked to fit each other."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,15 +21,15 @@ def built_networks(
     Parameters
     ----------
     settings : Settings
-        Their sizes, and the seed that each draws its weights from by its name.
+        Sizes of the networks, and the seed of their weights.
     shape : (int, int, int)
-        Of an image, ``(c, h, w)``.
+        Shape of an image, ``(c, h, w)``.
     parts : mapping of str to int
-        Which networks, by role, and how many codes each gives (encoder) or takes besides an image (discriminator).
+        Roles of the networks, and the number of code values that each returns (encoder) or takes (discriminator).
     own : mapping of str to torch.nn.Module
-        The user's, by role: taken as they are.
+        Networks of the user by role, used unchanged.
     spectral_norm : bool
-        Whether the discriminator is normalised, where it is built.
+        Whether a built discriminator has spectral normalisation.
     """
     found: dict[str, nn.Module] = {}
     for role, codes in parts.items():
@@ -48,7 +48,7 @@ def built_networks(
 
 
 def check_own(own: Mapping[str, object], roles: Sequence[str], model: str) -> dict[str, nn.Module]:
-    """Return the user's networks; raise ModelError for one that is no module, or that a model has not."""
+    """Return the user's networks; raise ModelError if one is not a module, or has a role that the model lacks."""
     modules: dict[str, nn.Module] = {}
     for role, module in own.items():
         if module is None:
@@ -62,7 +62,7 @@ def check_own(own: Mapping[str, object], roles: Sequence[str], model: str) -> di
 
 
 def check_fit(networks: nn.ModuleDict, settings: Settings, shape: Shape, parts: Mapping[str, int]) -> None:
-    """Raise ModelError unless the networks take what the others give: two images and two codes are run through them."""
+    """Raise ModelError unless the networks fit each other; two images and two codes are run through them."""
     first = next(networks.parameters(), torch.zeros(()))
     images = torch.full((2, *shape), 0.5, device=first.device)
     codes = torch.zeros(2, settings.latent, device=first.device)

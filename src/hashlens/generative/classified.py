@@ -1,4 +1,4 @@
-"""What a classifier sees in images: a class of each, and the features below its last linear layer."""
+"""Classes and features of images by a classifier; the features are the inputs of its last linear layer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a classifier sees in n images.
+    """Classes and features of n images by a classifier.
 
     Attributes
     ----------
     features : torch.Tensor
-        float32 ``(n, d)``, on the CPU.
+        float32 ``(n, d)``, on the CPU: features.
     classes : torch.Tensor
-        int64 ``(n,)``.
+        int64 ``(n,)``: predicted classes.
     """
 
     features: Tensor
@@ -33,14 +33,14 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A network that gives logits of classes, and its last linear layer.
+    """A network that returns logits of classes, and its last linear layer.
 
     Attributes
     ----------
     network : torch.nn.Module
-        From images to logits ``(n, classes)``.
+        Network from images to logits ``(n, classes)``.
     last : torch.nn.Linear
-        What its features go into.
+        Last linear layer; its inputs are the features.
     """
 
     network: nn.Module
@@ -48,12 +48,12 @@ class Classifier:
 
     @classmethod
     def of(cls, classifier: Any, shape: Shape) -> "Classifier":
-        """Return the classifier that a module is, or that lies in a folder.
+        """Return the classifier of a module, or of a saved network.
 
         Raises
         ------
         ModelError
-            If there is none, or it does not take such images.
+            If there is no such network, or it does not accept the images.
         """
         if classifier is None:
             raise ModelError(
@@ -73,7 +73,7 @@ class Classifier:
         return found
 
     def seen(self, batches: Iterable[Tensor]) -> Seen:
-        """Return what the classifier sees in batches of images ``(b, c, h, w)``."""
+        """Return the classes and features of batches of images ``(b, c, h, w)``."""
         features, device = list[Tensor](), network_device(self.network)
         hook = self.last.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].flatten(1).cpu()))
         try:

@@ -1,7 +1,7 @@
-"""How far made examples are from real ones, by their features: FID, KID, and the two ways of being wrong.
+"""Distances of generated examples from real ones by their features: FID, KID, and precision and recall.
 
-All are pure functions of float features ``(n, d)``. FID and KID depend on the network that gave the features, and FID
-on n too: numbers are comparable only where both are the same.
+All are pure functions of float features ``(n, d)``. FID and KID depend on the network that computes the features, and
+FID depends on n: compare numbers only if both are the same.
 """
 
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ def frechet_distance(real: Tensor, made: Tensor) -> float:
 
 
 def kernel_distance(real: Tensor, made: Tensor) -> float:
-    """Return the squared maximum mean discrepancy of features ``(n, d)`` and ``(m, d)``, without bias.
+    """Return the unbiased squared maximum mean discrepancy of features ``(n, d)`` and ``(m, d)``.
 
-    It may be below 0. The kernel is ``(x y / d + 1) ** 3``; all pairs count, and no subsets are drawn.
+    It may be below 0. The kernel is ``(x y / d + 1) ** 3``. All pairs are used, instead of random subsets.
 
     References
     ----------
@@ -44,16 +44,17 @@ def kernel_distance(real: Tensor, made: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Manifolds:
-    """How the neighbourhoods of real and made features overlap.
+    """Overlap of the neighbourhoods of real and of generated features.
+
+    The neighbourhood of an example is the ball up to its k-th nearest neighbour of the same kind (real or generated).
 
     Attributes
     ----------
     precision, recall : float
-        Shares of made examples near a real one, and of real examples near a made one: within the distance to its k-th
-        nearest of its own kind.
+        Share of generated examples in a neighbourhood of a real one, and of real ones in one of a generated example.
     density, coverage : float
-        Mean number of neighbourhoods of real examples that a made one is in, divided by k; share of neighbourhoods that
-        hold a made one.
+        Mean number of neighbourhoods of real examples that contain a generated one, divided by k; and share of these
+        neighbourhoods that contain any generated example.
 
     References
     ----------
@@ -68,14 +69,14 @@ class Manifolds:
 
 
 def manifolds(real: Tensor, made: Tensor, *, k: int = 5) -> Manifolds:
-    """Return how neighbourhoods of features ``(n, d)`` and ``(m, d)`` overlap.
+    """Return the overlap of the neighbourhoods of features ``(n, d)`` and ``(m, d)``.
 
     Parameters
     ----------
     real, made : torch.Tensor
-        Features.
+        Features of real and of generated examples.
     k : int
-        A neighbourhood reaches to the k-th nearest of its own kind.
+        Number of neighbours in a neighbourhood.
     """
     x, y = _checked(real), _checked(made)
     if not 1 <= k < min(len(x), len(y)):

@@ -1,4 +1,4 @@
-"""Evaluation of generative models, all on one footing: the same images, classifier and numbers of samples."""
+"""Evaluation of generative models, all by the same images, classifier and number of samples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,40 +48,40 @@ def evaluate(
     k: int = 5,
     seed: int = 0,
 ) -> GenerativeEvaluation:
-    """Measure how good samples, reconstructions and codes of a model are.
+    """Measure the quality of samples, reconstructions and codes of a model.
 
     Parameters
     ----------
     model : GenerativeModel
-        Trained.
+        The trained model.
     train : str, Examples or pair
-        Images that it was trained on, with labels or without.
+        Images that the model was trained on, with or without labels.
     test : str, Examples or pair
-        Others.
+        Other images of the same kind.
     classifier : str, Path or torch.nn.Module
-        Trained on the same images, such as a folder of `hashlens train`: its classes, its features and its neural codes
-        are what samples are compared by.
+        Classifier trained on the same images, such as a folder of `hashlens train`. Images are compared by its
+        classes, features and neural codes.
     n : int
-        Samples and images of each split that are compared, drawn at random, or as many as there are.
+        Number of samples, and of random images of each split; all images if there are fewer.
     paired : int
-        The same for what compares each with each, whose time grows with the square of it: KID, precision, recall,
+        The same number for measures that compare all pairs, whose time grows with its square: KID, precision, recall,
         density, coverage, neural codes, and bits to the nearest training image.
     k : int
-        Neighbourhoods of precision, recall, density and coverage reach to the k-th nearest.
+        Number of neighbours for precision, recall, density and coverage.
     seed : int
-        Of the samples, and of the images that are drawn.
+        Seed of the samples and of the random images.
 
     Returns
     -------
     GenerativeEvaluation
-        All numbers, and pictures.
+        All measures and pictures.
 
     Raises
     ------
     ModelError
-        If there is no classifier, or it or the model does not take the images.
+        If there is no classifier, or the classifier or the model does not accept the images.
     DataError
-        If images are not of the model's size, or too few.
+        If the images have another size than those of the model, or are too few.
     """
     for name, value in (("n", n), ("paired", paired), ("k", k)):
         require_whole(ModelError, name, value)
@@ -97,9 +97,9 @@ def evaluate(
 
 
 def _drawn(images: ArrayExamples, n: int, paired: int, seed: int) -> ArrayExamples:
-    """Return `n` images at random: those that come first in a data set may be of another kind, as in MNIST's test set.
+    """Return `n` random images, because the first ones may differ from the others, as in MNIST's test set.
 
-    They are as they come where all of them are compared with each other.
+    Their order is that of the data set if all pairs of them are compared.
     """
     if len(images) == paired:
         return images
@@ -181,7 +181,7 @@ def _code_accuracies(
 
 
 class Judging(nn.Module):
-    """A discriminator of images and codes, as a network of images: the codes are the encoder's."""
+    """A discriminator of images and codes as a network of images; the encoder computes the codes."""
 
     def __init__(self, discriminator: nn.Module, encoder: nn.Module) -> None:
         super().__init__()
@@ -194,7 +194,7 @@ class Judging(nn.Module):
 
 
 def _codes_by_network(model: GenerativeModel, train: ArrayExamples, test: ArrayExamples) -> dict[str, CodesFound]:
-    """Return what the neural codes of encoder and discriminator tell, each run as a network of images."""
+    """Return measures of the neural codes of encoder and discriminator, each run as a network of images."""
     roles = [role for role in ("encoder", "discriminator") if role in model.roles]
     networks: dict[str, nn.Module] = {str(role): model.networks[role] for role in roles}
     if "discriminator" in networks and model.parts["discriminator"]:

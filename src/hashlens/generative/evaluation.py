@@ -1,4 +1,4 @@
-"""What an evaluation of a generative model found, and its page."""
+"""The result of an evaluation of a generative model, and its page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from hashlens.result import Result
 from hashlens.tables import Table, number, table
 
 COVERED = 0.02
-"""A class is covered where at least this share of samples is of it."""
+"""Smallest share of the samples at which a class counts as covered."""
 
 
 @dataclass(frozen=True)
 class CodesFound:
-    """What the neural codes of one network tell.
+    """Measures of the neural codes of one network.
 
     Attributes
     ----------
     bits : int
-        Of a code.
+        Number of bits of a code.
     redundancy_ratio : float
-        On test images: 0 where each has a code of its own.
+        Redundancy ratio on test images.
     knn_accuracy : float or None
-        Of 9-NN on test images, by codes of training images; None without labels.
+        Accuracy of 9-NN on test images, by codes of training images; None without labels.
     mean_average_precision : float or None
-        Where test images rank training images by their codes; None without labels.
+        Mean average precision if test images rank training images by their codes; None without labels.
     """
 
     bits: int
@@ -38,14 +38,14 @@ class CodesFound:
 
 @dataclass(frozen=True)
 class Memorisation:
-    """How near samples are to training images, beside test images, by neural codes of the classifier.
+    """Distance of samples and of test images to training images, by neural codes of the classifier.
 
     Attributes
     ----------
     samples, test : float
-        Median bits to the nearest training image.
+        Median Hamming distance of samples and of test images to the nearest training image, in bits.
     share : float
-        Share of samples that are nearer than all but 1 % of test images; above .01 samples are copies more often.
+        Share of samples that are nearer than 99 % of the test images; clearly above .01, some samples are copies.
     """
 
     samples: float
@@ -55,49 +55,49 @@ class Memorisation:
 
 @dataclass(frozen=True, eq=False)
 class GenerativeEvaluation(Result):
-    """What an evaluation of a generative model found.
+    """Result of the evaluation of a generative model.
 
-    Numbers of several models are comparable where `n`, the images and the classifier are the same.
+    Compare numbers of several models only if `n`, the images and the classifier are the same.
 
     Attributes
     ----------
     model : str
-        Which kind.
+        Kind of model.
     n : int
-        Samples, and test images that they are compared with.
+        Number of samples, and of test images that they are compared with.
     classifier_accuracy : float or None
-        On test images; None without labels.
+        Accuracy of the classifier on test images; None without labels.
     reconstruction_error : float or None
-        Mean squared error of G(E(x)), mean of pixels, on test images; None without an encoder.
+        Mean squared error of G(E(x)) over pixels of test images; None without an encoder.
     random_pair_error : float
-        The same for two test images drawn at random: what a reconstruction that knows nothing would have.
+        The same error for two random test images, for comparison.
     label_consistency : float or None
-        Share of test images whose reconstruction the classifier puts in the same class.
+        Share of test images whose reconstruction has the same predicted class.
     fid, fid_real : float
-        Fréchet distance of samples, and of as many training images, to test images, by the classifier's features.
+        Fréchet distance to test images by the features of the classifier, for samples and for as many training images.
     fid_reconstructions : float or None
-        The same of reconstructions.
+        Fréchet distance of reconstructions to test images.
     kid, kid_real : float
-        Kernel distances, without bias.
+        Kernel distance (unbiased) to test images, for samples and for training images.
     class_shares : mapping of str to float
-        Share of samples that the classifier puts in each class.
+        Share of samples in each class, as predicted by the classifier.
     manifolds : Manifolds
         Precision, recall, density and coverage.
     diversity : float
-        Variance of samples, as a share of the test images' own.
+        Variance of the samples divided by that of the test images.
     code_knn, code_logistic : float or None
         Accuracies of 1-NN and of logistic regression on E(x); None without labels or an encoder.
     codes : mapping of str to CodesFound
-        Of the encoder and the discriminator, where they have gates.
+        Measures of the neural codes of encoder and discriminator, if these have gates.
     memorisation : Memorisation
-        Whether samples are copies.
+        Distances of samples to training images.
     collapsed : bool
-        Whether samples are nearly the same, or miss half of the classes: then nothing here is a result.
+        Whether samples are nearly equal, or miss half of the classes; the other numbers then have no meaning.
     pictures : GeneratedPictures
-        What it all looks like.
+        Samples, reconstructions and interpolations.
     paired : int
-        Samples and test images of `kid`, `manifolds`, `codes` and `memorisation`, which compare each with each; 0 in
-        results that were saved before there was this number, where it is `n`.
+        Number of samples and test images for `kid`, `manifolds`, `codes` and `memorisation`, which compare all pairs.
+        It is 0 in results of earlier versions, which used `n`.
     """
 
     model: str
@@ -124,7 +124,7 @@ class GenerativeEvaluation(Result):
 
     @property
     def covered(self) -> int:
-        """Classes that at least 2 % of samples are of."""
+        """Number of classes with at least 2 % of the samples."""
         return sum(share >= COVERED for share in self.class_shares.values())
 
     def __rich__(self) -> Table:
@@ -157,7 +157,7 @@ class GenerativeEvaluation(Result):
         return (Bars(title, "share of samples", names, (("samples", shares),), reach=0.1), *self.pictures.figures())
 
     def page(self) -> Page:
-        """Return the page: numbers, classes, samples, reconstructions, and ways to scrub through."""
+        """Return the page: measures, classes, samples, reconstructions, and interpolations with a slider."""
         verdict = "its samples have collapsed: nothing here is a result" if self.collapsed else ""
         classes, *_ = self.figures()
         return Page(

@@ -1,8 +1,8 @@
-"""The study of encoders: what an autoencoder's loss gives a BiGAN, and what an encoder trained afterwards gives.
+"""The study of encoders: the effect of an autoencoder loss on a BiGAN, and encoders that are trained afterwards.
 
-The protocol is this project's: all models of a repeat have the same images, the same classifier and seeds that follow
-from the repeat alone, so that they are compared in pairs. The GAN of a repeat is inverted twice, without and with the
-error in images. The weight of the autoencoder's loss is of BiGANs only: the others are the same at each of its levels.
+The protocol is that of hashlens. All models of a repeat have the same images, the same classifier and seeds that depend
+on the repeat alone, so they are compared in pairs. The GAN of a repeat is inverted twice, without and with the error of
+images in the loss. The weight of the autoencoder loss applies to BiGANs only; other models are equal at all its levels.
 """
 
 import math
@@ -59,15 +59,15 @@ class EncodersSpec(StudySpec):
     images : int
         Training images of the generative models, the first ones; the classifier is trained on all.
     epochs : int
-        Of each training: of a BiGAN, a VAE, a GAN, and of the encoder that inverts it.
+        Number of epochs of a BiGAN, a VAE, a GAN, and an encoder that inverts a GAN.
     classifier_epochs, classifier_width : int
-        Of the perceptron that evaluation looks through.
+        Epochs and width of the perceptron that is the classifier of the evaluation.
     latent, width : int
-        Numbers of a code, and units of the two hidden layers of each network.
+        Number of latent dimensions, and of units of the two hidden layers of each network.
     learning_rate : float
-        Of all generative models.
+        Learning rate of all generative models.
     evaluated, paired : int
-        Samples and images of each split that are compared; and those of which each is compared with each.
+        Number of samples and images of each split that are compared, and number of those compared in all pairs.
     """
 
     data: Images | None = None
@@ -84,7 +84,7 @@ class EncodersSpec(StudySpec):
 
 @dataclass(frozen=True, eq=False)
 class EncoderResources(Resources):
-    """All that the runs depend on.
+    """Data and classifier that all runs share.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class EncoderResources(Resources):
 
     @cached_property
     def classifier(self) -> nn.Module:
-        """A perceptron that is trained on all training images, the same for all runs."""
+        """The perceptron that is trained on all training images, for all runs."""
         spec = self.spec
         seed = torch_seed(spec.seed, "classifier") % SEEDS
         return train(
@@ -111,7 +111,7 @@ class EncoderResources(Resources):
 
 
 class Encoders(Experiment):
-    """Generative models with encoders are trained and evaluated on one footing."""
+    """Experiment: train generative models with encoders, and evaluate them in the same way."""
 
     variables = Variables(
         "encoders",
@@ -160,7 +160,7 @@ class Encoders(Experiment):
         return EncoderResources(spec, device, data=Split(known, other))
 
     def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
-        """Return what shares a training: BiGANs alone; the inverted GANs, and the VAEs, of a repeat together."""
+        """Return runs that share a training: a BiGAN alone; the inverted GANs, and the VAEs, of a repeat together."""
         packs: dict[Any, list[tuple[Any, int]]] = {}
         for cell, repeat in repeated:
             name = cell["model"]
@@ -169,7 +169,7 @@ class Encoders(Experiment):
         return list(packs.values())
 
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
-        """Train and evaluate; a model whose samples have collapsed is a failure and no result."""
+        """Train and evaluate; a model whose samples have collapsed counts as failed."""
         done: dict[Any, GenerativeEvaluation] = {}
         gans: dict[int, GenerativeModel] = {}
         for run in pack:

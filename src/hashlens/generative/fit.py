@@ -1,4 +1,4 @@
-"""Training of generative models: what is theirs of the one training loop."""
+"""Training of generative models by the common training loop."""
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ from hashlens.training.state import LoopEpoch, TrainingState
 log = logging.getLogger("hashlens")
 LATENT = "latent"
 RESIDENT = 2**30
-"""Images up to this size, in bytes, are moved to the device once."""
+"""Largest size of the images, in bytes, at which they are moved to the device at once."""
 
 
 def fit_model(
@@ -64,7 +64,7 @@ def fit_model(
 
 
 def _prepare(model: GenerativeModel, shape: tuple[int, ...]) -> None:
-    """Build the networks of a model that has none, or was trained; see that they are for these images."""
+    """Build the networks of a model that is new or was trained before, and check that they fit the images."""
     if not model.is_built or model.info is not None:
         model.build(shape)
     elif shape != model.image_shape:
@@ -108,7 +108,7 @@ def _train(
         if saved is not None:
             saved.save(model, len(history))
         if out is not None and len(history) == epochs:
-            # Before the journal goes: a training that is killed here has left one or the other.
+            # The model is saved before the journal is removed, so that a killed training leaves at least one of them.
             save_model(model, out, overwrite=True)
 
     with bar("training", epochs) as advance:
@@ -129,7 +129,7 @@ def _train(
 def _state(
     model: GenerativeModel, optimizers: tuple[torch.optim.Optimizer, ...], noise: torch.Generator
 ) -> TrainingState:
-    """Return all that a step changes."""
+    """Return the state that a step changes."""
     moved = [role for roles in model.trained for role in roles]
     moved += [AVERAGED + role for role in moved if AVERAGED + role in model.networks]
     named = {" and ".join(roles): optimizer for roles, optimizer in zip(model.trained, optimizers, strict=True)}
@@ -137,7 +137,7 @@ def _state(
 
 
 def _following(model: GenerativeModel, step: Step) -> Step:
-    """Return a step after which the running means move, where there are any."""
+    """Return a step that also updates the averages, if there are any."""
     if not model.settings.ema:
         return step
     averages = Averages(model.networks, model.averaged, model.settings.ema)
@@ -157,16 +157,16 @@ def _some(images: ArrayExamples, seed: int) -> torch.Tensor:
 
 @dataclass(eq=False)
 class Watch:
-    """Looks at samples of the same codes after each epoch, and says what is wrong, once.
+    """Monitor that examines samples of fixed codes after each epoch, and gives each warning once.
 
     Attributes
     ----------
     model : GenerativeModel
-        That is trained.
+        The model in training.
     real : torch.Tensor
-        Images to compare samples with.
+        Real images, for comparison.
     steps : int
-        Of an epoch.
+        Steps per epoch.
     """
 
     model: GenerativeModel
@@ -175,15 +175,15 @@ class Watch:
     said: int = 0
 
     def measure(self) -> dict[str, float]:
-        """Return how diverse samples are."""
+        """Return the diversity of the samples."""
         return {"diversity": diversity(self.model.sample(GRID, seed=self.model.settings.seed), self.real)}
 
     def wrong(self, epoch: LoopEpoch) -> tuple[str, ...]:
-        """Return what is wrong after an epoch."""
+        """Return the warnings after an epoch."""
         return warnings_of(epoch, epoch.number * self.steps, self.model.advice)
 
     def warn(self, epoch: LoopEpoch) -> None:
-        """Warn of what is wrong after an epoch and was not before."""
+        """Issue the warnings of an epoch that were not issued before."""
         found = self.wrong(epoch)
         if len(found) > self.said:
             for line in found:

@@ -17,16 +17,16 @@ Tensor = torch.Tensor
 
 
 class GAN(GenerativeModel):
-    """A generative adversarial network; it has no encoder, which :class:`InvertedGAN` adds.
+    """A generative adversarial network. It has no encoder; :class:`InvertedGAN` adds one.
 
     Parameters
     ----------
     loss : {"log", "hinge"}
-        Of generator and discriminator.
+        Loss of generator and discriminator.
     spectral_norm : bool
-        Whether the discriminator is normalised, where it is not the user's own.
+        Whether the discriminator has spectral normalisation; your own discriminator is used unchanged.
     generator, discriminator : torch.nn.Module, optional
-        The user's own: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
+        Your own networks: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
         scores ``(n, 1)``, high for real ones.
     **options
         The fields of :class:`hashlens.generative.Settings`.
@@ -55,7 +55,7 @@ class GAN(GenerativeModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the model is made with."""
+        """Arguments of the constructor."""
         return self._all_arguments(loss=self.loss, spectral_norm=self.spectral_norm)
 
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "GANStep":
@@ -65,20 +65,20 @@ class GAN(GenerativeModel):
 
 @dataclass(frozen=True, eq=False)
 class GANStep:
-    """A step of a GAN: the discriminator's, then the generator's on the same codes.
+    """Training step of a GAN: a step of the discriminator, then one of the generator on the same codes.
 
     Attributes
     ----------
     networks : torch.nn.ModuleDict
         ``generator`` and ``discriminator``.
     optimizers : tuple of torch.optim.Optimizer
-        Of the discriminator and of the generator.
+        Optimizers of the discriminator and of the generator.
     images : ArrayExamples
-        Real ones.
+        Real images.
     draw : callable
-        Codes of the prior.
+        Function that draws codes from the prior.
     loss : {"log", "hinge"}
-        Which.
+        Name of the loss.
     """
 
     networks: nn.ModuleDict

@@ -15,7 +15,7 @@ Bytes = npt.NDArray[np.uint8]
 def as_bytes(images: torch.Tensor) -> Bytes:
     """Return images ``(..., c, h, w)`` with pixels from 0 to 1 as uint8 ``(..., h, w)``, or ``(..., h, w, 3)``.
 
-    Of other numbers of channels the first is shown.
+    If there are neither one nor three channels, the first is shown.
     """
     pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
     pixels = pixels.movedim(-3, -1) if pixels.shape[-3] == 3 else pixels.select(-3, 0)
@@ -24,7 +24,7 @@ def as_bytes(images: torch.Tensor) -> Bytes:
 
 
 def tiled(images: Bytes, columns: int) -> Bytes:
-    """Return images ``(n, h, w)`` or ``(n, h, w, 3)`` as one, row by row, one pixel apart."""
+    """Return images ``(n, h, w)`` or ``(n, h, w, 3)`` as one image, row by row, separated by one pixel."""
     n, height, width = images.shape[:3]
     rows = -(-n // columns)
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *images.shape[3:]), 255, np.uint8)

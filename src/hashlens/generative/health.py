@@ -1,44 +1,44 @@
-"""Whether a training is well: samples differ from each other, and neither side has won for good."""
+"""Warnings of failing training: collapsed samples, and a discriminator that is always right."""
 
 import torch
 
 from hashlens.training.state import LoopEpoch
 
 COLLAPSED = 0.2
-"""Samples have collapsed where their variance, mean of pixels, is a smaller share of the images' own."""
+"""Diversity below which samples count as collapsed."""
 SETTLED = 2000
-"""Steps after which samples that are nearly the same have collapsed, and are not only untrained."""
+"""Number of steps after which samples can count as collapsed; before, the model is untrained."""
 WON = 0.01
-"""A discriminator's loss below which it tells nearly all made images."""
+"""Loss of the discriminator below which it recognises nearly all generated images."""
 GRID = 100
-"""Samples that are looked at after each epoch, and shown at checkpoints."""
+"""Number of samples that are examined after each epoch, and shown at checkpoints."""
 
 
 def diversity(made: torch.Tensor, real: torch.Tensor) -> float:
-    """Return the variance of made images ``(n, c, h, w)``, mean of pixels, as a share of the real images' own.
+    """Return the mean variance of a pixel over generated images ``(n, c, h, w)``, divided by that over real images.
 
-    Half the mean squared difference of two images is their variance: so it is that of pairs as well.
+    The mean squared difference of two images is twice this variance, so the ratio is the same for pairs.
     """
     own = float(real.var(dim=0).mean())
     return float(made.var(dim=0).mean()) / own if own > 0 else 1.0
 
 
 def has_collapsed(spread: float, steps: int) -> bool:
-    """Return whether samples of a diversity have collapsed, after so many steps of training."""
+    """Return whether samples with this diversity have collapsed after this number of training steps."""
     return spread < COLLAPSED and steps >= SETTLED
 
 
 def warnings_of(epoch: LoopEpoch, steps: int, advice: str) -> tuple[str, ...]:
-    """Return what is wrong with a training after an epoch, in lines; nothing where all is well.
+    """Return the warnings after an epoch, one line each.
 
     Parameters
     ----------
     epoch : LoopEpoch
-        The last one.
+        The last epoch.
     steps : int
-        Of the training so far.
+        Number of training steps so far.
     advice : str
-        What helps against collapse.
+        Advice against collapse.
     """
     spread, telling, found = epoch.values["diversity"], epoch.values.get("discriminator loss", 1.0), []
     if has_collapsed(spread, steps):

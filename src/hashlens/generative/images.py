@@ -1,4 +1,4 @@
-"""Images that generative models are trained on and read: ``(c, h, w)``, pixels from 0 to 1."""
+"""Images for generative models: ``(c, h, w)``, with pixels from 0 to 1."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,11 +13,11 @@ from hashlens.generative.networks import Shape
 
 Tensor = torch.Tensor
 CHECKED = 4096
-"""Images whose range is looked at."""
+"""Number of images whose range is checked."""
 
 
 def training_images(data: Any) -> ArrayExamples:
-    """Return the images to train on, whole in memory.
+    """Return the training images, all in memory.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def image_batches(data: Any, shape: Shape, batch_size: int = 512) -> Iterator[Te
     Raises
     ------
     DataError
-        If they are of another shape, or pixels are below 0 or above 1.
+        If the images have another shape, or pixels are below 0 or above 1.
     """
     examples = load_data(data[None] if isinstance(data, Tensor) and data.ndim == 3 else data)
     for batch in examples.batches(batch_size):
@@ -69,5 +69,5 @@ def _check_range(name: str, images: Tensor) -> None:
 
 
 def batch_of(images: ArrayExamples, rows: Tensor, device: torch.device) -> Tensor:
-    """Return some images as a network takes them, float32 ``(b, c, h, w)``."""
+    """Return some images in the form that networks take, float32 ``(b, c, h, w)``."""
     return images.tensor(rows).to(device, torch.float32)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What is known about a generative model: how it was made and how its training went."""
+"""Metadata of a generative model: its arguments and the history of its training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,31 +15,31 @@ from hashlens.version import __version__
 
 @dataclass(frozen=True)
 class GenerativeInfo(Result):
-    """What is known about a generative model: the content of ``generative.json``.
+    """Metadata of a generative model, the content of ``generative.json``.
 
     Attributes
     ----------
     model : str
         ``gan``, ``bigan``, ``inverted-gan`` or ``vae``.
     arguments : mapping
-        What it was made with, but for networks of the user's own.
+        Arguments of the constructor, without the user's own networks.
     image_shape : tuple of int
-        ``(c, h, w)``.
+        Shape of an image, ``(c, h, w)``.
     own : tuple of str
-        Roles of the networks that are the user's own.
+        Roles of the networks that the user supplied.
     data : mapping or None
-        ``name``, ``digest`` and ``n`` of the images trained on.
+        ``name``, ``digest`` and ``n`` of the training images.
     history : mapping of str to tuple of float
-        Means of each epoch by name: losses; ``diversity``, the variance of samples as a share of the images' own;
-        ``seconds``, of the steps.
+        Mean over each epoch of the losses; ``diversity`` of the samples, relative to that of the images; and
+        ``seconds`` of the training steps.
     warnings : tuple of str
-        What was wrong at the end of the training; empty if nothing was.
+        Warnings at the end of the training.
     collapsed : bool
-        Whether samples were nearly the same at the end: then nothing it makes is a result.
+        Whether samples were nearly equal at the end of the training; the model is then useless.
     parameters : str
         Digest of the weights.
     versions : mapping
-        hashlens and torch.
+        Versions of hashlens and torch.
     """
 
     model: str
@@ -57,7 +57,7 @@ class GenerativeInfo(Result):
 
     @property
     def epochs(self) -> int:
-        """Epochs trained."""
+        """Number of epochs of training."""
         return max(map(len, self.history.values()), default=0)
 
     def __rich__(self) -> Table:
@@ -68,7 +68,7 @@ class GenerativeInfo(Result):
         return table(title, ("last epoch", ""), [*rows, *(("warning", line) for line in self.warnings)])
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return the losses over epochs, and how diverse samples are."""
+        """Return the losses and the diversity of samples over epochs."""
         losses = {name: values for name, values in self.history.items() if name not in ("diversity", "seconds")}
         epochs = tuple(map(float, range(1, self.epochs + 1)))
         drawn = [Lines("Losses", "epoch", "mean of the epoch", _series(epochs, losses))] if losses else []

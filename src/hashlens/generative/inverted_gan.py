@@ -1,4 +1,4 @@
-"""InvertedGAN: an encoder that is trained afterwards to invert the generator of a GAN, which stays as it is."""
+"""InvertedGAN: an encoder that is trained to invert the generator of a trained GAN."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,22 +19,23 @@ Tensor = torch.Tensor
 
 
 class InvertedGAN(GenerativeModel):
-    """An encoder for a trained generator: it learns z from G(z), and with `image_weight` G(z) from it too.
+    """An encoder for a trained generator: it learns to find z from G(z).
 
-    The loss is ||z - E(G(z))||², summed over the code's numbers, plus `image_weight` times ||G(z) - G(E(G(z)))||²,
-    summed over pixels. Real images are not looked at: of the data, only their number counts, which is that of the codes
-    in an epoch. The generator stays as it is, bit for bit, in evaluation mode.
+    The loss is ||z - E(G(z))||², summed over latent dimensions, plus `image_weight` times ||G(z) - G(E(G(z)))||²,
+    summed over pixels. Real images are not used, except that an epoch has as many codes as there are images. The
+    generator is in evaluation mode and does not change.
 
     Parameters
     ----------
     gan : GAN
-        Trained. Where it has a running mean, this is the generator that is inverted.
+        A trained GAN. If it has an average of the generator's weights, the averaged generator is inverted.
     image_weight : float
-        Weight of the error in images, a sum over pixels; 0 for codes alone.
+        Weight of the error of images, a sum over pixels; 0 for the error of codes alone.
     encoder : torch.nn.Module, optional
-        The user's own, from images ``(n, c, h, w)`` to codes ``(n, latent)``.
+        Your own encoder, from images ``(n, c, h, w)`` to codes ``(n, latent)``.
     learning_rate, batch_size, ema, seed
-        Of the encoder's training, as in :class:`hashlens.generative.Settings`; all else is the GAN's.
+        Settings for the training of the encoder, as in :class:`hashlens.generative.Settings`; all other settings are
+        those of the GAN.
 
     References
     ----------
@@ -72,7 +73,7 @@ class InvertedGAN(GenerativeModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the model is made with, besides the GAN."""
+        """Arguments of the constructor, without the GAN."""
         return self._all_arguments(image_weight=self.image_weight)
 
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "InvertingStep":
@@ -82,18 +83,18 @@ class InvertedGAN(GenerativeModel):
 
 @dataclass(frozen=True, eq=False)
 class InvertingStep:
-    """A step of an encoder that inverts a generator.
+    """Training step of an encoder that inverts a generator.
 
     Attributes
     ----------
     networks : torch.nn.ModuleDict
         ``generator``, which is not changed, and ``encoder``.
     optimizer : torch.optim.Optimizer
-        Of the encoder.
+        Optimizer of the encoder.
     draw : callable
-        Codes of the prior.
+        Function that draws codes from the prior.
     image_weight : float
-        Of the error in images, a sum over pixels; at 0 it is not computed.
+        Weight of the error of images, a sum over pixels; at 0 it is not computed.
     """
 
     networks: nn.ModuleDict
@@ -102,7 +103,7 @@ class InvertingStep:
     image_weight: float
 
     def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
-        """Take one step on as many codes as there are rows, and return the errors, means over numbers and pixels."""
+        """Take one step on as many codes as there are rows; return the mean errors of code values and of pixels."""
         generator, encoder = self.networks["generator"], self.networks["encoder"]
         codes = self.draw(len(rows))
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Ways between two codes."""
+"""Interpolation between two codes."""
 
 import torch
 
@@ -6,25 +6,25 @@ Tensor = torch.Tensor
 
 
 def between(first: Tensor, second: Tensor, steps: int, spherical: bool) -> Tensor:
-    """Return codes on the way from one to the other, both ends among them.
+    """Return codes on a path between two codes, including both ends.
 
     Parameters
     ----------
     first, second : torch.Tensor
-        ``(n, latent)``.
+        ``(n, latent)``: start and end of n paths.
     steps : int
-        Codes of each way, two or more.
+        Number of codes on each path, two or more.
     spherical : bool
-        Whether the way keeps to lengths between those of its ends, as codes of a normal prior do; straight otherwise.
+        Whether the path is spherical, so that its codes have lengths like those of a normal prior; otherwise straight.
 
     Returns
     -------
     torch.Tensor
-        ``(n, steps, latent)``.
+        ``(n, steps, latent)``: the codes.
 
     References
     ----------
-    White (2016): Sampling generative networks, for the spherical way.
+    White (2016): Sampling generative networks (spherical interpolation).
     """
     share = torch.linspace(0, 1, steps, device=first.device, dtype=first.dtype)[None, :, None]
     a, b = first[:, None], second[:, None]
@@ -37,5 +37,5 @@ def between(first: Tensor, second: Tensor, steps: int, spherical: bool) -> Tenso
     angle = (u * v).sum(dim=2, keepdim=True).clamp(-1, 1).arccos()
     sine = angle.sin()
     turned = (((1 - share) * angle).sin() * u + (share * angle).sin() * v) / sine.clamp(min=1e-6)
-    # Ends that lie in one direction, or opposite ones, have no way on a sphere of their own.
+    # Between ends in the same or in opposite directions, there is no unique spherical path.
     return torch.where(sine > 1e-3, turned * (lengths[0] * (1 - share) + lengths[1] * share), straight)

@@ -1,4 +1,4 @@
-"""The losses of adversarial training, on scores of a discriminator that are high for what is real."""
+"""The losses of adversarial training, for scores of a discriminator that are high for real images."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -25,7 +25,7 @@ def telling_loss(real: Tensor, made: Tensor, loss: Adversarial) -> Tensor:
 
     References
     ----------
-    Goodfellow et al. (2014): Generative adversarial nets. Lim, Ye (2017): Geometric GAN, for the hinge.
+    Goodfellow et al. (2014): Generative adversarial nets. Lim, Ye (2017): Geometric GAN (hinge loss).
     """
     if loss == "hinge":
         return functional.relu(1 - real).mean() + functional.relu(1 + made).mean()
@@ -33,18 +33,18 @@ def telling_loss(real: Tensor, made: Tensor, loss: Adversarial) -> Tensor:
 
 
 def fooling_loss(scores: Tensor, loss: Adversarial) -> Tensor:
-    """Return the loss of what wants its scores ``(n, 1)`` high: with ``log`` the one that does not saturate."""
+    """Return the loss of networks that try to get high scores ``(n, 1)``; ``log`` is the non-saturating loss."""
     return -scores.mean() if loss == "hinge" else functional.softplus(-scores).mean()
 
 
 def descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-    """Take one step of an optimizer; gradients are computed for its parameters alone."""
+    """Take one step of an optimizer; gradients are computed only for its parameters."""
     optimizer.zero_grad()
     torch.autograd.backward(loss, inputs=[p for group in optimizer.param_groups for p in group["params"]])
     optimizer.step()
 
 
 def adam(modules: Iterable[nn.Module], learning_rate: float) -> torch.optim.Optimizer:
-    """Return Adam for the parameters of some modules, with the momentum of DCGAN."""
+    """Return an Adam optimizer for the parameters of some modules, with the momentum of DCGAN."""
     parameters = [parameter for module in modules for parameter in module.parameters()]
     return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.999), fused=True)

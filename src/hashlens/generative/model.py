@@ -1,4 +1,4 @@
-"""What generative models have in common: they are trained, draw samples, and most map images to codes."""
+"""The base class of generative models: training, samples, and codes of images if there is an encoder."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
@@ -29,37 +29,37 @@ BATCH = 512
 
 
 class Draw(Protocol):
-    """Draws codes of the prior."""
+    """Function that draws codes from the prior."""
 
     def __call__(self, n: int, /) -> Tensor:
-        """Return codes, float32 ``(n, latent)``, where the networks are."""
+        """Return codes, float32 ``(n, latent)``, on the device of the networks."""
         ...
 
 
 class GenerativeModel(ABC):
-    """Base of :class:`GAN`, :class:`BiGAN`, :class:`InvertedGAN` and :class:`VAE`.
+    """Base class of :class:`GAN`, :class:`BiGAN`, :class:`InvertedGAN` and :class:`VAE`.
 
-    Networks are built when the size of the images is known: by :meth:`fit`, or before by :meth:`build`. Pixels are
-    from 0 to 1. What is drawn and returned is on the CPU.
+    :meth:`fit` builds the networks, because their size depends on the images; :meth:`build` builds them before. Pixels
+    are from 0 to 1. Returned tensors are on the CPU.
 
     Attributes
     ----------
     settings : Settings
         Sizes, prior, rates and seed.
     networks : torch.nn.ModuleDict
-        By role: ``generator``, ``encoder``, ``discriminator``, and with ``ema`` the running means of the first two.
+        Networks by role: ``generator``, ``encoder``, ``discriminator``, and with ``ema`` averages of the first two.
     image_shape : (int, int, int)
-        ``(c, h, w)``.
+        Shape of an image, ``(c, h, w)``.
     info : GenerativeInfo or None
-        How the training went; None before.
+        Metadata of the training; None before it.
     """
 
     kind: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
     trained: ClassVar[tuple[tuple[str, ...], ...]]
-    """The networks that each optimizer moves."""
+    """Roles of the networks that each optimizer trains."""
     advice: ClassVar[str] = 'lower the learning rate, or try loss="hinge" with spectral_norm=True'
-    """What helps against collapse."""
+    """Advice against collapse."""
 
     def __init__(self, own: Mapping[str, Any], spectral_norm: bool = False, **options: Unpack[SettingsOptions]) -> None:
         try:
@@ -75,31 +75,31 @@ class GenerativeModel(ABC):
     @property
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """What the model is made with, of plain values."""
+        """Arguments of the constructor that are plain values."""
 
     @abstractmethod
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> Step:
-        """Return the step of its training.
+        """Return the training step.
 
         Parameters
         ----------
         images : ArrayExamples
-            What to learn.
+            Training images.
         optimizers : tuple of torch.optim.Optimizer
-            One for each entry of `trained`.
+            One optimizer for each entry of `trained`.
         draw : callable
-            Codes of the prior.
+            Function that draws codes from the prior.
         """
 
     @property
     def parts(self) -> dict[str, int]:
-        """Which networks it has, and how many codes an encoder gives, or a discriminator takes."""
+        """Roles of the networks, and the number of code values that an encoder returns or a discriminator takes."""
         codes = {"generator": 0, "encoder": self.settings.latent, "discriminator": 0}
         return {role: codes[role] for role in self.roles}
 
     @property
     def is_built(self) -> bool:
-        """Whether there are networks."""
+        """Whether the networks are built."""
         return self._networks is not None
 
     @property
@@ -121,17 +121,17 @@ class GenerativeModel(ABC):
         return self._shape
 
     def build(self, image_shape: Collection[int]) -> Self:
-        """Make the networks, untrained, and return the model.
+        """Build the untrained networks, and return the model.
 
         Parameters
         ----------
         image_shape : (int, int, int)
-            Of an image, ``(c, h, w)``.
+            Shape of an image, ``(c, h, w)``.
 
         Raises
         ------
         ModelError
-            If they do not fit the images, or each other.
+            If the networks do not fit the images or each other.
         """
         shape = tuple(map(int, image_shape))
         if len(shape) != 3:
@@ -145,17 +145,17 @@ class GenerativeModel(ABC):
 
     @property
     def averaged(self) -> tuple[str, ...]:
-        """The networks that have a running mean where ``ema`` is not 0."""
+        """Roles of the networks that are averaged if ``ema`` is not 0."""
         return tuple(role for role in ("generator", "encoder") if any(role in names for names in self.trained))
 
     @property
     def generator(self) -> nn.Module:
-        """The network that draws samples: the running mean where there is one."""
+        """The network that generates samples; the averaged one if there is one."""
         return self._reader("generator")
 
     @property
     def latent(self) -> int:
-        """Numbers of a code."""
+        """Number of latent dimensions."""
         return self.settings.latent
 
     def fit(
@@ -169,36 +169,36 @@ class GenerativeModel(ABC):
         device: str | torch.device | None = None,
         on_epoch: Callable[[LoopEpoch], None] | None = None,
     ) -> Self:
-        """Train, and return the model; global random generators are left as they are.
+        """Train, and return the model; global random generators are not changed.
 
-        A model that was trained already begins anew, but for networks of the user's own, which go on as they are.
+        A model that was trained before starts again, except that the user's own networks keep their weights.
 
         Parameters
         ----------
         data : str, Examples, array or pair
-            Images, as :func:`hashlens.load_data` takes them; labels are not looked at.
+            Images, in any form that :func:`hashlens.load_data` takes; labels are not used.
         epochs : int
-            Passes over them.
+            Number of passes over the images.
         out : str or Path, optional
-            Folder to save to. A training that was interrupted goes on from there.
+            Folder to save to. An interrupted training continues from there.
         checkpoints : collection of int
-            Epochs after which the model is saved as well, in ``checkpoints/epoch-0010``, with a grid of samples of the
-            same codes; 0 is the initialisation.
+            Epochs after which the model is saved too, such as in ``checkpoints/epoch-0010``, with a grid of samples
+            from the same codes; 0 is the initialisation.
         overwrite : bool
-            Whether a model that `out` holds is replaced, and an interrupted training begun afresh.
+            Whether to replace a model in `out`, and to start an interrupted training again.
         device : str or torch.device, optional
-            Where to train; where the networks are by default.
+            Device of the training; by default that of the networks.
         on_epoch : callable, optional
-            Called with each epoch when it is over.
+            Function that is called with each epoch when it is over.
 
         Raises
         ------
         DataError
-            If the data are no images ``(c, h, w)`` with pixels from 0 to 1.
+            If the data are not images ``(c, h, w)`` with pixels from 0 to 1.
         ModelError
-            If the networks do not fit them, or training fails: a loss that is no longer finite among others.
+            If the networks do not fit the images, or training fails, for example because a loss is not finite.
         OutputError
-            If `out` holds a model already, or cannot be written.
+            If `out` already contains a model, or cannot be written.
         """
         from hashlens.generative.fit import fit_model
 
@@ -211,12 +211,12 @@ class GenerativeModel(ABC):
         Parameters
         ----------
         n : int
-            How many; the first are the same for any `n`.
+            Number of images; the first ones do not depend on `n`.
         seed : int
-            Of the codes.
+            Seed of the codes.
         """
         require_whole(ModelError, "n", n)
-        # In whole blocks: torch draws other numbers at the end of a tensor than inside a longer one.
+        # Whole blocks are drawn, because torch draws the last numbers of a tensor in another way.
         blocks = -(-n // BATCH)
         return self.decode(self.settings.draw(blocks * BATCH, torch_generator(seed, "sample"))[:n])
 
@@ -248,25 +248,25 @@ class GenerativeModel(ABC):
         return codes[:, : self.settings.latent]
 
     def reconstruct(self, data: Any) -> Tensor:
-        """Return what the generator makes of the codes of images, float32 ``(n, c, h, w)``; errors as of `encode`."""
+        """Return the reconstructions G(E(x)) of images, float32 ``(n, c, h, w)``; errors as in `encode`."""
         return self.decode(self.encode(data))
 
     def interpolate(self, first: Any, second: Any, steps: int = 9, *, way: str = "") -> Tensor:
-        """Return images on the way from some to others.
+        """Return interpolations between pairs of images.
 
         Parameters
         ----------
         first, second : array
             Images ``(n, c, h, w)``, or codes ``(n, latent)``.
         steps : int
-            Images of each way, its ends among them.
+            Number of images of each interpolation, including both ends.
         way : {"spherical", "straight"}
-            Between codes: spherical by default where the prior is normal.
+            Path between codes; by default spherical if the prior is normal.
 
         Returns
         -------
         torch.Tensor
-            float32 ``(n, steps, c, h, w)``.
+            float32 ``(n, steps, c, h, w)``: the images.
         """
         require_whole(ModelError, "steps", steps, 2)
         way = way or ("spherical" if self.settings.prior == "normal" else "straight")
@@ -284,7 +284,7 @@ class GenerativeModel(ABC):
         Raises
         ------
         OutputError
-            If the folder holds a model and `overwrite` is false, or cannot be written.
+            If the folder contains a model and `overwrite` is false, or cannot be written.
         """
         from hashlens.generative.saved import save_model
 
@@ -295,7 +295,7 @@ class GenerativeModel(ABC):
         return tensor.float() if tensor.ndim == 2 else self.encode(tensor)
 
     def _reader(self, role: str) -> nn.Module:
-        """Return the network that samples and codes are read from: the running mean where there is one."""
+        """Return the network of a role; the averaged one if there is one."""
         return self.networks[AVERAGED + role if AVERAGED + role in self.networks else role]
 
     def _run(self, network: nn.Module, batches: Any) -> Tensor:

@@ -16,15 +16,15 @@ from hashlens.nets.mlp import dense_block
 Tensor = torch.Tensor
 Shape = tuple[int, int, int]
 SLOPE = 0.2
-"""Of a leaky ReLU below zero."""
+"""Slope of a leaky ReLU below zero."""
 SIDES = (28, 32)
-"""Pixels of the images that convolutional networks take."""
+"""Sides, in pixels, of the images that convolutional networks take."""
 WIDTHS = {"mlp": 512, "conv": 32}
-"""Units of a hidden layer, and channels at full size, where nothing else is asked for."""
+"""Default number of units of a hidden layer, and of channels at full size."""
 
 
 def _dense(*sizes: int) -> nn.Sequential:
-    """Return two hidden layers with BatchNorm, as one."""
+    """Return two hidden layers with BatchNorm as one module."""
     return nn.Sequential(*(dense_block(a, b, batch_norm=True, dropout=0.0) for a, b in pairwise(sizes)))
 
 
@@ -58,7 +58,7 @@ class DenseEncoder(nn.Module):
 
 
 class DenseDiscriminator(nn.Module):
-    """A perceptron from images ``(n, c, h, w)``, and codes ``(n, codes)`` where there are any, to scores ``(n, 1)``."""
+    """A perceptron from images ``(n, c, h, w)``, and codes ``(n, codes)`` if there are any, to scores ``(n, 1)``."""
 
     def __init__(self, shape: Shape, codes: int, width: int) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDiscriminator(nn.Module):
-    """Convolutions over images; their features and the codes, where there are any, give scores ``(n, 1)``."""
+    """Convolutions from images, and codes if there are any, to scores ``(n, 1)``."""
 
     def __init__(self, shape: Shape, codes: int, width: int) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ ARCHITECTURES: dict[str, dict[str, type[nn.Module]]] = {
     "mlp": {"generator": DenseGenerator, "encoder": DenseEncoder, "discriminator": DenseDiscriminator},
     "conv": {"generator": ConvGenerator, "encoder": ConvEncoder, "discriminator": ConvDiscriminator},
 }
-"""By name, the class of each role."""
+"""Class of the network of each role, by name of the architecture."""
 
 
 def check_shape(architecture: str, shape: Shape) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of a generative model: samples, reconstructions, and ways between images to scrub through."""
+"""Pictures of a generative model: samples, reconstructions, and interpolations with a slider."""
 
 import base64
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from hashlens.tables import Table, table
 
 Bytes = npt.NDArray[np.uint8]
 COLUMNS, PAIRS, WAYS, STEPS = 10, 20, 6, 17
-"""Images side by side; originals with reconstructions; ways between images, and steps of each."""
+"""Numbers of images in a row, of originals with reconstructions, of interpolations, and of steps of each."""
 TEMPLATE = """<p><label for="way-{{ number }}">from one image to the other</label>
 <input id="way-{{ number }}" type="range" min="0" value="0" style="width:20em"> <output></output></p>
 <canvas role="img" aria-label="{{ title }}" style="image-rendering:pixelated;max-width:100%"></canvas>"""
@@ -35,15 +35,16 @@ class GeneratedPictures(Result):
     Attributes
     ----------
     model : str
-        Which kind.
+        Kind of model.
     collapsed : bool
-        Whether its samples were nearly the same at the end of the training.
+        Whether samples were nearly equal at the end of the training.
     samples : numpy.ndarray
-        uint8 ``(n, h, w)``, or ``(n, h, w, 3)``.
+        uint8 ``(n, h, w)`` or ``(n, h, w, 3)``: samples.
     originals, reconstructions : numpy.ndarray
-        uint8, as many of each; none without an encoder or images.
+        uint8: images and their reconstructions; empty without an encoder or images.
     ways : numpy.ndarray
-        uint8 ``(ways, steps, h, w)``, or ``(ways, steps, h, w, 3)``: between codes of originals, or codes drawn.
+        uint8 ``(ways, steps, h, w)`` or ``(ways, steps, h, w, 3)``: interpolations between originals, or between
+        random codes.
     """
 
     model: str
@@ -59,7 +60,7 @@ class GeneratedPictures(Result):
         return table(f"Pictures of a {self.model}" + (", COLLAPSED" if self.collapsed else ""), ("", ""), rows)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return samples, originals above their reconstructions, and the ways, each as one picture."""
+        """Return one figure each of samples, of originals above their reconstructions, and of interpolations."""
         found = [_picture("Samples", "drawn from the prior", self.samples, COLUMNS)]
         if len(self.originals):
             rows = [part[at : at + COLUMNS] for at in range(0, len(self.originals), COLUMNS)
@@ -107,20 +108,20 @@ def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: in
     Parameters
     ----------
     model : GenerativeModel
-        Trained.
+        The trained model.
     data : str, Examples or array, optional
-        Images whose first are reconstructed, where the model has an encoder.
+        Images; the first ones are reconstructed if the model has an encoder.
     n : int
-        Samples.
+        Number of samples.
     seed : int
-        Of their codes.
+        Seed of the codes.
 
     Raises
     ------
     ModelError
         If the model has no networks.
     DataError
-        If the images are not of its size.
+        If the images have another size than those of the model.
     """
     require_whole(ModelError, "n", n)
     shape, samples = model.image_shape, model.sample(n, seed=seed)

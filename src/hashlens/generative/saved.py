@@ -25,17 +25,17 @@ WEIGHTS = "generative.safetensors"
 INFO = "generative.json"
 GRID_FILE = "samples.png"
 MODELS: dict[str, type[GenerativeModel]] = {model.kind: model for model in (GAN, BiGAN, VAE)}
-"""By name, those that are made of their arguments alone."""
+"""Models that need no other model, by name."""
 
 
 def check_free(folder: Path) -> None:
-    """Raise OutputError if a folder holds a model already."""
+    """Raise OutputError if a folder already contains a model."""
     if (folder / INFO).exists():
         raise OutputError(f"{folder} already holds a model: choose another folder, or give overwrite=True")
 
 
 def save_model(model: GenerativeModel, folder: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a model to a folder; see :meth:`GenerativeModel.save`. What is known about it is written last."""
+    """Write a model to a folder; see :meth:`GenerativeModel.save`. The metadata are written last."""
     from safetensors.torch import save
 
     path = as_path(folder)
@@ -54,12 +54,12 @@ def save_model(model: GenerativeModel, folder: str | Path, *, overwrite: bool = 
 
 
 def read_info(folder: str | Path) -> GenerativeInfo:
-    """Return what is known about the model in a folder.
+    """Return the metadata of the model in a folder.
 
     Raises
     ------
     ModelError
-        If there is none, or a newer hashlens wrote it.
+        If there is no model, or a newer hashlens wrote it.
     """
     path = Path(folder)
     if not (path / INFO).is_file():
@@ -95,14 +95,15 @@ def load(
     Parameters
     ----------
     folder : str or Path
-        A model, or one of its checkpoints.
+        Folder of a model or of one of its checkpoints.
     generator, encoder, discriminator : torch.nn.Module, optional
-        Networks of the user's own, of the architecture that was trained: their weights are replaced.
+        Your own networks, if the model was trained with such networks. They need the same architecture; their weights
+        are replaced.
 
     Raises
     ------
     ModelError
-        If the folder holds no model, is damaged, or its weights are of another architecture.
+        If the folder contains no model, is damaged, or has weights of another architecture.
     """
     path, info = Path(folder), read_info(folder)
     own = {"generator": generator, "encoder": encoder, "discriminator": discriminator}
@@ -119,7 +120,7 @@ def load(
 
 
 def _made(path: Path, info: GenerativeInfo, own: dict[str, Any]) -> GenerativeModel:
-    """Return a model of the same make, untrained."""
+    """Return an untrained model with the same arguments."""
     arguments: dict[str, Any] = dict(info.arguments)
     try:
         if info.model != InvertedGAN.kind:
@@ -138,16 +139,16 @@ class ModelCheckpoints:
     Attributes
     ----------
     folder : Path
-        Of the training.
+        Folder of the training.
     epochs : collection of int
-        Epochs after which it is kept.
+        Epochs after which the model is saved.
     """
 
     folder: Path
     epochs: Collection[int]
 
     def save(self, model: GenerativeModel, epoch: int) -> None:
-        """Write the model as it is after `epoch`, if that is wanted."""
+        """Write the model after `epoch`, if this epoch is a checkpoint."""
         if epoch in self.epochs:
             place = self.folder / "checkpoints" / f"epoch-{epoch:04d}"
             save_model(model, place, overwrite=True)

@@ -1,4 +1,4 @@
-"""What all generative models share besides their networks' weights: sizes, prior, rates and seed."""
+"""Settings of all generative models: sizes, prior, learning rate and seed."""
 
 from dataclasses import dataclass
 from typing import Literal, TypedDict
@@ -28,26 +28,27 @@ class SettingsOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Settings:
-    """What all generative models share.
+    """Settings of a generative model.
 
     Attributes
     ----------
     latent : int
-        Numbers of a code.
+        Number of latent dimensions.
     architecture : {"mlp", "conv"}
-        Of networks that are not the user's own.
+        Architecture of networks that the user does not supply.
     width : int
-        Units of a hidden layer (mlp) or channels at full size (conv); 0 for 512 and 32.
+        Number of units of a hidden layer (``mlp``) or of channels at full size (``conv``); 0 for 512 and 32.
     prior : {"normal", "uniform"}
-        Codes are drawn from N(0, 1), or uniformly from -1 to 1.
+        Distribution of codes: N(0, 1), or uniform from -1 to 1.
     learning_rate : float
-        Of Adam, whose momentum is 0.5.
+        Learning rate of Adam, whose momentum is 0.5.
     batch_size : int
-        Images of a step.
+        Number of images per step.
     ema : float
-        Decay of the running mean of generator and encoder, which then draw samples; 0 for none.
+        Decay of the exponential moving average of the weights of generator and encoder; 0 for no average. Samples
+        come from the averaged networks.
     seed : int
-        Of initial weights, order and codes.
+        Seed of initial weights, order of images and codes.
     """
 
     latent: int = 32
@@ -81,7 +82,7 @@ class Settings:
         return self.width or WIDTHS[self.architecture]
 
     def draw(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Return codes of the prior, float32 ``(n, latent)``, on the generator's device."""
+        """Return codes from the prior, float32 ``(n, latent)``, on the device of the generator."""
         size, device = (n, self.latent), generator.device
         if self.prior == "uniform":
             return torch.rand(size, generator=generator, device=device) * 2 - 1

@@ -1,4 +1,4 @@
-"""VAE: an encoder and a generator that bound the likelihood of the images."""
+"""VAE: an encoder and a generator that maximise a bound of the likelihood of the images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ Tensor = torch.Tensor
 
 
 class VAE(GenerativeModel):
-    """A variational autoencoder with Bernoulli pixels: the baseline that has an encoder from the start.
+    """A variational autoencoder with Bernoulli pixels, as a baseline.
 
-    The loss is the cross-entropy of the pixels of G(z), summed over an image, plus the divergence of E(x) from the
-    prior, in nats. `encode` returns the mean of E(x).
+    The loss is the cross-entropy of the pixels of G(z), summed over an image, plus the Kullback-Leibler divergence of
+    E(x) from the prior, in nats. `encode` returns the mean of E(x).
 
     Parameters
     ----------
     generator, encoder : torch.nn.Module, optional
-        The user's own: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
+        Your own networks: from codes ``(n, latent)`` to images ``(n, c, h, w)`` with pixels from 0 to 1; from images to
         ``(n, 2 * latent)``, means and logarithms of variances.
     **options
         The fields of :class:`hashlens.generative.Settings`; the prior is normal.
@@ -55,12 +55,12 @@ class VAE(GenerativeModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What the model is made with."""
+        """Arguments of the constructor."""
         return self._all_arguments()
 
     @property
     def parts(self) -> dict[str, int]:
-        """The networks; the encoder gives means and logarithms of variances."""
+        """Roles of the networks; the encoder returns means and logarithms of variances."""
         return {**super().parts, "encoder": 2 * self.settings.latent}
 
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "VAEStep":
@@ -70,20 +70,20 @@ class VAE(GenerativeModel):
 
 @dataclass(frozen=True, eq=False)
 class VAEStep:
-    """A step of a VAE.
+    """Training step of a VAE.
 
     Attributes
     ----------
     networks : torch.nn.ModuleDict
         ``generator`` and ``encoder``.
     optimizer : torch.optim.Optimizer
-        Of both.
+        Optimizer of both networks.
     images : ArrayExamples
-        Real ones.
+        Training images.
     draw : callable
-        Noise of N(0, 1).
+        Function that draws noise from N(0, 1).
     advice : str
-        What helps where the training diverges.
+        Advice if the training diverges.
     """
 
     networks: nn.ModuleDict
