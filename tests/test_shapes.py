@@ -27,8 +27,10 @@ from hashlens.index.rows import Rows
 from hashlens.measures.features import as_features, range_scaled
 from hashlens.nets.output import Output
 from hashlens.regions.affine import AffineMap
+from hashlens.regions.along import Along, count_pieces
 from hashlens.regions.at import Region
 from hashlens.regions.plane import Plane
+from hashlens.regions.predict_classes import predict_classes
 from hashlens.regions.slices import Slice
 
 generator = np.random.default_rng(0)
@@ -65,6 +67,11 @@ def network():
 @functools.cache
 def region():
     return regions.at(network(), POINTS)
+
+
+@functools.cache
+def pieces():
+    return regions.along(network(), POINTS, POINTS + 1)
 
 
 @functools.cache
@@ -127,7 +134,31 @@ CASES = {
     "towards_others": lambda: (regions.towards_others, (POINTS, 2), []),
     "Region.contains": lambda: (Region.contains, (region(), POINTS), []),
     "Region.on_boundary": lambda: (Region.on_boundary.func, (region(),), []),
+    "AffineMap.__call__": lambda: (
+        AffineMap.__call__,
+        (region().affine, POINTS),
+        [(region().affine, POINTS.long()), (region().affine, POINTS.numpy())],
+    ),
+    "AffineMap.bias": lambda: (AffineMap.bias.fget, (region().affine,), []),
     "AffineMap.dense": lambda: (AffineMap.dense, (region().affine,), []),
+    "Along.counts": lambda: (Along.counts.fget, (pieces(),), []),
+    "Along.lengths": lambda: (Along.lengths.fget, (pieces(),), []),
+    "Along.breakpoints": lambda: (Along.breakpoints.fget, (pieces(),), []),
+    "Along.middles": lambda: (Along.middles, (pieces(),), []),
+    "count_pieces": lambda: (
+        count_pieces,
+        (pieces().program, POINTS, POINTS + 1),
+        [(pieces().program, POINTS, POINTS[:3]), (pieces().program, POINTS.long(), POINTS)],
+    ),
+    "predict_classes": lambda: (
+        predict_classes,
+        (OTHERS, LOGITS),
+        [(OTHERS[0], LOGITS), (OTHERS.long(), LOGITS), (OTHERS, LOGITS, OTHERS[:2])],
+    ),
+    "Plane.value": lambda: (Plane.value.fget, (plane(),), []),
+    "Plane.edges": lambda: (Plane.edges.fget, (plane(),), []),
+    "Plane.adjacency": lambda: (Plane.adjacency.func, (plane(),), []),
+    "Plane.predicted": lambda: (Plane.predicted, (plane(), [[0.0, 0.5], [0.1, 0.2]], [0, 1]), []),
     "Slice.points": lambda: (Slice.points, (plane().slice, [[0.0, 0.5], [0.1, 0.2]]), []),
     "Slice.project": lambda: (Slice.project, (plane().slice, POINTS), []),
     "Plane.vertices": lambda: (Plane.vertices.fget, (plane(),), []),

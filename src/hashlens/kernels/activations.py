@@ -1,7 +1,7 @@
-"""Activations of infinitely wide networks: what each makes of the covariance of its Gaussian inputs.
+"""Activations of infinitely wide networks: how each changes the covariance of its Gaussian inputs.
 
-The dual of an activation f is the mean of ``f(u) f(v)`` over Gaussian u, v of known covariance. Its derivative with
-respect to the covariance of u and v is the mean of ``f'(u) f'(v)`` (Price's theorem), by which the NTK is multiplied.
+The dual of an activation f is the mean of ``f(u) f(v)`` over Gaussian u, v of known covariance. The derivative of the
+dual with respect to this covariance is the mean of ``f'(u) f'(v)`` (Price's theorem). The NTK is multiplied by it.
 """
 
 import math
@@ -21,12 +21,12 @@ Dual = tuple[Tensor, Tensor]
 
 
 class Activation(Layer):
-    """A function of each feature.
+    """An activation: a function that is applied to each feature.
 
     Attributes
     ----------
     has_bit : bool
-        Whether it is a gate, whose bit in the neural code is whether its input is above 0.
+        Whether the activation is a gate. The bit of a gate in the neural code is 1 if its input is above 0.
     """
 
     has_bit: ClassVar[bool] = True
@@ -45,7 +45,7 @@ class Activation(Layer):
 
     @abstractmethod
     def own(self, variance: Tensor) -> Dual:
-        """Return the means of f(u)^2 and of f'(u)^2: the dual of equal inputs, without rounding."""
+        """Return the means of f(u)^2 and of f'(u)^2: the dual of two equal inputs, computed exactly."""
 
     def apply(self, moments: Moments, parameterization: str, name: str) -> Moments:
         """Return the moments after the activation."""
@@ -119,12 +119,12 @@ class LeakyReLU(Activation):
     Parameters
     ----------
     slope : float
-        Of the negative side: 0 is a ReLU, -1 the absolute value.
+        Slope for negative inputs: 0 gives a ReLU, -1 the absolute value.
 
     References
     ----------
-    Cho, Saul (2009): Kernel methods for deep learning. NeurIPS. The angle is taken by ``atan2``, which is exact where
-    the arc cosine loses half of the digits.
+    Cho, Saul (2009): Kernel methods for deep learning. NeurIPS. The angle is computed by ``atan2``, since the arc
+    cosine loses half of the digits of small angles.
     """
 
     slope: float = 0.01
@@ -224,7 +224,7 @@ class Erf(Activation):
 
 @dataclass(frozen=True)
 class GELU(Activation):
-    """``x Phi(x)``, with the distribution function of the normal distribution.
+    """``x Phi(x)``, where Phi is the distribution function of the normal distribution.
 
     The dual follows from Stein's lemma, applied twice to ``u v Phi(u) Phi(v)``.
     """
@@ -248,7 +248,7 @@ class GELU(Activation):
 
 @dataclass(frozen=True)
 class Sin(Activation):
-    """The sine; it is no gate of the neural code."""
+    """The sine. It is not a gate, and has no bit in the neural code."""
 
     has_bit: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Ensembles of predictors, each fitted to the training examples changed in another way."""
+"""Ensembles of predictors, each fitted to a different augmentation of the training examples."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,20 +19,21 @@ def predict_augmented(
 ) -> Float[Array, "m outputs"]:
     """Return the mean prediction of kernels, each fitted to one augmentation of the training examples.
 
-    A kernel of all augmentations together would be of n times as many examples; the ensemble solves one after another.
+    A kernel of all augmentations together would have as many times the examples as there are augmentations. The
+    ensemble solves one kernel after another instead.
 
     Parameters
     ----------
     network : InfiniteNetwork
         The network.
     augmented : iterable of array_like
-        The training examples once for each member: as they are, flipped, shifted, ...
+        The training examples of each member: unchanged, flipped, shifted, ...
     targets : array_like
-        ``(n,)`` or ``(n, outputs)``, of the examples in each.
+        Targets ``(n,)`` or ``(n, outputs)``, the same for all members.
     test : array_like
-        ``(m, ...)``.
+        Test examples ``(m, ...)``.
     kernel, **how
-        As of :func:`predict`.
+        As in :func:`predict`.
 
     Raises
     ------

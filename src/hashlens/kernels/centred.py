@@ -1,4 +1,4 @@
-"""Centred networks: what a network has learnt since its start, ``f_t - f_0``."""
+"""Centred networks: the change of a network's outputs since the start of training, ``f_t - f_0``."""
 
 import copy
 
@@ -7,15 +7,15 @@ from torch import nn
 
 
 class Centred(nn.Module):
-    """A network less what it said at its start, which is 0 before training for every input.
+    """A network minus its initial outputs: the output is 0 for every input before training.
 
-    Its training moves the weights of the network alone. An ensemble of centred networks, or a single wide one, follows
-    the mean of infinitely wide networks without the variance of random starts.
+    Training changes only the weights of the network, not those of its initial copy. An ensemble of centred networks,
+    or a single wide one, follows the mean of infinitely wide networks, without the variance of random initial weights.
 
     Parameters
     ----------
     network : torch.nn.Module
-        The network, which is trained in place; its weights are copied for the start.
+        The network, which is trained in place; a copy keeps its initial weights.
 
     References
     ----------
@@ -34,6 +34,6 @@ class Centred(nn.Module):
         self.start = copy.deepcopy(network).requires_grad_(False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the outputs less those of the start."""
+        """Return the outputs minus the initial outputs."""
         found: torch.Tensor = self.network(x) - self.start(x)
         return found

@@ -24,21 +24,21 @@ class KernelAccuracy(Result):
     Attributes
     ----------
     network : str
-        Its layers, as they are written.
+        The layers of the network, as text.
     kernel : {"nngp", "ntk"}
-        The kernel that is predicted with.
+        Kernel that is used for predictions.
     time : float or None
-        Of gradient flow; None for ever.
+        Time of gradient flow; None for infinite time.
     train, test : int
-        Examples.
+        Numbers of training and test examples.
     diag_reg : tuple of float
-        Regularisations, each a share of the mean of the diagonal.
+        Regularisations: values added to the diagonal, each a share of the diagonal's mean.
     accuracy : tuple of float
-        On the test examples, for each regularisation.
+        Accuracy on the test examples, for each regularisation.
     intervals : tuple of (float, float)
         95 % intervals (Clopper-Pearson) of the accuracies, over test examples.
     loss : tuple of float
-        Mean squared error of the test targets (one-hot, less one over the number of classes).
+        Mean squared error of the test targets (one-hot vectors minus one over the number of classes).
     """
 
     network: str
@@ -81,7 +81,7 @@ def classified(
     time: float | None = None,
     dtype: Precision = "float64",
 ) -> KernelAccuracy:
-    """Return how well infinitely wide networks, trained on labelled examples, classify others.
+    """Return the test accuracy of infinitely wide networks that are trained on labelled examples.
 
     Parameters
     ----------
@@ -90,13 +90,13 @@ def classified(
     train, test : str, Examples, pair, Dataset or DataLoader
         Labelled examples, in any form that :func:`hashlens.load_data` takes.
     kernel : {"ntk", "nngp"}
-        Which.
+        Kind of kernel.
     diag_reg : tuple of float
         Regularisations to try: the kernel is computed once.
     time : float, optional
-        Of gradient flow; None for ever.
+        Time of gradient flow; None for infinite time.
     dtype : {"float64", "float32"}
-        Of the kernels and the solution.
+        Precision of the kernels and the solution.
 
     Raises
     ------

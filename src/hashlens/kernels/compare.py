@@ -1,4 +1,4 @@
-"""The kernel of a network's codes beside its limit: how far training has moved the codes, layer by layer."""
+"""Comparison of a network's code kernel with its infinite-width limit: how far training moved the codes, by layer."""
 
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -35,19 +35,20 @@ class CodeKernelComparison(Result):
     layers : tuple of str
         Names of the layers, in order.
     bits : tuple of int
-        Of each layer.
+        Number of bits of each layer.
     examples : int
-        Examples; pairs of different ones are counted.
+        Number of examples; all pairs of different examples are compared.
     moved : numpy.ndarray
-        float64 ``(layers,)``: root mean square, over pairs, of the kernel less its limit.
+        float64 ``(layers,)``: root mean square, over pairs, of the difference between the kernel and its limit.
     random : numpy.ndarray
-        float64 ``(layers,)``: the same of random networks of the same widths, their mean: what a finite width explains.
+        float64 ``(layers,)``: the mean of this number over random networks of the same widths, which shows the effect
+        of finite width alone.
     correlation : numpy.ndarray
-        float64 ``(layers,)``: of the kernel with its limit, over pairs; NaN where one of them does not vary.
+        float64 ``(layers,)``: correlation of the kernel with its limit over pairs; NaN where one of them is constant.
     agreement, limit : numpy.ndarray
-        float64 ``(layers,)``: means of both kernels over pairs.
+        float64 ``(layers,)``: means over pairs of the kernel and of its limit.
     draws : int
-        Random networks.
+        Number of random networks.
     """
 
     layers: tuple[str, ...]
@@ -102,16 +103,16 @@ def compare_codes(
     data : str, Examples, pair, Dataset or DataLoader
         Examples, in any form that :func:`hashlens.load_data` takes.
     network : InfiniteNetwork, optional
-        Its limit; by default it is read off the model by :func:`from_module`.
+        The limit; by default that of the model, by :func:`from_module`.
     init : {"pytorch", "glorot", "he"}
-        How the networks are initialised that the limit is of, where `network` is not given.
+        Initialisation scheme of the limit, if `network` is not passed.
     examples : int
-        So many of the first are taken; all pairs of them are compared.
+        Number of examples to compare, the first ones of `data`; all their pairs are compared.
     draws : int
-        Random networks of the same widths that are compared too.
+        Number of random networks of the same widths to compare.
     reading, **options
-        How the network is read: a :class:`hashlens.Reading`, or its fields. ``seed`` is what the weights of random
-        networks are drawn from.
+        How the network is read: a :class:`hashlens.Reading`, or its fields. ``seed`` is also the seed of the weights of
+        random networks.
 
     Raises
     ------

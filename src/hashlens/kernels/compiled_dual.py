@@ -23,12 +23,12 @@ REACH = 3 - 2 * np.sqrt(2)
 
 @cache
 def constants(name: str) -> Array:
-    """Return what the loops compute with, in their precision: the polynomial of ``2 arctan(x) / (pi x)``, then numbers.
+    """Return the constants of the loops in their precision: coefficients of ``2 arctan(x) / (pi x)``, then others.
 
     Parameters
     ----------
     name : {"float32", "float64"}
-        The precision.
+        Precision of the loop.
     """
 
     def ratio(square: Array) -> Array:
@@ -113,9 +113,9 @@ def replace_by_dual(
     first, second : torch.Tensor
         Standard deviations ``(n, *positions)`` and ``(m, *positions)``.
     slope : float
-        Of the negative side.
+        Slope for negative inputs.
     pairs_of_positions : bool
-        Whether covariances are of all pairs of positions.
+        Whether covariances are stored for all pairs of positions.
     """
     values, one, other = cov.numpy(), first.contiguous().numpy(), second.contiguous().numpy()
     n, m, loop = len(one), len(other), along

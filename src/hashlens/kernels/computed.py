@@ -1,4 +1,4 @@
-"""What a computed kernel is like: the result of ``hashlens kernel compute``."""
+"""Summary of a computed kernel: the result of ``hashlens kernel compute``."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,29 +22,29 @@ FEWEST = 32
 
 @dataclass(frozen=True)
 class KernelSummary(Result):
-    """A kernel that was computed: its size, its values and, if it is of examples with themselves, its spectrum.
+    """Summary of a computed kernel: its size, its values and, for a kernel of one set of examples, its spectrum.
 
     Attributes
     ----------
     file : str
-        Where it is.
+        Path of the kernel.
     network : str
-        Its layers, as they are written.
+        The layers of the network, as text.
     kernel : {"nngp", "ntk"}
-        Which.
+        Kind of kernel.
     rows, columns : int
-        Examples.
+        Numbers of examples.
     dtype : str
-        Of its numbers.
+        Dtype of the kernel.
     counts, edges : tuple of float
-        Histogram of the values of pairs of the first 1,000 examples, without those of an example with itself.
+        Histogram of the values for pairs of different examples, among the first 1,000.
     diagonal : float or None
-        Mean of the kernel of an example with itself; None for two sets of examples.
+        Mean of the diagonal; None for two sets of examples.
     eigenvalues : tuple of float
-        Of the first 1,000 examples, the largest first; empty for two sets.
+        Eigenvalues of the kernel of the first 1,000 examples, the largest first; empty for two sets.
     float32_size, bfloat16_size : float or None
-        Examples at which such a kernel, rounded to 32 or 16 bits, is expected to be no longer positive definite: by a
-        power law through sizes up to 1,000. None if it is not known.
+        Number of examples at which such a kernel, rounded to this precision, is expected to be no longer positive
+        definite, by a power law fitted to sizes up to 1,000. None if it is not known.
     """
 
     file: str
@@ -98,20 +98,21 @@ class KernelSummary(Result):
 def summarise(
     kernel: Array, network: InfiniteNetwork, kind: Literal["nngp", "ntk"], file: str, own: bool
 ) -> KernelSummary:
-    """Return what a kernel is like.
+    """Return the summary of a kernel.
 
     Parameters
     ----------
     kernel : numpy.ndarray
-        ``(n, m)``, such as :func:`kernel_on_disk` returns; its first 1,000 rows and columns are read, and its diagonal.
+        Kernel ``(n, m)``, such as that of :func:`kernel_on_disk`; its first 1,000 rows and columns and its diagonal are
+        read.
     network : InfiniteNetwork
-        Whose kernel it is.
+        The network.
     kind : {"nngp", "ntk"}
-        Which.
+        Kind of kernel.
     file : str
-        Where it is.
+        Path of the kernel.
     own : bool
-        Whether it is of examples with themselves.
+        Whether the kernel is that of one set of examples.
     """
     part = np.asarray(kernel[:LOOKED_AT, :LOOKED_AT], dtype=np.float64)
     different = part[np.eye(*part.shape) == 0] if own else part.ravel()

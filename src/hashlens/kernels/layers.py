@@ -60,12 +60,12 @@ class Dense(Layer):
     Parameters
     ----------
     width : int, optional
-        Outputs. Only the standard parameterisation depends on it.
+        Number of outputs. Only the standard parameterisation depends on it.
     weight_variance : float
         Variance of each weight, times the fan-in.
     bias_variance : float, optional
-        Of each bias; None for a layer without biases. Under the standard parameterisation biases of variance 0 are
-        trained all the same.
+        Variance of each bias; None for a layer without biases. In the standard parameterisation, biases of variance 0
+        are trained too.
     """
 
     width: int | None = None
@@ -103,7 +103,7 @@ class Windows:
 
     @classmethod
     def of(cls, kind: str, size: Any, stride: Any, padding: Any) -> "Windows":
-        """Return the windows that the arguments of a layer mean."""
+        """Return the windows for the arguments of a layer."""
         sizes = _pair(kind, "size", size, 1)
         strides = _pair(kind, "stride", stride, 1)
         if padding == "same":
@@ -116,7 +116,7 @@ class Windows:
 
     @property
     def area(self) -> int:
-        """Pixels of a window."""
+        """Number of pixels of a window."""
         return self.size[0] * self.size[1]
 
     def check(self, name: str, shape: tuple[int, ...]) -> None:
@@ -146,17 +146,17 @@ class Conv(Layer):
     Parameters
     ----------
     width : int, optional
-        Channels of the output. Only the standard parameterisation depends on it.
+        Number of output channels. Only the standard parameterisation depends on it.
     size : int or (int, int)
-        Of the filters, in pixels.
+        Size of the filters, in pixels.
     stride : int or (int, int)
-        In pixels.
+        Stride, in pixels.
     padding : int, (int, int) or "same"
-        Zeros around the image, in pixels.
+        Width of the border of zeros around the image, in pixels.
     weight_variance : float
         Variance of each weight, times the fan-in (input channels times pixels of a filter).
     bias_variance : float, optional
-        Of each bias; None for a layer without biases.
+        Variance of each bias; None for a layer without biases.
 
     References
     ----------
@@ -211,11 +211,11 @@ class AvgPool(Layer):
     Parameters
     ----------
     size : int or (int, int)
-        Of the windows, in pixels.
+        Size of the windows, in pixels.
     stride : int or (int, int), optional
-        By default the size.
+        Stride, in pixels; by default the size.
     padding : int, (int, int) or "same"
-        Zeros around the image, in pixels.
+        Width of the border of zeros around the image, in pixels.
     """
 
     pools: ClassVar[bool] = True
@@ -269,15 +269,15 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Layer normalisation of Gaussian features, right behind a layer with weights.
+    """Layer normalisation of Gaussian features, directly after a layer with weights.
 
-    In the limit the mean of the features is 0, and their variance is a constant that the weights do not move. So the
-    kernels are divided by the standard deviations of both inputs. Of images, each position is normalised over channels.
+    In the limit the mean of the features is 0, and their variance is a constant that training does not change. So the
+    kernels are divided by the standard deviations of both inputs. Images are normalised over channels at each position.
 
     Parameters
     ----------
     epsilon : float
-        Added to variances.
+        Constant that is added to variances.
     """
 
     epsilon: float = 1e-5

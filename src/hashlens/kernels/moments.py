@@ -24,12 +24,12 @@ class Moments:
     cov : torch.Tensor
         ``(n, m, *positions)`` of a grid, ``(n, *positions)`` of aligned pairs: covariance, the same for each feature.
     ntk : torch.Tensor or None
-        Of the same shape: the neural tangent kernel up to this layer; None where it is not asked for.
+        Of the same shape: the neural tangent kernel up to this layer; None if it was not requested.
     rows, columns : torch.Tensor or None
-        ``(n, *positions)``, ``(m, *positions)``: covariance of each first and second input with itself. They are of
-        all pairs of positions where `inner` is true. None once no layer needs them.
+        ``(n, *positions)``, ``(m, *positions)``: covariance of each first and second input with itself, for all pairs
+        of positions if `inner` is true. None once no layer needs them.
     features : int
-        Features for each position: the fan-in of a dense layer.
+        Number of features at each position: the fan-in of a dense layer.
     pairs_of_positions, inner : bool
         Whether `cov`, and `rows`, are of all pairs of positions.
     is_gaussian : bool
@@ -39,7 +39,7 @@ class Moments:
     aligned : bool
         Whether pairs are aligned.
     agreements : list of torch.Tensor or None
-        ``(n, m)`` for each activation so far: probability that a bit of both codes agrees; None if not asked for.
+        ``(n, m)`` for each activation so far: probability that a bit of both codes agrees; None if not requested.
     """
 
     cov: Tensor
@@ -56,11 +56,11 @@ class Moments:
 
     @property
     def has_positions(self) -> bool:
-        """Whether the features are of positions: of an image and not of a vector."""
+        """Whether the features have positions, as those of images; those of vectors have none."""
         return self.cov.dim() > (1 if self.aligned else 2)
 
     def mapped(self, change: Callable[[Tensor, bool], Tensor]) -> None:
-        """Replace all that is kept by ``change(values, whether they are of all pairs of positions)``."""
+        """Replace all arrays by ``change(values, pairs)``; `pairs` is true for values of all pairs of positions."""
         self.cov = change(self.cov, self.pairs_of_positions)
         if self.ntk is not None:
             self.ntk = change(self.ntk, self.pairs_of_positions)
@@ -93,12 +93,12 @@ class Moments:
         return equal_positions(found) if self.pairs_of_positions and not self.inner else found
 
     def reduce(self) -> None:
-        """Keep equal positions alone."""
+        """Keep only the values of equal positions."""
         self.mapped(lambda values, pairs: equal_positions(values).contiguous() if pairs else values)
         self.pairs_of_positions = self.inner = False
 
     def copied(self) -> "Moments":
-        """Return a copy that shares no values; agreements go on in the same list."""
+        """Return a copy that shares no arrays, but the list of agreements."""
         rows = None if self.rows is None else self.rows.clone()
         columns = rows if self.columns is self.rows else None if self.columns is None else self.columns.clone()
         ntk = None if self.ntk is None else self.ntk.clone()
@@ -121,7 +121,7 @@ def window_sums(values: Tensor, axes: tuple[int, ...], size: int, stride: int, p
     axes : tuple of int
         Counted from the end. Two axes are shifted by the same amount: entry ``(i, j)`` is a sum of ``(i + k, j + k)``.
     size, stride, padding : int
-        Of the windows, as of a convolution.
+        Size, stride and padding of the windows, as in a convolution.
     """
     length = values.shape[axes[0]]
     windows = (length + 2 * padding - size) // stride + 1

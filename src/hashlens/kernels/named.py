@@ -1,4 +1,4 @@
-"""Networks by name, as commands take them."""
+"""Names of networks on the command line."""
 
 from difflib import get_close_matches
 
@@ -16,7 +16,7 @@ FORMS = "fc:DEPTH, vec:DEPTH or gap:DEPTH, with an activation behind a second co
 
 
 def is_named(name: str) -> bool:
-    """Return whether a name is meant for a network of this list, right or wrong: a word, a colon and a depth.
+    """Return whether a name has the form of these names, even if it is misspelt: a word, a colon and a depth.
 
     >>> is_named("fcc:3"), is_named("package.module:factory")
     (True, False)
@@ -26,19 +26,19 @@ def is_named(name: str) -> bool:
 
 
 def network_named(name: str, weight_variance: float = 2.0, bias_variance: float = 0.01) -> InfiniteNetwork:
-    """Return the network that a name stands for: fully connected, or convolutions of 3x3 with one of two heads.
+    """Return the network of a name: fully connected, or with 3x3 convolutions and one of two heads.
 
     Parameters
     ----------
     name : str
         ``fc:3``, ``vec:3`` or ``gap:3``: so many hidden layers; ``fc:3:erf`` has another activation than ReLU.
     weight_variance, bias_variance : float
-        Of all layers.
+        Variances of weights and biases in all layers.
 
     Raises
     ------
     KernelError
-        If there is none.
+        If there is no network of this name.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What infinitely wide networks predict: the Gaussian process, and gradient flow until a time or for ever."""
+"""Predictions of infinitely wide networks: a Gaussian process, or gradient flow for a finite or infinite time."""
 
 import math
 import warnings
@@ -21,28 +21,28 @@ Tensor = torch.Tensor
 Trained = Literal["nngp", "ntk"]
 TRAINED: tuple[Trained, ...] = ("nngp", "ntk")
 IMPRECISE = 0.1
-"""By which share rounding may change a solution before a warning says so."""
+"""Largest relative change of a solution by rounding without a warning."""
 
 
 class Predictor:
-    """Predictions from kernels of training examples: factorised once, for any number of test examples and times.
+    """Predictions from kernels of training examples, for any number of test examples and training times.
 
-    Networks start at random weights and follow the gradient of the mean squared error, half of it summed over examples
-    and outputs and divided by their number, at learning rate 1. With the NTK all weights move. With the NNGP kernel
-    alone the last layer moves, and for ever the prediction is that of the Gaussian process.
+    The kernel is factorised once. Networks start at random weights and follow the gradient of half the mean squared
+    error, over examples and outputs, at learning rate 1. With the NTK all weights are trained. With the NNGP kernel
+    only the last layer is trained, and for infinite time the prediction is that of the Gaussian process.
 
     Parameters
     ----------
     targets : array_like
-        ``(n,)`` or ``(n, outputs)``.
+        Targets ``(n,)`` or ``(n, outputs)``.
     nngp : array_like
-        ``(n, n)`` of the training examples. It may be None where `ntk` is given and no covariance is asked for.
+        NNGP kernel ``(n, n)`` of the training examples. It may be None if `ntk` is passed and no covariance is needed.
     ntk : array_like, optional
-        ``(n, n)``: predict with the NTK.
+        NTK ``(n, n)`` of the training examples. If it is passed, predictions use the NTK.
     diag_reg : float
-        Added to the diagonal of the kernel that is solved, as a share of the mean of its diagonal.
+        Value that is added to the diagonal of the kernel, as a share of the diagonal's mean.
     device : str or torch.device
-        Where to solve.
+        Device of the computation.
 
     Raises
     ------
@@ -77,7 +77,7 @@ class Predictor:
         self._targets = _targets(targets, n).to(self._kernel)
 
     def factorise(self) -> None:
-        """Solve the kernel now, for predictions after training for ever; else the first of them does.
+        """Solve the kernel now, for predictions after infinite time; by default the first such prediction solves it.
 
         Raises
         ------
@@ -120,18 +120,18 @@ class Predictor:
         *,
         time: float | None = None,
     ) -> Prediction:
-        """Return mean and, where `test` is given, covariance of predictions over random initial weights.
+        """Return the mean of predictions over random initial weights and, if `test` is passed, their covariance.
 
         Parameters
         ----------
         cross : array_like
-            ``(m, n)`` kernel of test with training examples, of the kind that is solved.
+            Kernel ``(m, n)`` of test with training examples, of the kind that is solved.
         test : array_like, optional
-            ``(m, m)`` NNGP kernel of the test examples.
+            NNGP kernel ``(m, m)`` of the test examples.
         cross_nngp : array_like, optional
-            ``(m, n)`` NNGP kernel, for the covariance of an NTK.
+            NNGP kernel ``(m, n)`` of test with training examples, for the covariance with the NTK.
         time : float, optional
-            Of training; None for ever.
+            Training time; None for infinite time.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Predictor:
         )
 
     def means(self, cross: Any, times: Any) -> Float[Array, "times m outputs"]:
-        """Return the mean predictions at many times, from one eigendecomposition; arguments as of :meth:`predict`."""
+        """Return the mean predictions at several times, by one eigendecomposition; arguments as in :meth:`predict`."""
         across = self._across(cross, "cross")
         return np.stack([self._mean(across, float(time)).cpu().numpy() for time in times])
 
@@ -199,7 +199,7 @@ class Predictor:
         return (turned * self._learnt(values, 2 * time)) @ turned.T
 
     def _fitted(self, across: Tensor, time: float | None) -> Tensor:
-        """Return the matrix ``(m, n)`` that takes targets, less what networks say at first, to changes of outputs."""
+        """Return the matrix ``(m, n)`` from targets minus initial outputs to changes of the test outputs."""
         if time is None:
             solved: Tensor = torch.cholesky_solve(across.T, self._factor)
             return solved.T
@@ -220,7 +220,7 @@ def predict(
     dtype: Precision = "float64",
     device: str | torch.device = "cpu",
 ) -> Prediction:
-    """Return what infinitely wide networks predict for test examples after training.
+    """Return the predictions of infinitely wide networks for test examples after training.
 
     Parameters
     ----------
@@ -257,10 +257,10 @@ def predict(
     if kernel not in TRAINED:
         raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, TRAINED)}")
     kinds = ("nngp", "ntk") if kernel == "ntk" and covariance else (kernel,)
-    how = {"dtype": dtype, "device": device}
-    own = compute(network, train, None, kinds, **how)  # type: ignore[arg-type]
-    across = compute(network, test, train, kinds, **how)  # type: ignore[arg-type]
-    tested = compute(network, test, None, ("nngp",), **how).nngp if covariance else None  # type: ignore[arg-type]
+    options = {"dtype": dtype, "device": device}
+    own = compute(network, train, None, kinds, **options)  # type: ignore[arg-type]
+    across = compute(network, test, train, kinds, **options)  # type: ignore[arg-type]
+    tested = compute(network, test, None, ("nngp",), **options).nngp if covariance else None  # type: ignore[arg-type]
     predictor = Predictor(targets, own.nngp, own.ntk, diag_reg, device)
     return predictor.predict(across.ntk if kernel == "ntk" else across.nngp, tested, across.nngp, time=time)
 

@@ -62,7 +62,7 @@ class Prediction(Result):
     def __rich__(self) -> RenderableType:
         rows = [
             ("kernel", self.kernel.upper()),
-            ("trained for", "ever" if self.time is None else f"{self.time:g}"),
+            ("training time", "infinite" if self.time is None else f"{self.time:g}"),
             ("diagonal regularisation", f"{self.diag_reg:g}"),
             ("training examples", f"{self.train:,}"),
             ("predicted", f"{self.mean.shape[0]:,} examples, {self.mean.shape[1]:,} outputs"),

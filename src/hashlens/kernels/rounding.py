@@ -1,4 +1,4 @@
-"""Kernels in numbers of fewer digits: what rounding changes, and at which size it makes a kernel fail."""
+"""Rounding of kernels to a lower precision: its noise, and the size at which a kernel stops being positive definite."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,7 +24,7 @@ def rounded(kernel: Array, precision: Stored) -> Array:
 
 
 def rounding_noise(kernel: Array, precision: Stored) -> float:
-    """Return the root mean square of what rounding adds to an entry.
+    """Return the root mean square of the rounding error of an entry.
 
     An error is uniform over one unit of the last digit, which depends on the size of the entry.
     """
@@ -54,17 +54,17 @@ def tolerated_noise(values: Array) -> float:
 
 @dataclass(frozen=True)
 class CriticalSize:
-    """At which size a kernel, rounded, fails.
+    """Number of examples at which a rounded kernel is no longer positive definite.
 
     Attributes
     ----------
     predicted : float
-        Examples at which the noise of rounding is as large as the kernel tolerates: by a power law through the ratio at
-        the sizes, which extrapolates where that is not reached.
+        Number of examples at which the rounding noise is as large as the kernel tolerates. It is extrapolated by a
+        power law fitted to `ratio`, if no measured size reaches it.
     sizes : numpy.ndarray
-        Examples.
+        Measured numbers of examples.
     ratio : numpy.ndarray
-        Noise of rounding, as a share of what the kernel tolerates, at each size.
+        Rounding noise at each size, as a share of the noise that the kernel tolerates.
     """
 
     predicted: float
@@ -73,7 +73,7 @@ class CriticalSize:
 
 
 def critical_size(kernel: Array, precision: Stored, diag_reg: float = 0.0, upto: int | None = None) -> CriticalSize:
-    """Predict from the spectrum at which number of examples a kernel in fewer digits fails.
+    """Predict from the spectrum the number of examples at which a kernel in lower precision fails.
 
     It fails where rounding makes its smallest eigenvalue negative; see :func:`tolerated_noise`.
 
@@ -82,11 +82,11 @@ def critical_size(kernel: Array, precision: Stored, diag_reg: float = 0.0, upto:
     kernel : numpy.ndarray
         float64 ``(n, n)``, of examples in random order.
     precision : {"float32", "bfloat16", "float16"}
-        What it is rounded to.
+        Precision to which the kernel is rounded.
     diag_reg : float
-        Added to the diagonal, as a share of its mean.
+        Value that is added to the diagonal, as a share of the diagonal's mean.
     upto : int, optional
-        Largest size whose spectrum is looked at; by default all.
+        Largest size whose spectrum is computed; by default n.
     """
     most = len(kernel) if upto is None else min(upto, len(kernel))
     sizes = np.unique(np.geomspace(max(most // 16, 2), most, 9).astype(np.int64))

@@ -38,11 +38,11 @@ class AffineMap:
     def __len__(self) -> int:
         return len(self.x)
 
-    def __call__(self, y: Tensor) -> Tensor:
+    def __call__(self, y: Float[Tensor, " n *input"]) -> Float[Tensor, " n *output"]:
         """Return ``J y + bias`` at `y` ``(n, *input)``: the network's output if `y` is in the region."""
         return self.output + self.matvec(matching_examples(self.program, y, "y", like=self.x) - self.x)
 
-    def matvec(self, v: Tensor) -> Tensor:
+    def matvec(self, v: Float[Tensor, "*vectors"]) -> Float[Tensor, "*products"]:
         """Return ``J v``, computed forward through the steps of the network.
 
         Parameters
@@ -60,7 +60,7 @@ class AffineMap:
         products = torch.cat([self._forward(chunk) for chunk in chunks])
         return products[0] if single else products
 
-    def rmatvec(self, u: Tensor) -> Tensor:
+    def rmatvec(self, u: Float[Tensor, "*vectors"]) -> Float[Tensor, "*products"]:
         """Return the transpose of J times `u`, computed backward through the same steps.
 
         Parameters
@@ -103,7 +103,7 @@ class AffineMap:
         return self.matvec(v.expand(-1, len(self), *self.program.input_shape)).flatten(2).permute(1, 2, 0)
 
     @property
-    def bias(self) -> Tensor:
+    def bias(self) -> Float[Tensor, " {len(self)} *output"]:
         """Constant term ``f(x) - J x``, ``(n, *output)``."""
         return self.output - self.matvec(self.x)
 

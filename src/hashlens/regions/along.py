@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float, Float64, Int64
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import hash_rows
@@ -78,24 +79,24 @@ class Along(Result):
         return len(self.segment)
 
     @property
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self) -> Int64[npt.NDArray[np.int64], " {len(self.a)}"]:
         """Number of pieces of each segment, int64 ``(n,)``."""
         return np.bincount(self.segment, minlength=len(self.a))
 
     @property
-    def lengths(self) -> npt.NDArray[np.float64]:
+    def lengths(self) -> Float64[npt.NDArray[np.float64], " {len(self)}"]:
         """Euclidean length of each piece, in units of the input, float64 ``(pieces,)``."""
         whole = torch.linalg.vector_norm((self.b - self.a).flatten(1), dim=1).cpu().numpy()
         lengths: npt.NDArray[np.float64] = (self.end - self.start) * whole[self.segment]
         return lengths
 
     @property
-    def after(self) -> npt.NDArray[np.int64]:
+    def after(self) -> Int64[npt.NDArray[np.int64], " breakpoints"]:
         """Indices of the pieces that begin at a breakpoint, int64 ``(breakpoints,)``: all but the first of segments."""
         return np.flatnonzero(self.segment[1:] == self.segment[:-1]) + 1
 
     @property
-    def breakpoints(self) -> npt.NDArray[np.float64]:
+    def breakpoints(self) -> Float64[npt.NDArray[np.float64], " breakpoints"]:
         """Positions where pieces meet, from 0 to 1, float64 ``(breakpoints,)``; ``segment[after]`` is their segment."""
         return self.start[self.after]
 
@@ -161,13 +162,13 @@ class Along(Result):
         """Return the page of one segment, with all pieces as a table."""
         return plain_page(type(self).__name__, blocks(self.__rich__()), self.figures(segment))
 
-    def points(self, t: npt.ArrayLike | Tensor) -> Tensor:
+    def points(self, t: npt.ArrayLike | Tensor) -> Float[Tensor, " {len(self)} *input"]:
         """Return the inputs at the positions `t` ``(pieces,)`` on the segments of the pieces, ``(pieces, *input)``."""
         rows = torch.as_tensor(self.segment, device=self.a.device)
         share = torch.as_tensor(t, dtype=self.a.dtype, device=self.a.device).reshape(-1, *[1] * (self.a.dim() - 1))
         return self.a[rows] + share * (self.b - self.a)[rows]
 
-    def middles(self) -> Tensor:
+    def middles(self) -> Float[Tensor, " {len(self)} *input"]:
         """Return the middle of each piece, ``(pieces, *input)``."""
         return self.points((self.start + self.end) / 2)
 
@@ -226,7 +227,9 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
     return Along(start, end, segment, left, right, value, slope, hash_rows(codes.packed), codes, program)
 
 
-def count_pieces(program: Program, a: Tensor, b: Tensor) -> npt.NDArray[np.int64]:
+def count_pieces(
+    program: Program, a: Float[Tensor, " n *input"], b: Float[Tensor, " n *input"]
+) -> Int64[npt.NDArray[np.int64], " n"]:
     """Return the number of linear pieces of a network on each segment, int64 ``(n,)``, without storing them.
 
     Parameters

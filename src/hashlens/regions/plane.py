@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -99,7 +99,7 @@ class Plane(Result):
         return has_classes(self.read_as, self.middle[:1].numel())
 
     @property
-    def value(self) -> Tensor:
+    def value(self) -> Float[Tensor, " {len(self)} *output"]:
         """Value of each affine map at s = t = 0, ``(faces, *output)``; add ``s * slope[0] + t * slope[1]``."""
         s, t = self.mesh.center.tolist()
         value: Tensor = self.middle - s * self.slope[0] - t * self.slope[1]
@@ -111,12 +111,12 @@ class Plane(Result):
         return self.mesh.vertices
 
     @property
-    def edges(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def edges(self) -> tuple[Int64[npt.NDArray[np.int64], "edges 2"], Int64[npt.NDArray[np.int64], "edges 2"]]:
         """Faces on both sides of each edge, -1 outside the box, and vertices at its ends: ``(edges, 2)`` each."""
         return self.mesh.edges
 
     @cached_property
-    def adjacency(self) -> npt.NDArray[np.int64]:
+    def adjacency(self) -> Int64[npt.NDArray[np.int64], "inner_edges 2"]:
         """Pairs of faces that share an edge, int64 ``(inner edges, 2)``."""
         faces = self.edges[0]
         return faces[(faces >= 0).all(axis=1)]
@@ -135,7 +135,7 @@ class Plane(Result):
         return Units(codes.layers, np.concatenate(first))
 
     @cached_property
-    def outlines(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def outlines(self) -> tuple[Int64[npt.NDArray[np.int64], " corners"], Int64[npt.NDArray[np.int64], " starts"]]:
         """Vertices around each face, anticlockwise, one face after another; and the index where each face begins."""
         return self.mesh.outlines()
 
@@ -167,7 +167,7 @@ class Plane(Result):
             raise DataError(f"faces are numbered from 0 to {len(self) - 1}, received {faces!r}")
         return chosen.astype(np.int64)
 
-    def output(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> Tensor:
+    def output(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> Float[Tensor, " {len(faces)} *output"]:
         """Return the affine maps of `faces` ``(n,)`` at the coordinates s, t ``(n, 2)``: outputs ``(n, *output)``."""
         rows = torch.as_tensor(np.asarray(faces, np.int64))
         where = torch.as_tensor(np.asarray(coordinates, np.float64) - self.mesh.center).to(self.middle)
@@ -191,7 +191,9 @@ class Plane(Result):
         """Predicted class in the middle of each face: of the largest output; of a single score, 1 above its cut."""
         return self.predicted(self.centers, np.arange(len(self)))
 
-    def predicted(self, coordinates: npt.ArrayLike, faces: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def predicted(
+        self, coordinates: npt.ArrayLike, faces: npt.ArrayLike
+    ) -> Int64[npt.NDArray[np.int64], " {len(faces)}"]:
         """Return the class that the affine maps of `faces` ``(n,)`` predict at s, t ``(n, 2)``, int64 ``(n,)``.
 
         Outputs that differ by no more than rounding count as equal; the first of them is chosen.
@@ -227,7 +229,7 @@ class Plane(Result):
         result: npt.NDArray[np.int64] = locate(away, self.mesh.points, corners, starts, zero)
         return result
 
-    def points_in(self, x: Any, within: float = 1e-6) -> npt.NDArray[np.int64]:
+    def points_in(self, x: Any, within: float = 1e-6) -> Int64[npt.NDArray[np.int64], " n"]:
         """Return the face of each example ``(n, *input)``, int64 ``(n,)``; -1 if it is not on the plane or in the box.
 
         Parameters

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import torch
+from jaxtyping import Float, Int64
 
 from hashlens.errors import DataError
 from hashlens.nets.output import Output
@@ -11,7 +12,9 @@ from hashlens.regions.rounding import first_largest, tolerances
 Tensor = torch.Tensor
 
 
-def predict_classes(output: Tensor, read_as: Output, noise: Tensor | None = None) -> npt.NDArray[np.int64]:
+def predict_classes(
+    output: Float[Tensor, "n outputs"], read_as: Output, noise: Float[Tensor, "n outputs"] | None = None
+) -> Int64[npt.NDArray[np.int64], " n"]:
     """Return the class of each output ``(n, outputs)``: that of the largest; for a single score, 1 above its cut.
 
     Outputs within the `noise` ``(n, outputs)`` of the largest count as equal; the first of them is chosen.
