@@ -62,3 +62,16 @@ def test_means_over_windows_are_those_of_pooling(windows):
     values = torch.from_numpy(generator.standard_normal((2, 3, 7, 6)))
     pooled = torch.nn.functional.avg_pool2d(values, made.size, made.stride, made.padding)
     assert torch.allclose(made.together(values.clone(), False), pooled, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 9, 11), (2, 3, 60, 1, 7)], ids=["images", "one row"])
+@pytest.mark.parametrize("size", [(3, 3), (1, 5), (5, 3)], ids=str)
+def test_means_over_windows_are_those_of_shifted_sums(shape, size):
+    from hashlens.kernels.compiled_windows import window_means
+    from hashlens.kernels.moments import window_sums
+
+    values = torch.from_numpy(np.random.default_rng(0).standard_normal(shape))
+    expected = values
+    for axis, length in zip((-2, -1), size, strict=True):
+        expected = window_sums(expected, (axis,), length, 1, length // 2)
+    assert torch.allclose(window_means(values.clone(), size), expected / (size[0] * size[1]), rtol=1e-13, atol=1e-14)

@@ -99,6 +99,12 @@ def compute(
     return Kernels(made.get("nngp"), made.get("ntk"), code if "code" in wanted else None)
 
 
+def _single(
+    kind: Kind, network: InfiniteNetwork, x1: Any, x2: Any, dtype: Precision, device: str | torch.device
+) -> Array:
+    return np.asarray(getattr(compute(network, x1, x2, (kind,), dtype=dtype, device=device), kind))
+
+
 def nngp(
     network: InfiniteNetwork,
     x1: Any,
@@ -113,9 +119,7 @@ def nngp(
     ----------
     Lee, Bahri, Novak, Schoenholz, Pennington, Sohl-Dickstein (2018): Deep neural networks as Gaussian processes. ICLR.
     """
-    found = compute(network, x1, x2, ("nngp",), dtype=dtype, device=device).nngp
-    assert found is not None
-    return found
+    return _single("nngp", network, x1, x2, dtype, device)
 
 
 def ntk(
@@ -132,9 +136,7 @@ def ntk(
     ----------
     Jacot, Gabriel, Hongler (2018): Neural tangent kernel: convergence and generalization in neural networks. NeurIPS.
     """
-    found = compute(network, x1, x2, ("ntk",), dtype=dtype, device=device).ntk
-    assert found is not None
-    return found
+    return _single("ntk", network, x1, x2, dtype, device)
 
 
 def code_kernel(
@@ -162,9 +164,7 @@ def code_kernel(
         ``(layers, n, m)``: a layer for each activation that has bits (all but the sine); of images the mean
         over positions, which is what codes of all units have.
     """
-    found = compute(network, x1, x2, ("code",), dtype=dtype, device=device).code
-    assert found is not None
-    return found
+    return _single("code", network, x1, x2, dtype, device)
 
 
 def diagonals(
@@ -358,4 +358,10 @@ def _products(first: Tensor, second: Tensor, pairs: bool, aligned: bool) -> Tens
         return (first * second).sum(1) if aligned else first @ second.T
     if pairs:
         return torch.einsum("nchw,ncuv->nhwuv" if aligned else "nchw,mcuv->nmhwuv", first, second).contiguous()
-    return torch.einsum("nchw,nchw->nhw" if aligned else "nchw,mchw->nmhw", first, second).contiguous()
+    if not aligned:
+        first, second = first[:, None], second[None]
+    sums = (first[..., 0, :, :] * second[..., 0, :, :]).contiguous()
+    # Channel by channel, in place: an einsum multiplies small matrices, one for each pixel.
+    for channel in range(1, first.shape[-3]):
+        sums.addcmul_(first[..., channel, :, :], second[..., channel, :, :])
+    return sums

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from hashlens.errors import HashlensError, StudyError
-from hashlens.kernels.experiment_data import IMAGES, FiniteInfiniteResources, open_images
+from hashlens.kernels.experiment_data import IMAGES, FiniteInfiniteResources, open_all
 from hashlens.kernels.experiment_kernels import of_kernel
 from hashlens.kernels.experiment_networks import of_networks
 from hashlens.kernels.experiment_spec import DESIGN, FiniteInfiniteSpec
@@ -72,9 +72,7 @@ class FiniteInfinite(Experiment):
         if inputs:
             raise StudyError(f"experiment {self.variables.experiment!r} takes no {next(iter(inputs))}=")
         names = dict.fromkeys(cell["images"] for cell in spec.cells())
-        return FiniteInfiniteResources(
-            spec, device, images={name: open_images(name, spec.folder, spec.pool) for name in names}
-        )
+        return FiniteInfiniteResources(spec, device, images=open_all(names, spec.folder, spec.pool))
 
     def cells(self, resources: Resources) -> Sequence[CellLike]:
         """Return the cells of all designs."""

@@ -1,7 +1,7 @@
 """What the study of finite and infinite networks works on: images, and what repeats draw of them."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ LARGE = 12
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Training and test images of one repeat.
+    """Training and test images of one repeat, whitened if its cell says so, as fitted to all training images.
 
     Attributes
     ----------
@@ -75,11 +75,12 @@ class FiniteInfiniteResources(Resources):
 
     @property
     def digests(self) -> dict[str, str]:
-        """Digests of the images."""
+        """Digests of the images, before any are made smaller."""
         return {
             f"{name}, {split}": part.digest()
             for name, of in self.images.items()
             for split, part in (("train", of.train), ("test", of.test))
+            if " " not in name
         }
 
     def once(self, key: Any, make: Callable[[], T], large: bool = False) -> T:
@@ -117,7 +118,7 @@ class FiniteInfiniteResources(Resources):
             np.asarray(part.labels)[chosen] for part, chosen in zip((of.train, of.test), rows, strict=True)
         )
         if cell["zca"]:
-            whiten = ZCA.fit(x, cell["zca"])
+            whiten = self.once(("whitening", name, cell["zca"]), lambda: ZCA.fit(of.train.tensor(), cell["zca"]))
             x, test = whiten(x), whiten(test)
         classes = len(of.train.class_names or ()) or int(np.asarray(of.train.labels).max()) + 1
         return Draw(x, test, one_hot(labels, classes), labels, test_labels)
@@ -128,9 +129,19 @@ def is_convolutional(cell: Cell) -> bool:
     return not str(cell["network"]).startswith("fc:")
 
 
-def open_images(name: str, folder: str, pool: int) -> Split[ArrayExamples]:
+def open_all(names: Iterable[str], folder: str, pool: int) -> dict[str, Split[ArrayExamples]]:
+    """Return training and test images of sets, and of those that they are means of, the first `pool` of each."""
+    found = {source: open_images(source, folder, pool) for source in {name.partition(" ")[0]: 0 for name in names}}
+    for name in names:
+        source, _, size = name.partition(" ")
+        if size:
+            whole = found[source]
+            found[name] = Split(*(_pooled(part, int(size.partition("x")[0])) for part in (whole.train, whole.test)))
+    return found
+
+
+def open_images(source: str, folder: str, pool: int) -> Split[ArrayExamples]:
     """Return training and test images of a set, the first `pool` of each."""
-    source, _, size = name.partition(" ")
     if source == "digits":
         parts = [load_data(f"digits#{split}").load() for split in ("train", "test")]
     elif not folder:
@@ -141,7 +152,7 @@ def open_images(name: str, folder: str, pool: int) -> Split[ArrayExamples]:
     for part in parts:
         if part.labels is None:
             raise StudyError(f"{part.name} has no labels, which the study needs")
-    return Split(*(_pooled(part, int(size.partition("x")[0])) if size else part for part in parts))
+    return Split(*parts)
 
 
 def _pooled(examples: ArrayExamples, size: int) -> ArrayExamples:

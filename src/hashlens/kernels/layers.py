@@ -9,7 +9,7 @@ import torch
 from hashlens.arguments import is_number, is_whole, require_whole, shortly
 from hashlens.errors import KernelError
 from hashlens.kernels.layer import Layer, Parameterization
-from hashlens.kernels.moments import Moments, equal_positions, window_sums
+from hashlens.kernels.moments import COMPILED_FROM, Moments, equal_positions, window_sums
 
 Tensor = torch.Tensor
 Pair = tuple[int, int]
@@ -31,7 +31,7 @@ def _weighted(moments: Moments, layer: "Dense | Conv", fan_in: int, parameteriza
     """Multiply by the variance of weights and add that of biases; training moves both."""
     bias = layer.bias_variance or 0.0
     before = moments.cov
-    moments.cov = moments.cov.mul(layer.weight_variance).add_(bias)
+    moments.cov = (before.mul_ if parameterization == "ntk" else before.mul)(layer.weight_variance).add_(bias)
     if moments.ntk is not None:
         moments.ntk *= layer.weight_variance
         if parameterization == "ntk":
@@ -127,10 +127,19 @@ class Windows:
 
     def together(self, values: Tensor, pairs_of_positions: bool) -> Tensor:
         """Return means over windows; those of both positions are shifted together."""
+        if not pairs_of_positions and self._is_compiled(values):
+            from hashlens.kernels.compiled_windows import window_means
+
+            return window_means(values.contiguous(), self.size)
         axes = ((-4, -2), (-3, -1)) if pairs_of_positions else ((-2,), (-1,))
         for at, along in enumerate(axes):
             values = window_sums(values, along, self.size[at], self.stride[at], self.padding[at])
         return values.div_(self.area)
+
+    def _is_compiled(self, values: Tensor) -> bool:
+        """Return whether windows are around each pixel, and on a CPU, where one compiled loop is faster."""
+        centred = all(size == 2 * padding + 1 for size, padding in zip(self.size, self.padding, strict=True))
+        return centred and self.stride == (1, 1) and values.device.type == "cpu" and values.numel() >= COMPILED_FROM
 
     def apart(self, values: Tensor) -> Tensor:
         """Return means over all pairs of a pixel of a window of one position and one of the other."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 Tensor = torch.Tensor
-COMPILED_FROM = 1 << 14
+COMPILED_FROM = 1 << 13
 """Numbers of a block from which on a CPU runs the compiled loop: for fewer, importing numba takes longer."""
 
 

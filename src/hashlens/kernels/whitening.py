@@ -66,8 +66,7 @@ class ZCA:
             raise KernelError(f"regularization must be a number, more than 0, received {shortly(regularization)}")
         rows = _rows(train)
         mean = rows.mean(axis=0)
-        _, singular, directions = np.linalg.svd(rows - mean, full_matrices=False)
-        variances = singular**2 / len(rows)
+        variances, directions = _principal(rows - mean)
         ridge = regularization * float(variances.sum()) / rows.shape[1]
         if not ridge > 0:
             raise KernelError("the training examples are all the same: there is nothing to whiten")
@@ -88,6 +87,16 @@ class ZCA:
         along = centred @ self.directions.T
         found = self.beyond * centred + (along * (self.scales - self.beyond)) @ self.directions
         return np.asarray(found.reshape(np.shape(inputs)))
+
+
+def _principal(centred: Array) -> tuple[Array, Array]:
+    """Return the variances along principal directions, and the directions as rows: as many as rows or features."""
+    n, features = centred.shape
+    if n >= features:
+        variances, vectors = np.linalg.eigh(centred.T @ centred / n)
+        return np.maximum(variances, 0.0), vectors.T
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    return singular**2 / n, directions
 
 
 def _rows(inputs: Any) -> Array:

@@ -25,7 +25,7 @@ from hashlens.measures.classes import labelled_pair
 from hashlens.measures.logistic import accuracy_tolerance
 from hashlens.measures.prepared import Prepared, cluster_accuracies, knn_test_accuracy, knn_train_accuracy, prepare
 from hashlens.result import Split
-from hashlens.study.networks.measures import MEASURES
+from hashlens.study.networks.measures import MEASURES, hook_of
 from hashlens.study.row import Row
 
 MeasuredValues = Iterator[tuple[str, str, float]]
@@ -54,6 +54,8 @@ class Evaluation:
         How codes are read.
     radius : float, optional
         Radius of the balls of ``local_complexity``; by default computed from the training examples of the cell.
+    init : str
+        How the networks were initialised, as in `hashlens.nets.build`.
     """
 
     data: Split[ArrayExamples]
@@ -63,6 +65,7 @@ class Evaluation:
     logistic: LogisticMethod = "one-vs-one"
     reading: Reading = field(default_factory=Reading)
     radius: float | None = None
+    init: str = "default"
 
 
 def evaluate(
@@ -107,6 +110,9 @@ def evaluate(
 
         values += geometry(network, evaluation)
     rows = [Row(epochs, *value) for value in values]
+    for name in evaluation.measures:
+        if (hook := hook_of(name)) is not None:
+            rows += [Row(epochs, *value) for value in hook.rows(network, evaluation)]
     if "redundancy_ratio" in evaluation.measures:
         rows += [Row(epochs, *value, layer) for layer, value in _layers(observations)]
     return tuple(rows)

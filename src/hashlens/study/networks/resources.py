@@ -21,7 +21,7 @@ from hashlens.seeds import numpy_generator
 from hashlens.study.experiment import Resources
 from hashlens.study.networks.cells import cells
 from hashlens.study.networks.evaluate import Evaluation
-from hashlens.study.networks.measures import MEASURES
+from hashlens.study.networks.measures import MEASURES, hook_of
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.training.evaluate import check_examples
 
@@ -95,7 +95,8 @@ class NetworkResources(Resources):
         data = Split(self.data.train.narrow(0, samples), self.data.test)
         reading = Reading(device=self.device, seed=self.spec.seed)
         spec = self.spec
-        return Evaluation(data, self.noise, spec.measures, spec.k, spec.logistic, reading, self.radius)  # type: ignore[arg-type]
+        init = spec.recipe().init
+        return Evaluation(data, self.noise, spec.measures, spec.k, spec.logistic, reading, self.radius, init)  # type: ignore[arg-type]
 
 
 def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split[ArrayExamples]:
@@ -147,16 +148,19 @@ def require_networks(resources: NetworkResources) -> None:
     for name, cell in {cell.architecture: cell for cell in reversed(cells(resources.spec, len(train)))}.items():
         network = build(name, input_shape=shape, classes=resources.classes, **cell.arguments())
         check_examples(network, train)
-        _require_geometry(resources, network)
+        _require_measures(resources, network)
 
 
-def _require_geometry(resources: NetworkResources, network: torch.nn.Module) -> None:
-    """Raise StudyError if a measure of regions cannot be computed for the network or the data."""
+def _require_measures(resources: NetworkResources, network: torch.nn.Module) -> None:
+    """Raise StudyError if a measure of regions, or of another room, cannot be computed for the network or the data."""
     for index, name in enumerate(resources.spec.measures):
-        if MEASURES[name].geometry:
-            from hashlens.study.networks.geometry import require_geometry
+        hook = hook_of(name)
+        try:
+            if MEASURES[name].geometry:
+                from hashlens.study.networks.geometry import require_geometry
 
-            try:
                 require_geometry(name, network, resources.data.train)
-            except HashlensError as error:
-                raise resources.spec.error(("measures", index), f"{name!r} cannot be measured: {error}") from error
+            elif hook is not None:
+                hook.require(network, resources.data.train)
+        except HashlensError as error:
+            raise resources.spec.error(("measures", index), f"{name!r} cannot be measured: {error}") from error

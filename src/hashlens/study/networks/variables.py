@@ -34,6 +34,8 @@ VARIABLES = Variables(
         "separation_between": MeasureInfo(low=0.0, high=1.0, may_lack=True),
         "local_complexity": MeasureInfo(low=1.0, every_split=True, may_lack=True),
         "chord_length": MeasureInfo(low=0.0, every_split=True, may_lack=True),
+        "code_movement": MeasureInfo("distance of codes to their limit", "code movement", low=0.0, high=1.0),
+        "code_movement_random": MeasureInfo("the same of random networks", "random", low=0.0, high=1.0),
     },
     ("redundancy_ratio", "knn", "logistic", "kmeans_purity", "kmeans_hungarian", "network_accuracy"),
 )

@@ -190,7 +190,10 @@ def resume(
     changed = changes(compared(stored.spec), compared(study.spec))
     grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.variables.factors)}
     gained = [path for path in extendable_fields if _grew(stored.spec, study.spec, path)]
-    if blocking := [line for line in changed if line.partition(": ")[0] not in {*grows, *gained}]:
+    # Designs may get cells too; that none is lost is tested below.
+    if blocking := [
+        line for line in changed if line.partition(": ")[0] not in {*grows, *gained} and not line.startswith("designs.")
+    ]:
         lines = [*blocking, *(line for line in changed if line not in blocking)]
         raise database.error(StudyError, f"holds a study with another spec: {first_few(lines)}; {WAY_OUT}")
     if differing := changes(stored.digests, study.digests):
