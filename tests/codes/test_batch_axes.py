@@ -322,3 +322,19 @@ def test_experts_in_a_loop_are_left_out_at_every_batch_size(size, tokens):
         codes = hl.encode(model, x, batch_size=size)
     assert [layer.name for layer in codes.layers] == ["gelu"]
     assert np.array_equal(codes.unpack(), (model.first(x) > 0).flatten(1).numpy())
+
+
+class OfTwo(Experts):
+    """Experts in a network that takes no single example."""
+
+    def forward(self, x):
+        assert len(x) > 1
+        return super().forward(x)
+
+
+def test_experts_are_left_out_where_one_example_is_run_twice():
+    model, x = make(OfTwo), numbers(12, 3, 4)
+    with pytest.warns(CodesWarning, match=r"left out \(experts"):
+        codes = hl.encode(model, x, batch_size=1)
+    assert [layer.name for layer in codes.layers] == ["gelu"]
+    assert np.array_equal(codes.unpack(), (model.first(x) > 0).flatten(1).numpy())

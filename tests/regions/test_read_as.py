@@ -74,6 +74,7 @@ def test_how_the_output_is_read_can_be_declared_and_is_kept_in_files(tmp_path):
     program = regions.trace(line(), torch.ones(1, 2), output="regression")
     plane = regions.plane(program, (-1, 1, -1, 1))
     assert not plane.has_classes
+    assert not regions.plane(line(), (-1, 1, -1, 1), output="regression").has_classes
     save_result(plane, tmp_path / "plane.json")
     assert load_result(tmp_path / "plane.json").read_as.regression
     with pytest.raises(ModelError, match="no output 'logit'"):
@@ -108,7 +109,7 @@ class Names(nn.Module):
             self.first, self.last = nn.Linear(2, 4), nn.Linear(4, 2)
 
     def forward(self, x):
-        torch.relu(torch.sigmoid(self.first(x)))
+        torch.relu(torch.sigmoid(self.first(x)) - 0.5)
         hidden = torch.relu(x @ torch.relu(self.first.weight.T)).clamp(min=1e-9).clamp(max=0.5)
         return self.last(hidden)
 

@@ -14,6 +14,7 @@ from hashlens.cli.options import (
     Force,
     Json,
     Model,
+    OutputName,
     Source,
     Threads,
     Weights,
@@ -52,6 +53,7 @@ def at(
     ] = None,
     norm: Annotated[str, typer.Option(help="Norm of the ball: 2, or inf.")] = "2",
     out: Picture = None,
+    output: OutputName = None,
     weights: Weights = None,
     threads: Threads = None,
     force: Force = False,
@@ -76,7 +78,7 @@ def at(
     rows, program = [], None
     for batch in track(batches, "radii", total):
         inputs = _network_inputs(network, batch)
-        program = program or trace(network, inputs)
+        program = program or trace(network, inputs, output=output)
         rows += radius_rows(region_at(program, inputs), NORMS[norm], batch.ids, batch.labels)
     radius_table = RadiusTable(examples.name, NORMS[norm], tuple(rows), examples.class_names)
     if out is not None:
@@ -92,6 +94,7 @@ def along(
     begin: Annotated[str, typer.Option("--from", help="Id of the example at the start of the segment.")],
     finish: Annotated[str, typer.Option("--to", help="Id of the example at its end.")],
     out: Picture = None,
+    output: OutputName = None,
     weights: Weights = None,
     threads: Threads = None,
     force: Force = False,
@@ -100,6 +103,7 @@ def along(
 ) -> None:
     """List every linear piece on the straight line between two examples, with its length and class."""
     from hashlens.regions import along as pieces_along
+    from hashlens.regions import trace
     from hashlens.regions.tables import piece_table
 
     _check_picture(out, PICTURES)
@@ -107,7 +111,7 @@ def along(
     check_outputs(out, json=json, force=force, reads=[model, weights, data])
     network, examples = _open_network_and_data(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
-    result = pieces_along(network, inputs[:1], inputs[1:])
+    result = pieces_along(trace(network, inputs, output=output), inputs[:1], inputs[1:])
     pieces = piece_table(result, examples.name, names[0], names[1], examples.class_names)
     write_json(pieces, json, force)
     if out is not None:
@@ -139,6 +143,7 @@ def plane(
         int | None, typer.Option(help="Also count the regions that a grid of N x N points finds.", min=2)
     ] = None,
     max_regions: Annotated[int, typer.Option(help="Stop with an error if there are more regions.", min=1)] = 1_000_000,
+    output: OutputName = None,
     weights: Weights = None,
     threads: Threads = None,
     force: Force = False,
@@ -169,7 +174,7 @@ def plane(
     elif examples is not None:
         figure_arguments["points"], figure_arguments["labels"] = _first(network, examples, pca)
         plane_arguments |= {} if pca is None else {"pca": figure_arguments["points"]}
-    result = partition(network, box, max_regions=max_regions, **plane_arguments)
+    result = partition(network, box, max_regions=max_regions, output=output, **plane_arguments)
     result = result if sampled is None else result.with_sampled(sampled)
     write_json(result, json, force)
     if out is not None:

@@ -40,19 +40,28 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
     return value, True
 
 
-def with_second_example(value: Any) -> Any:
-    """Return a batch of one example with another one beside it, made from it: its first token, again and again.
+def with_other_example(value: Any, own: int, others: int) -> Any:
+    """Return a batch of an example, `own` times, and of another one that is made from it, `others` times.
 
-    In a table of numbers, the numbers get the other sign.
+    The other one is its first token, again and again. In a table, its numbers have the other sign.
     """
+    if isinstance(value, Mapping):
+        return _same_container(value, {key: with_other_example(item, own, others) for key, item in value.items()})
+    if isinstance(value, (list, tuple)):
+        if _one_item_per_example(value, 1):
+            items = [value[0]] * own + [each_tensor(value[0], _mirrored)] * others
+            return each_tensor(_same_container(value, items), torch.clone)
+        return _same_container(value, [with_other_example(item, own, others) for item in value])
+    if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != 1:
+        return value
+    other = value
+    if value.dim() > 1:
+        other = -value if value.dim() == 2 and value.is_floating_point() else value[:, :1].expand_as(value)
+    return torch.cat([value] * own + [other] * others)
 
-    def add(part: Tensor) -> Tensor:
-        if part.dim() < 2 or len(part) != 1:
-            return torch.cat([part, part]) if part.dim() and len(part) == 1 else part
-        numbers = part.dim() == 2 and part.is_floating_point()
-        return torch.cat([part, -part if numbers else part[:, :1].expand_as(part)])
 
-    return each_tensor(value, add)
+def _mirrored(part: Tensor) -> Tensor:
+    return part.flip(-1) if part.dim() else part
 
 
 def padded(value: Any, size: int, padding: int) -> Any:

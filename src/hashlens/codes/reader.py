@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.batch_parts import each_tensor, padded, some_examples, with_second_example
+from hashlens.codes.batch_parts import each_tensor, padded, some_examples, with_other_example
 from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
@@ -144,14 +144,15 @@ class Reader:
     def _probe_one(self, inputs: Any, call: Forward) -> None:
         """Find the batch axis of each gate with one example, repeated, and with another one that is made from it."""
         two = self._needs_two_examples(inputs)
-        single, all_batched = some_examples(inputs, 1, [0])
-        if two:
-            twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
-            self.capture.probe(call, twice, thrice, [0, 1], all_batched)
-            return
+        _, all_batched = some_examples(inputs, 1, [0])
         # An expert that gets one token of an example gets two of the same example twice, like a batch axis.
-        pair = with_second_example(single)
-        self.capture.probe(call, single, pair, [0], all_batched, some_examples(pair, 2, [1])[0])
+        smaller, larger, others = (
+            with_other_example(inputs, own, count + two) for own, count in ((1, 0), (1, 1), (0, 1))
+        )
+        order = [0, 1] if two else [0]
+        if not self.capture.probe(call, smaller, larger, order, all_batched, others) and two:
+            twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
+            self.capture.probe(call, twice, thrice, order, all_batched)
 
     def _choose_bits(self, first: Batch, bits: int) -> None:
         """Run one batch to find the layers and their numbers of bits, then choose a sample of these bits."""

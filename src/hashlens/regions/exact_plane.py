@@ -10,6 +10,7 @@ import torch
 from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import hash_rows
 from hashlens.errors import DataError
+from hashlens.nets.output import OutputLike
 from hashlens.progress import bar
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.partition import partition
@@ -31,6 +32,7 @@ def plane(
     pca: Any = None,
     dtype: torch.dtype = torch.float64,
     max_regions: int = MAX_REGIONS,
+    output: OutputLike = None,
 ) -> Plane:
     """Return the exact partition of a plane into linear regions.
 
@@ -54,6 +56,8 @@ def plane(
         Dtype of the computation: float64 or float32. A program keeps its own.
     max_regions : int
         Largest number of regions; with more an error is raised.
+    output : str or callable, optional
+        How the network's output is read, as in :func:`hashlens.regions.trace`. A program keeps its own.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def plane(
     from hashlens.compiling import compiling
 
     with torch.no_grad():
-        program, flat = requested_plane(model, box, origin, directions, through, pca, dtype)
+        program, flat = requested_plane(model, box, origin, directions, through, pca, dtype, output)
         mesh = Mesh.rectangle(*flat.box)
         with bar("regions") as advance, compiling():
             leaves = list(partition(program, flat, mesh, max_regions, advance))

@@ -42,7 +42,6 @@ def no_classes(read_as: Output) -> str:
     """Return in words why a network predicts no class."""
     if read_as.regression:
         return (
-            f"{read_as.line}: it predicts no class; if it does, say so with "
-            "trace(network, x, output='binary_logit'), or another kind of output"
+            f"{read_as.line}: it predicts no class; to read it otherwise, give output=, such as output='binary_logit'"
         )
     return "the network has no outputs, so it predicts no class"

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from hashlens.errors import DataError, ModelError
+from hashlens.nets.output import OutputLike
 from hashlens.regions.program import Program
 from hashlens.regions.slices import Box, Slice, principal_slice, slice_through, spanned_slice
 from hashlens.regions.trace import trace
@@ -22,6 +23,7 @@ def requested_plane(
     through: Any,
     pca: Any,
     dtype: torch.dtype,
+    output: OutputLike,
 ) -> tuple[Program, Slice]:
     """Return the traced network and the slice of its inputs.
 
@@ -37,9 +39,9 @@ def requested_plane(
     flat = _slice(box, origin, directions, through, pca)
     if flat is None:
         flat = spanned_slice(torch.zeros(2), torch.eye(2), box)
-        program = _program_of_two(model, _grid(flat.box), dtype)
+        program = _program_of_two(model, _grid(flat.box), dtype, output)
     else:
-        program = trace(model, flat.points([_middle(flat.box), *_grid(flat.box)]), dtype)
+        program = trace(model, flat.points([_middle(flat.box), *_grid(flat.box)]), dtype, output=output)
     if program.input_shape != tuple(flat.origin.shape):
         expected, got = tuple(program.input_shape), tuple(flat.origin.shape)
         raise DataError(f"the plane is one of inputs {got}, but the network was traced for {expected}")
@@ -72,14 +74,16 @@ def _slice(box: Sequence[float] | None, origin: Any, directions: Any, through: A
     return None if pca is None else principal_slice(pca, box)
 
 
-def _program_of_two(model: torch.nn.Module | Program, points: list[tuple[float, float]], dtype: torch.dtype) -> Program:
+def _program_of_two(
+    model: torch.nn.Module | Program, points: list[tuple[float, float]], dtype: torch.dtype, output: OutputLike
+) -> Program:
     """Trace a network whose input is two numbers."""
     needed = DataError(
         "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
         "or origin= and directions="
     )
     try:
-        program = trace(model, torch.tensor([(0.4142135623730951, -0.7320508075688772), *points]), dtype)
+        program = trace(model, torch.tensor([(0.4142135623730951, -0.7320508075688772), *points]), dtype, output=output)
     except ModelError as error:
         if error.__cause__ is None:  # the network takes two numbers, but it is not piecewise linear
             raise

@@ -52,7 +52,8 @@ def trace(
         Dtype of the computation: float64 or float32. If `model` is a program, it keeps its own dtype.
     output : str or callable, optional
         How the network's output is read, as in :class:`hashlens.Reading`: whether a single output is a logit, a
-        probability or a value. By default this is decided from the last operator, or from the examples.
+        probability or a value. By default this is decided from the last operator, or from the examples. A program keeps
+        its own.
 
     Raises
     ------
