@@ -1,6 +1,7 @@
 """Checks of arguments: they give a one-line error instead of a traceback from inside the library."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from numbers import Integral, Real
@@ -17,6 +18,11 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Return whether `value` is a real number of Python or NumPy; True and False do not count."""
     return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """Return whether `value` is a real number, neither infinite nor NaN."""
+    return is_number(value) and math.isfinite(value)
 
 
 def require_whole(error: type[HashlensError], name: str, value: Any, least: int = 1) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from hashlens.cli.app import run
 from hashlens.saved import load_result
-from hashlens.tuning import NoImprovement, read_traces, replay
+from hashlens.tuning import NoImprovement, read_traces, replay, report_folds
 
 OBJECTIVE = """
 from hashlens.tuning import report_folds
@@ -60,11 +60,31 @@ def test_replay_prints_and_writes_what_the_library_computes(table, tmp_path, cap
         (["replay", "{table}", "--rule", "regret-bound:1", "--recorded"], "has no recorded 'regret_bound'"),
         (["replay", "{table}", "--direction", "up"], "direction must be minimize or maximize"),
         (["report", "no.db#bowl"], "there is no storage 'no.db'"),
+        (["report", "{table}#bowl"], "is not a file of SQLite"),
+        (["report", ""], "storage '' is empty: give a file"),
+        (["report", "{folder}"], "has no rf_trials.parquet: give the folder of the recorded runs"),
+        (["report", "{folder}/t.db"], "or from a study of Optuna: STORAGE#STUDY"),
+        (["replay", "{table}", "--rule", "no-improvement:3", "--rule", "no-improvement:3"], "was given twice"),
+        (["replay", "{table}", "--rule", "regret-bound:inf"], "threshold must be a finite number above 0"),
+        (["replay", "{table}", "--rule", "interquartile-range:nan"], "bar must be a finite number, 0 or more"),
         (["run", "no.py:bowl"], "no.py"),
+        (["run", "{folder}/wrong.py:fails", "--storage", "{folder}/w.db"],
+         "the objective failed in trial 0: KeyError: '[bold]rows[/]': mend it, and run the same command again"),
     ],
-)
+)  # fmt: skip
 def test_what_is_wrong_is_one_line(table, capsys, arguments, message):
-    assert run(["tune", *(part.format(table=table) for part in arguments)]) == 2
+    (table.parent / "wrong.py").write_text("def fails(trial):\n    raise KeyError('[bold]rows[/]')\n")
+    assert run(["tune", *(part.format(table=table, folder=table.parent) for part in arguments)]) == 2
     said = capsys.readouterr().err
     assert message in said.replace("\n", " ")
     assert "Traceback" not in said
+
+
+def test_a_study_has_its_own_direction(tmp_path, capsys):
+    import optuna
+
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/t.db", study_name="up", direction="maximize")
+    study.optimize(lambda trial: report_folds(trial, [trial.number, 1.0], test=trial.number), n_trials=2)
+    assert run(["tune", "report", f"{tmp_path}/t.db#up"]) == 0
+    assert run(["tune", "report", f"{tmp_path}/t.db#up", "--direction", "minimize"]) == 2
+    assert "is to maximize, and --direction is minimize" in capsys.readouterr().err.replace("\n", " ")

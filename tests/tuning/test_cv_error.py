@@ -41,7 +41,7 @@ def test_one_repeat_is_plain_cross_validation():
     [
         (lambda: CVError("kfold"), "splits must be one of k-fold, .*; did you mean 'k-fold'"),
         (lambda: CVError(ddof=2), "ddof must be 0 or 1, received 2"),
-        (lambda: CVError("random"), "random splits need test_rows, a number above 0, received None"),
+        (lambda: CVError("random"), "random splits need test_rows, a finite number above 0, received None"),
         (lambda: CVError("repeated", repeats=0), "repeats must be a whole number, 1 or more, received 0"),
         (lambda: CVError().of([0.1]), "an error needs 2 fold values or more, received 1"),
         (lambda: CVError("repeated", repeats=4).of(VALUES), "4 fold values cannot be 4 repeats of 2 folds or more"),

@@ -96,6 +96,31 @@ def test_what_no_process_can_be_fitted_to_is_named(given, reason):
     assert (found.stop, found.reason) == (False, reason)
 
 
+def decided(given, values, space=()):
+    found = RegretBound(threshold=1.0).decide(Trace(values, parameters=tuple(given), space=space))
+    return found.stop, found.reason
+
+
+def test_trials_without_hyperparameters_are_named():
+    assert decided([{}] * 25, np.arange(25.0)) == (
+        False, "the trials have no hyperparameters: no Gaussian process can be fitted",
+    )  # fmt: skip
+
+
+def test_choices_that_are_lists_are_named():
+    space = (Parameter("x", "category", choices=([1], [2])),)
+    assert decided([{"x": [1 + at % 2]} for at in range(25)], np.arange(25.0), space) == (
+        False, "a choice of parameter 'x' is a list or the like: choose by names to have it modelled",
+    )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_values_that_are_too_large_are_named():
+    stop, reason = decided(({"x": at / 25} for at in range(25)), 1e300 * np.arange(25.0))
+    assert not stop
+    assert reason == "values up to 1.9e+301 are too large for a Gaussian process"
+
+
 def test_two_finite_trials_are_too_few():
     values = np.where(np.arange(25) < 2, 1.0, np.nan)
     found = RegretBound(threshold=1.0).decide(Trace(values, parameters=smooth(25).parameters, space=SPACE))

@@ -1,5 +1,6 @@
 """Rules beside Optuna: what is read from a study, and how one is stopped."""
 
+import contextlib
 import json
 import os
 import signal
@@ -17,8 +18,9 @@ from sklearn.svm import SVR
 import hashlens as hl
 from hashlens.errors import TuningError
 from hashlens.testing.result_contract import check_result
-from hashlens.tuning import NoImprovement, RegretBound, StopCallback, report_folds, study_trace
+from hashlens.tuning import NoImprovement, RegretBound, StopCallback, report_folds, stored_trace, study_trace
 from hashlens.tuning.stop_callback import DECISION, STOPPED
+from hashlens.tuning.storage import shown
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 RULE = NoImprovement(k=4, first=5)
@@ -171,6 +173,33 @@ def old_schema(tmp_path):
     return hl.tune(constant, n_trials=2, storage=tmp_path / "old.db", rule=RULE)
 
 
+def with_attribute(name, value):
+    study = study_of()
+    trial = study.ask()
+    trial.set_user_attr(name, value)
+    study.tell(trial, 1.0)
+    return study
+
+
+def written(folder, text):
+    (folder / "no.db").write_text(text)
+    return folder / "no.db"
+
+
+def read_only(tmp_path):
+    hl.tune(constant, n_trials=1, storage=tmp_path / "t.db", rule=RULE)
+    hl.tune(constant, n_trials=2, storage=f"sqlite:///file:{tmp_path}/t.db?mode=ro&uri=true", rule=RULE)
+
+
+def damaged(tmp_path):
+    def objective(trial):
+        with contextlib.closing(sqlite3.connect(tmp_path / "t.db")) as database:
+            database.execute("drop table study_user_attributes")
+        return 1.0
+
+    hl.tune(objective, n_trials=1, storage=tmp_path / "t.db", rule=RULE)
+
+
 def turned_round(tmp_path):
     hl.tune(constant, n_trials=1, storage=tmp_path / "t.db", rule=RULE)
     hl.tune(constant, n_trials=2, storage=tmp_path / "t.db", rule=RULE, direction="maximize")
@@ -199,7 +228,39 @@ DATA = np.zeros((9, 2)), np.arange(9.0)
         (old_schema, "cannot be opened by Optuna: .*; upgrade it by `optuna storage upgrade`"),
         (lambda _: hl.tune(SVR(), {"C": "low"}, DATA, **IN_MEMORY), "space, 'C': expected .* received 'low'"),
         (lambda _: hl.tune(SVR(), {"C": (1, 0)}, DATA, **IN_MEMORY), r"space, 'C': expected .* received \(1, 0\)"),
-        (lambda _: hl.tune(SVR(), {"Cs": (0.1, 1.0)}, DATA, **{**IN_MEMORY, "cv": 3}), "space: Invalid parameter 'Cs'"),
+        (lambda _: hl.tune(SVR(), {"Cs": (0.1, 1.0)}, DATA, **{**IN_MEMORY, "cv": 3}),
+         "space: SVR has no hyperparameter 'Cs'; did you mean 'C'"),
+        (lambda _: hl.tune(SVR(), {"C": (0.0, np.inf)}, DATA, **IN_MEMORY), r"space, 'C': expected .* received \(0.0, inf"),
+        (lambda _: hl.tune(constant, seed="a", **IN_MEMORY), "seed must be a whole number, 0 or more, received 'a'"),
+        (lambda _: hl.tune(constant, sampler="TPE", **IN_MEMORY), "sampler must be a sampler of Optuna, received 'TPE'"),
+        (lambda _: hl.tune(constant, pruner=3, **IN_MEMORY), "pruner must be a pruner of Optuna, received 3"),
+        (lambda _: hl.tune(constant, name=3, **IN_MEMORY), "name must be a text, received 3"),
+        (lambda _: hl.tune(constant, **{**IN_MEMORY, "storage": 3}), "storage must be a file, a URL or None, received 3"),
+        (lambda _: hl.tune(SVR(), {}, DATA, **{**IN_MEMORY, "cv": 3}), "space is empty: give each hyperparameter"),
+        (lambda _: hl.tune(SVR, SPACE, DATA, **IN_MEMORY), r"SVR is a class: give SVR\(\)"),
+        (lambda _: hl.tune(SVR(), SPACE, DATA[0], **IN_MEMORY), r"data must be a pair \(X, y\), received array"),
+        (lambda _: hl.tune(SVR(), SPACE, (DATA[0], DATA[1][:5]), **IN_MEMORY), "data must be .* one label for each"),
+        (lambda _: hl.tune(SVR(), SPACE, DATA, test=(DATA[0], [1]), **IN_MEMORY), "test must be .* one label for each"),
+        (lambda _: hl.tune(SVR(), SPACE, DATA, **{**IN_MEMORY, "cv": 10}), "cv: Cannot have number of splits"),
+        (lambda _: hl.tune(SVR(), SPACE, DATA, **{**IN_MEMORY, "cv": "five"}), "cv: Expected `cv` as an integer"),
+        (lambda _: hl.tune(SVR(), SPACE, DATA, scoring="good", **{**IN_MEMORY, "cv": 3}), "scoring: "),
+        (lambda _: hl.tune(SVR(), SPACE, (DATA[0] * np.nan, DATA[1]), **{**IN_MEMORY, "cv": 3}),
+         "trial 0: SVR failed with .*: Input X contains NaN"),
+        (lambda _: hl.tune(constant, direction="max", **IN_MEMORY), "direction must be .*; did you mean 'maximize'"),
+        (lambda _: hl.tune(constant, **{**IN_MEMORY, "rule": "regret-bound"}),
+         r"must be a stopping rule such as RegretBound\(\), received 'regret-bound'"),
+        (lambda _: StopCallback(NoImprovement), "must be a stopping rule such as"),
+        (lambda _: hl.tune(lambda trial: report_folds(trial, [1.0, 2.0], np.nan), **IN_MEMORY), "be a finite number"),
+        (lambda _: study_trace(with_attribute("hashlens:folds", 3)), "trial 0: .* 'hashlens:folds' must be a list of"),
+        (lambda _: study_trace(with_attribute("hashlens:test", "good")), "'hashlens:test' must be a number"),
+        (lambda to: hl.tune(constant, **{**IN_MEMORY, "storage": to}), "is a folder: give a file, such as tuning.db"),
+        (lambda _: hl.tune(constant, **{**IN_MEMORY, "storage": ""}), "storage '' is empty: give a file"),
+        (lambda to: hl.tune(constant, **{**IN_MEMORY, "storage": to / "no" / "t.db"}), "the folder .*no' is missing"),
+        (lambda to: hl.tune(constant, **{**IN_MEMORY, "storage": written(to, "a,b")}), "is not a file of SQLite"),
+        (lambda _: hl.tune(constant, **{**IN_MEMORY, "storage": "nosuch://me:secret@host/x"}),
+         r"'nosuch://me:\*\*\*@host/x' cannot be opened by Optuna: Can't load plugin"),
+        (read_only, "cannot be opened by Optuna: attempt to write a readonly database"),
+        (damaged, "t.db' cannot be written by Optuna: no such table: study_user_attributes"),
         (lambda _: hl.tune(SVR(), SPACE, **IN_MEMORY), "an estimator is tuned on data: give data="),
         (lambda _: hl.tune(3, **IN_MEMORY), "must be a scikit-learn estimator or a function, received 3"),
         (lambda _: hl.tune(constant, data=DATA, **IN_MEMORY), "an objective has its own data"),
@@ -210,6 +271,23 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, make, message):
     with pytest.raises(TuningError, match=message) as caught:
         make(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["{}/empty.db", "sqlite:///{}/empty.db", "sqlite:///{}/new.db", "{}/other.db"])
+def test_reading_a_study_writes_nothing(tmp_path, place):
+    (tmp_path / "empty.db").touch()
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        database.execute("create table mine (a int)")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(TuningError, match=r"there is no storage|has no studies of Optuna"):
+        stored_trace(place.format(tmp_path), "x")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_password_of_a_storage_is_not_shown():
+    assert shown("postgresql+psycopg2://me:secret@host:5/x") == "postgresql+psycopg2://me:***@host:5/x"
+    assert "secret" not in shown("://me:secret@host")
+    assert (shown(None), shown("tuning.db")) == ("memory", "tuning.db")
 
 
 def test_the_default_rule_needs_no_more_than_folds():

@@ -49,7 +49,11 @@ def test_it_is_a_result(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: overfitting_report([]), "a report needs one trace or more"),
+        (lambda: overfitting_report([]), "expected one trace or more, received none"),
+        (
+            lambda: overfitting_report("x.csv"),
+            "expected a Trace or a sequence of them, received 'x.csv': see read_traces",
+        ),
         (lambda: overfitting_report(Trace([1.0])), "the trace has no test values"),
         (lambda: overfitting_report(Trace([np.nan], name="x")), "trace 'x' has no trial with a finite value"),
         (
@@ -71,3 +75,10 @@ def test_the_recorded_runs_overfit_often_and_little():
     assert found.gap.mean() == pytest.approx(0.016, abs=0.0005)
     assert np.quantile(found.gap, 0.9) == pytest.approx(0.054, abs=0.0005)
     assert found.oracle.mean() == pytest.approx(0.014, abs=0.0005)
+
+
+def test_test_values_of_0_need_no_warning(recwarn):
+    found = overfitting_report(Trace([3.0, 2.0], test_values=[0.0, 0.0]))
+    assert np.isnan(found.test).all()
+    assert found.gap.tolist() == [0.0]
+    assert not recwarn.list

@@ -44,7 +44,7 @@ def test_it_is_a_result(tmp_path):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: replay([], [NoImprovement()]), "a replay needs one trace and one rule or more"),
+        (lambda: replay([], [NoImprovement()]), "expected one trace or more, received none"),
         (lambda: replay([Trace([1.0])], [NoImprovement()]), "the trace has no test values"),
         (lambda: replay([Trace([np.nan], name="x")], [NoImprovement()]), "trace 'x' has no trial with a finite value"),
     ],

@@ -1,7 +1,7 @@
 """``hashlens tune``: tune with a stopping rule, replay rules on recorded runs, and report overfitting."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,7 +31,9 @@ Traces = Annotated[
         help="A CSV or Parquet file with one row per trial, a folder of recorded runs, or STORAGE#STUDY of Optuna."
     ),
 ]
-Way = Annotated[str, typer.Option(help="minimize if lower values in a file are better, or maximize.")]
+Way = Annotated[
+    str | None, typer.Option(help="minimize if lower values are better (default), or maximize. A study has its own.")
+]
 
 tune = typer.Typer(
     no_args_is_help=True, help="Tune hyperparameters with a stopping rule; replay rules; report overfitting."
@@ -46,7 +48,7 @@ def run(
     ],
     n_trials: Annotated[int, typer.Option(help="Largest number of trials.", min=1)] = 100,
     rule: Annotated[str, typer.Option(help=f"{RULE}.")] = "regret-bound",
-    direction: Way = "minimize",
+    direction: Way = None,
     storage: Annotated[str, typer.Option(help="A file for SQLite, or the URL of a database.")] = "tuning.db",
     name: Annotated[str | None, typer.Option(help="Name of the study. Default: the name of the function.")] = None,
     n_jobs: Annotated[int, typer.Option(help="Number of trials at once.", min=1)] = 1,
@@ -67,8 +69,8 @@ def run(
     stopping_rule = rule_named(rule)
     try:
         result = tuned(
-            load_function(objective), n_trials=n_trials, rule=stopping_rule, direction=direction, storage=storage,  # type: ignore[arg-type]
-            name=name, n_jobs=n_jobs, seed=seed,
+            _Named(load_function(objective)), n_trials=n_trials, rule=stopping_rule, direction=direction,  # type: ignore[arg-type]
+            storage=storage, name=name, n_jobs=n_jobs, seed=seed,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command again to continue") from stopped
@@ -80,7 +82,7 @@ def replay(
     traces: Traces,
     rule: RuleNames = None,
     recorded: Annotated[bool, typer.Option(help="Use the bounds and improvements recorded in the file.")] = False,
-    direction: Way = "minimize",
+    direction: Way = None,
     html: Html = None,
     force: Force = False,
     json: Json = None,
@@ -100,7 +102,7 @@ def replay(
 def report(
     traces: Traces,
     first: Annotated[int, typer.Option(help="Number of trials after which choices count.", min=1)] = 1,
-    direction: Way = "minimize",
+    direction: Way = None,
     html: Html = None,
     force: Force = False,
     json: Json = None,
@@ -113,10 +115,46 @@ def report(
     show_result(overfitting_report(_read(traces, direction), first=first), json, html, force)
 
 
-def _read(place: str, direction: str) -> "tuple[Trace, ...]":
+class _Named:
+    """An objective whose errors name its trial, in one line."""
+
+    def __init__(self, objective: Any) -> None:
+        self._objective = objective
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objective, name)
+
+    def __call__(self, trial: Any) -> Any:
+        from optuna import TrialPruned
+
+        from hashlens.errors import HashlensError, TuningError
+
+        try:
+            return self._objective(trial)
+        except (HashlensError, TrialPruned):
+            raise
+        except Exception as error:
+            message = " ".join(str(error).split())
+            raise TuningError(
+                f"the objective failed in trial {trial.number}: {type(error).__name__}: {message[:300]}: mend it, and "
+                "run the same command again to continue"
+            ) from error
+
+
+def _read(place: str, direction: str | None) -> "tuple[Trace, ...]":
+    from hashlens.errors import TuningError
     from hashlens.tuning import read_traces, recorded_runs, stored_trace
 
     storage, mark, name = place.rpartition("#")
-    if mark:
-        return (stored_trace(storage, name),)
-    return recorded_runs(place) if Path(place).is_dir() else read_traces(place, direction)  # type: ignore[arg-type]
+    if not place or (mark and not Path(place).exists()):
+        found: tuple[Trace, ...] = (stored_trace(storage, name),)
+    elif Path(place).is_dir():
+        found = recorded_runs(place)
+    else:
+        return read_traces(place, direction or "minimize")  # type: ignore[arg-type]
+    if direction not in (None, found[0].direction):
+        raise TuningError(
+            f"{place} is to {found[0].direction}, and --direction is {direction}: minimize and maximize are mixed up; "
+            "leave out --direction"
+        )
+    return found

@@ -15,10 +15,11 @@ from hashlens.tuning.space import Parameter, Space
 from hashlens.tuning.stop_callback import StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.storage import stored_trace
 from hashlens.tuning.study_trace import study_trace
 from hashlens.tuning.sufficient_network import SufficientNetwork
 from hashlens.tuning.trace import Trace
-from hashlens.tuning.tune import stored_trace, tune
+from hashlens.tuning.tune import tune
 from hashlens.tuning.tuned import Tuned
 
 __all__ = [

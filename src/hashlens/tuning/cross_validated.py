@@ -1,10 +1,12 @@
 """The cross-validated score of a scikit-learn estimator as an objective."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.errors import TuningError
+from hashlens.arguments import is_whole, shortly
+from hashlens.errors import TuningError, nearest
 from hashlens.tuning.report_folds import report_folds
 
 if TYPE_CHECKING:
@@ -37,28 +39,64 @@ class CrossValidated:
         from sklearn.metrics import check_scoring
         from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
-        self.estimator, self.test, (self.inputs, self.labels) = estimator, test, data
-        if isinstance(cv, int):
+        self.estimator, (self.inputs, self.labels) = estimator, _pair("data", data)
+        self.test = None if test is None else _pair("test", test)
+        if is_whole(cv):
             if cv < 2:
                 raise TuningError(f"cv must be 2 folds or more, received {cv}")
             kind = StratifiedKFold if is_classifier(estimator) else KFold
-            cv = kind(cv, shuffle=True, random_state=seed)
-        self.cv = check_cv(cv, self.labels, classifier=is_classifier(estimator))
-        self.scorer = check_scoring(estimator, scoring=scoring)
+            cv = kind(int(cv), shuffle=True, random_state=seed)
+        try:
+            self.cv = check_cv(cv, self.labels, classifier=is_classifier(estimator))
+            next(iter(self.cv.split(self.inputs, self.labels)))
+        except (ValueError, TypeError) as error:
+            raise TuningError(f"cv: {_line(error)}") from error
+        try:
+            self.scorer = check_scoring(estimator, scoring=scoring)
+        except (ValueError, TypeError) as error:
+            raise TuningError(f"scoring: {_line(error)}") from error
+
+    def require(self, names: Iterable[str]) -> None:
+        """Raise TuningError if there are no hyperparameters, or the estimator lacks one of these names."""
+        known = self.estimator.get_params()
+        names = list(names)
+        if not names:
+            raise TuningError("space is empty: give each hyperparameter to tune, such as {'C': (0.1, 10.0, 'log')}")
+        for name in names:
+            if name not in known:
+                raise TuningError(
+                    f"space: {type(self.estimator).__name__} has no hyperparameter {name!r}; {nearest(name, known)}"
+                )
 
     def __call__(self, trial: "Trial") -> float:
         """Return the mean score over folds; store the score of each fold and of the test data in the trial."""
         from sklearn.base import clone
         from sklearn.model_selection import cross_val_score
 
-        candidate = clone(self.estimator)
+        candidate, test = clone(self.estimator).set_params(**trial.params), None
         try:
-            candidate.set_params(**trial.params)
-        except ValueError as error:
-            raise TuningError(f"space: {' '.join(str(error).split())[:200]}") from error
-        scores = cross_val_score(candidate, self.inputs, self.labels, cv=self.cv, scoring=self.scorer,
-                                 error_score="raise")  # fmt: skip
-        test = None
-        if self.test is not None:
-            test = float(self.scorer(candidate.fit(self.inputs, self.labels), *self.test))
+            scores = cross_val_score(candidate, self.inputs, self.labels, cv=self.cv, scoring=self.scorer,
+                                     error_score="raise")  # fmt: skip
+            if self.test is not None:
+                test = float(self.scorer(candidate.fit(self.inputs, self.labels), *self.test))
+        except (ValueError, TypeError) as error:
+            name = type(self.estimator).__name__
+            raise TuningError(f"trial {trial.number}: {name} failed with {trial.params}: {_line(error)}") from error
         return report_folds(trial, np.asarray(scores), test)
+
+
+def _pair(name: str, given: Any) -> tuple[Any, Any]:
+    """Return inputs and labels; raise TuningError unless they are a pair of the same length."""
+    from sklearn.utils import check_consistent_length
+
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise TuningError(f"{name} must be a pair (X, y), received {shortly(given)}")
+    try:
+        check_consistent_length(*given)
+    except (ValueError, TypeError) as error:
+        raise TuningError(f"{name} must be a pair (X, y) with one label for each row: {_line(error)}") from error
+    return given[0], given[1]
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

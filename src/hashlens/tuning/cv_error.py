@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import as_made, is_number, is_whole, shortly
+from hashlens.arguments import as_made, is_finite, is_whole, shortly
 from hashlens.errors import TuningError, nearest
 
 Floats = npt.NDArray[np.float64]
@@ -62,8 +62,8 @@ class CVError:
         if self.splits == "random":
             for name in ("test_rows", "train_rows"):
                 value = getattr(self, name)
-                if not is_number(value) or value <= 0:
-                    raise TuningError(f"random splits need {name}, a number above 0, received {shortly(value)}")
+                if not is_finite(value) or value <= 0:
+                    raise TuningError(f"random splits need {name}, a finite number above 0, received {shortly(value)}")
 
     def __repr__(self) -> str:
         return as_made(self)

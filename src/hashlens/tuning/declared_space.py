@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hashlens.arguments import is_number, is_whole, shortly
+from hashlens.arguments import is_finite, is_whole, shortly
 from hashlens.errors import TuningError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _distribution(name: str, given: Any) -> Any:
         return CategoricalDistribution(given)
     ends = given[:2] if isinstance(given, tuple) else ()
     log = isinstance(given, tuple) and given[2:] == ("log",)
-    fits = len(ends) == 2 and all(map(is_number, ends)) and ends[0] <= ends[1] and (log or len(given) == 2)
+    fits = len(ends) == 2 and all(map(is_finite, ends)) and ends[0] <= ends[1] and (log or len(given) == 2)
     if not fits or (log and ends[0] <= 0):
         raise TuningError(
             f"space, {name!r}: expected (low, high), (low, high, 'log') above 0, a list of choices or an Optuna "

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import is_finite, shortly
 from hashlens.errors import TuningError
 from hashlens.tuning.gains import EXPECTED, gains
 from hashlens.tuning.stop_rule import Readings, StopRule
@@ -36,8 +36,8 @@ class ExpectedImprovement(StopRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not is_number(self.eps) or not self.eps > 0:
-            raise TuningError(f"eps must be a number above 0, received {shortly(self.eps)}")
+        if not is_finite(self.eps) or self.eps <= 0:
+            raise TuningError(f"eps must be a finite number above 0, received {shortly(self.eps)}")
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
         """Return the largest expected improvement after each of `counts` trials."""

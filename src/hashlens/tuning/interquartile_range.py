@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import is_finite, require_whole, shortly
 from hashlens.errors import TuningError
 from hashlens.tuning.stop_rule import Readings, StopRule
 from hashlens.tuning.trace import Trace
@@ -40,8 +40,8 @@ class InterquartileRange(StopRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_whole(TuningError, "window", self.window, 2)
-        if not is_number(self.bar) or self.bar < 0:
-            raise TuningError(f"bar must be a number, 0 or more, received {shortly(self.bar)}")
+        if not is_finite(self.bar) or self.bar < 0:
+            raise TuningError(f"bar must be a finite number, 0 or more, received {shortly(self.bar)}")
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
         """Return the improvement in the last trials, in interquartile ranges."""

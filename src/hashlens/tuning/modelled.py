@@ -38,6 +38,10 @@ def _reading(trace: Trace, n: int, what: str, delta: float, sampled: int | None)
         return np.nan, "the hyperparameters of the trials are not known: no Gaussian process can be fitted"
     kept = _kept(trace, n, what)
     space = Space(trace.space)
+    if not len(space):
+        return np.nan, "the trials have no hyperparameters: no Gaussian process can be fitted"
+    if name := space.unnamed:
+        return np.nan, f"a choice of parameter {name!r} is a list or the like: choose by names to have it modelled"
     for name, count in space.conditional([trace.parameters[at] for at in kept]):
         return np.nan, f"parameter {name!r} is conditional: {count} of the {len(kept)} best trials have it"
     if finite < 3:
@@ -53,6 +57,8 @@ def _reading(trace: Trace, n: int, what: str, delta: float, sampled: int | None)
         )
     places = space.places([trace.parameters[at] for at in kept])
     bound = _found(places.tobytes(), trace.losses[kept].tobytes(), space, what, delta, sampled)
+    if not math.isfinite(bound):
+        return np.nan, f"values up to {np.abs(trace.losses[kept]).max():.3g} are too large for a Gaussian process"
     if finite < min(n, LEAST):
         return bound, f"too few trials: {finite} of {n} have a finite value, and {LEAST} are needed to stop"
     return bound, ""

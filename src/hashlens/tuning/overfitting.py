@@ -13,7 +13,7 @@ from hashlens.errors import TuningError
 from hashlens.report.figures import Figure, Histogram, Lines, Series
 from hashlens.result import Result
 from hashlens.tables import table
-from hashlens.tuning.trace import Trace
+from hashlens.tuning.trace import Trace, traces_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -130,12 +130,7 @@ def overfitting_report(
     TuningError
         If there are no runs, or if a run has no test values or no finite value.
     """
-    runs = (traces,) if isinstance(traces, Trace) else tuple(traces)
-    if not runs:
-        raise TuningError("a report needs one trace or more")
-    for run in runs:
-        if not len(run) or run.incumbents[-1] < 0:
-            raise TuningError(f"{run.named} has no trial with a finite value")
+    runs = traces_of(traces)
     named = [run.name.rpartition(" ")[0] or run.name for run in runs] if groups is None else list(groups)
     if len(named) != len(runs):
         raise TuningError(f"groups must be one for each of {len(runs)} runs, received {len(named)}")
@@ -151,9 +146,16 @@ def overfitting_report(
         onset=found[:, 2],
         overtuning=found[:, 3],
         trials=tuple(shares.tolist()),
-        validation=np.nanmean(curves[:, 0], axis=0),
-        test=np.nanmean(curves[:, 1], axis=0),
+        validation=_mean_of_known(curves[:, 0]),
+        test=_mean_of_known(curves[:, 1]),
     )
+
+
+def _mean_of_known(curves: Floats) -> Floats:
+    """Return the mean over runs of curves ``(runs, shares)``, without NaN where a run has any."""
+    known = np.isfinite(curves)
+    counts = known.sum(axis=0)
+    return np.where(counts > 0, np.where(known, curves, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
 def _overfitted(run: Trace, begin: int) -> tuple[float, float, float, float]:

@@ -1,12 +1,14 @@
 """Traces from files: CSV or Parquet with one row per trial."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hashlens.arguments import is_finite, is_number, shortly
 from hashlens.errors import TuningError, nearest
 from hashlens.tuning.space import Parameter
 from hashlens.tuning.trace import Direction, Trace
@@ -55,14 +57,19 @@ def read_traces(
     for row in range(rows):
         runs.setdefault(tuple(str(columns[name][row]) for name in by), []).append(row)
     return tuple(
-        _trace(path, columns, _ordered(columns, places), " ".join(key), direction, tuple(space))
+        _trace(path, columns, _ordered(path, columns, places), " ".join(key), direction, tuple(space))
         for key, places in runs.items()
     )
 
 
 def _columns(path: Path) -> dict[str, list[Any]]:
     if path.suffix not in ENDINGS:
-        raise TuningError(f"{path}: traces are read from {' or '.join(ENDINGS)}")
+        raise TuningError(
+            f"{path}: traces are read from {' or '.join(ENDINGS)}, from a folder of recorded runs, or from a study of "
+            "Optuna: STORAGE#STUDY"
+        )
+    if not path.is_file():
+        raise TuningError(f"{path} cannot be read: there is no such file")
     import pyarrow as pa
     from pyarrow import csv, parquet
 
@@ -70,7 +77,14 @@ def _columns(path: Path) -> dict[str, list[Any]]:
         table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise TuningError(f"{path} cannot be read: {' '.join(str(error).split())[:200]}") from error
-    return {name: _values(table.column(name)) for name in table.column_names}
+    names: list[str] = table.column_names
+    for name in names:
+        if names.count(name) > 1:
+            raise TuningError(f"{path} has several columns {name!r}: keep one")
+    for name in names:
+        if pa.types.is_binary(table.column(name).type):
+            raise TuningError(f"{path}, column {name!r}: the text is not UTF-8: save the file as UTF-8")
+    return {name: _values(table.column(name)) for name in names}
 
 
 def _values(column: Any) -> list[Any]:
@@ -89,9 +103,21 @@ def _named(columns: dict[str, list[Any]], what: str) -> str | None:
     return next((name for name in NAMES[what] if name in columns), None)
 
 
-def _ordered(columns: dict[str, list[Any]], places: list[int]) -> list[int]:
+def _ordered(path: str | Path, columns: dict[str, list[Any]], places: list[int]) -> list[int]:
     name = _named(columns, "trial")
-    return places if name is None else sorted(places, key=lambda row: columns[name][row])
+    if name is None:
+        return places
+    numbers = [columns[name][row] for row in places]
+    for row, number in zip(places, numbers, strict=True):
+        if not is_finite(number):
+            raise TuningError(f"{path}, row {row + 1}, column {name!r}: expected a number, received {shortly(number)}")
+    for number, count in Counter(numbers).items():
+        if count > 1:
+            raise TuningError(
+                f"{path} has trial {number} several times in one run: tell runs apart by a column "
+                f"{', '.join(RUN[:-1])} or {RUN[-1]}"
+            )
+    return sorted(places, key=lambda row: columns[name][row])
 
 
 def _trace(
@@ -124,11 +150,24 @@ def _trace(
 
 def _listed(path: str | Path, columns: dict[str, list[Any]], row: int) -> list[float] | None:
     if FOLDS in columns:
-        found: list[float] | None = columns[FOLDS][row]
-        return list(_json(path, FOLDS, row, found)) if isinstance(found, str) else found
+        found = columns[FOLDS][row]
+        return _listed_numbers(path, FOLDS, row, _json(path, FOLDS, row, found) if isinstance(found, str) else found)
     names = [name for name in columns if name.startswith("fold_") and name[5:].isdecimal()]
     values = [columns[name][row] for name in sorted(names, key=lambda name: int(name[5:]))]
-    return values if values and None not in values else None
+    if all(value is None for value in values):
+        return None
+    return _listed_numbers(path, f"{names[0]}, ...", row, values)
+
+
+def _listed_numbers(path: str | Path, column: str, row: int, found: Any) -> Any:
+    """Return fold values, or None if there are none; raise unless they are a list of numbers."""
+    if found is None or isinstance(found, np.ndarray):
+        return found
+    if not isinstance(found, list) or not all(map(is_number, found)):
+        raise TuningError(
+            f"{path}, row {row + 1}, column {column!r}: expected a number for each fold, received {shortly(found)}"
+        )
+    return found
 
 
 def _parameters(path: str | Path, columns: dict[str, list[Any]], rows: list[int]) -> Iterator[dict[str, Any]]:
@@ -137,7 +176,13 @@ def _parameters(path: str | Path, columns: dict[str, list[Any]], rows: list[int]
     for row in rows if whole or own else ():
         if whole:
             found = columns[whole][row]
-            yield dict(_json(path, whole, row, found) if isinstance(found, str) else found or {})
+            found = _json(path, whole, row, found) if isinstance(found, str) else found
+            if found is not None and not isinstance(found, dict):
+                raise TuningError(
+                    f"{path}, row {row + 1}, column {whole!r}: expected an object with a value for each name, received "
+                    f"{shortly(found)}"
+                )
+            yield dict(found or {})
         else:
             yield {name: columns[at][row] for at, name in own.items() if columns[at][row] is not None}
 

@@ -40,6 +40,9 @@ def recorded_runs(folder: str | Path) -> tuple[Trace, ...]:
     """
     from pyarrow import parquet
 
+    for name in (TRIALS, BOUNDS):
+        if not (Path(folder) / name).is_file():
+            raise TuningError(f"folder {str(folder)!r} has no {name}: give the folder of the recorded runs")
     traces = read_traces(Path(folder) / TRIALS, "minimize", SPACE)
     try:
         table = parquet.read_table(Path(folder) / BOUNDS).to_pydict()

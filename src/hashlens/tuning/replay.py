@@ -11,8 +11,8 @@ from hashlens.errors import TuningError, nearest
 from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result
 from hashlens.tables import Table, table
-from hashlens.tuning.stop_rule import StopRule
-from hashlens.tuning.trace import Trace
+from hashlens.tuning.stop_rule import StopRule, require_rule
+from hashlens.tuning.trace import Trace, traces_of
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -98,14 +98,14 @@ class Replay(Result):
         return table(f"Replay of {runs}", columns, rows, note)
 
 
-def replay(traces: Sequence[Trace], rules: Sequence[StopRule]) -> Replay:
+def replay(traces: Trace | Sequence[Trace], rules: StopRule | Sequence[StopRule]) -> Replay:
     """Replay stopping rules on recorded runs.
 
     Parameters
     ----------
-    traces : sequence of Trace
+    traces : Trace, or sequence of Trace
         Runs with test values.
-    rules : sequence of StopRule
+    rules : StopRule, or sequence of StopRule
         Rules to replay.
 
     Raises
@@ -113,15 +113,16 @@ def replay(traces: Sequence[Trace], rules: Sequence[StopRule]) -> Replay:
     TuningError
         If there are no runs or no rules, test values are missing, or a rule needs data that a run does not have.
     """
-    if not traces or not rules:
-        raise TuningError("a replay needs one trace and one rule or more")
-    for trace in traces:
-        if not len(trace) or trace.incumbents[-1] < 0:
-            raise TuningError(f"{trace.named} has no trial with a finite value")
+    traces = traces_of(traces)
+    rules = (rules,) if isinstance(rules, StopRule) else tuple(rules)
+    if not rules:
+        raise TuningError("a replay needs one rule or more")
+    names = [str(require_rule(rule)) for rule in rules]
+    if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
+        raise TuningError(f"rule {twice} was given twice: give each rule once")
     whole = np.array([len(trace) for trace in traces])
     found = [[rule.stops_after(trace) for trace in traces] for rule in rules]
     stops = np.array([[at or count for at, count in zip(row, whole, strict=True)] for row in found])
-    names = [str(rule) for rule in rules]
     return Replay(
         rules=tuple(names),
         runs=tuple(trace.name or str(at) for at, trace in enumerate(traces)),

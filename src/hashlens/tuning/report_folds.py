@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import is_finite, shortly
 from hashlens.errors import TuningError
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def report_folds(trial: "BaseTrial", values: npt.ArrayLike, test: float | None =
         )
     trial.set_user_attr(FOLDS, folds.tolist())
     if test is not None:
-        if not is_number(test):
-            raise TuningError(f"the test value of trial {trial.number} must be a number, received {shortly(test)}")
+        if not is_finite(test):
+            raise TuningError(
+                f"the test value of trial {trial.number} must be a finite number, received {shortly(test)}"
+            )
         trial.set_user_attr(TEST, float(test))
     return float(folds.mean())

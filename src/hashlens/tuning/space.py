@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.arguments import is_finite, shortly
 from hashlens.errors import TuningError
 
 Floats = npt.NDArray[np.float64]
@@ -64,6 +65,9 @@ class Parameter:
                     f"parameter {self.name!r} has no choice {value!r}: {', '.join(map(str, self.choices))}"
                 )
             return float(self.choices.index(value))
+        if not is_finite(value) or (self.log and value <= 0):
+            wanted = "a number above 0" if self.log else "a finite number"
+            raise TuningError(f"parameter {self.name!r} must be {wanted}, received {shortly(value)}")
         half = self._step / 2
         low, high, at = (math.log(x) if self.log else float(x) for x in (self.low - half, self.high + half, value))
         return 0.5 if high == low else (at - low) / (high - low)
@@ -108,6 +112,16 @@ class Space:
         """Which parameters are categories, bool ``(dimensions,)``."""
         return np.array([one.kind == "category" for one in self.parameters], dtype=bool)
 
+    @property
+    def unnamed(self) -> str:
+        """Name of a parameter with choices that cannot be told apart by their hash, such as lists; empty if none."""
+        for parameter in self.parameters:
+            try:
+                hash(parameter)
+            except TypeError:
+                return parameter.name
+        return ""
+
     def places(self, trials: Sequence[Mapping[str, Any]]) -> Floats:
         """Return the points of trials, float64 ``(trials, dimensions)``; NaN where a trial lacks a parameter."""
         found = np.full((len(trials), len(self)), np.nan)
@@ -139,8 +153,12 @@ class Space:
 
 
 def _seen(name: str, values: Sequence[Any]) -> Parameter:
-    if all(isinstance(value, bool | str) or value is None for value in values):
-        return Parameter(name, "category", choices=tuple(dict.fromkeys(values)))
+    for value in values:
+        if value is not None and not isinstance(value, bool | str) and not is_finite(value):
+            raise TuningError(
+                f"parameter {name!r} must be a finite number, text, true, false or null in each trial, received "
+                f"{shortly(value)}"
+            )
     if any(isinstance(value, bool | str) or value is None for value in values):
         return Parameter(name, "category", choices=tuple(dict.fromkeys(values)))
     kind: Kind = "int" if all(float(value).is_integer() for value in values) else "float"

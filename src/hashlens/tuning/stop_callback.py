@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hashlens.plain import plain
 from hashlens.tuning.regret_bound import RegretBound
 from hashlens.tuning.stop_decision import StopDecision
-from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.stop_rule import StopRule, require_rule
 from hashlens.tuning.study_trace import direction_of, study_trace
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class StopCallback:
     stopped: int | None = None
 
     def __init__(self, rule: StopRule | None = None, on_decision: Callable[[StopDecision], None] | None = None) -> None:
-        self.rule = RegretBound() if rule is None else rule
+        self.rule = RegretBound() if rule is None else require_rule(rule)
         self._on_decision, self._made, self._lock = on_decision, datetime.now(), threading.Lock()
 
     def __call__(self, study: "Study", trial: "FrozenTrial | None" = None) -> None:

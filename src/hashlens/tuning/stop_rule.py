@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import as_made, require_whole
+from hashlens.arguments import as_made, require_whole, shortly
 from hashlens.errors import TuningError
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.trace import Trace
@@ -117,3 +117,10 @@ class StopRule(ABC):
         if 0 < streak < self.patience:
             reason += f"; {streak} of {self.patience} times in a row"
         return StopDecision(streak == self.patience, bound, error, reason)
+
+
+def require_rule(given: Any) -> StopRule:
+    """Return a stopping rule; raise TuningError for anything else."""
+    if not isinstance(given, StopRule):
+        raise TuningError(f"rule must be a stopping rule such as RegretBound(), received {shortly(given)}")
+    return given

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hashlens.arguments import is_number, shortly
 from hashlens.errors import TuningError
 from hashlens.tuning.report_folds import FOLDS, TEST
 from hashlens.tuning.space import Parameter
@@ -43,7 +44,7 @@ def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -
     if trials is None:
         trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
     folds = [_folds(trial) for trial in trials]
-    tests = [trial.user_attrs.get(TEST, np.nan) for trial in trials]
+    tests = [_test_value(trial) for trial in trials]
     values = [trial.value if trial.state == TrialState.COMPLETE else None for trial in trials]
     seconds = [np.nan if trial.duration is None else trial.duration.total_seconds() for trial in trials]
     return Trace(
@@ -72,7 +73,22 @@ def direction_of(study: "Study") -> Direction:
 def _folds(trial: "FrozenTrial") -> list[float] | None:
     # Optuna's own function writes to the system attributes.
     found = trial.user_attrs.get(FOLDS) or trial.system_attrs.get(OPTUNAS_FOLDS)
+    if found is not None and not (isinstance(found, list | tuple) and all(map(is_number, found))):
+        raise TuningError(
+            f"trial {trial.number}: the user attribute {FOLDS!r} must be a list of numbers, received {shortly(found)}: "
+            "write it by report_folds"
+        )
     return None if found is None else list(found)
+
+
+def _test_value(trial: "FrozenTrial") -> float:
+    found = trial.user_attrs.get(TEST, np.nan)
+    if not is_number(found):
+        raise TuningError(
+            f"trial {trial.number}: the user attribute {TEST!r} must be a number, received {shortly(found)}: write it "
+            "by report_folds"
+        )
+    return float(found)
 
 
 def _space(trials: "Iterable[dict[str, BaseDistribution]]") -> Iterable[Parameter]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from hashlens.arguments import shortly
 from hashlens.errors import TuningError, nearest
 from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result
@@ -131,8 +132,23 @@ class Trace(Result):
             If no test values are known.
         """
         if not len(self.test_values):
-            raise TuningError(f"{self.named} has no test values: give Trace(test_values=...)")
+            raise TuningError(
+                f"{self.named} has no test values: add a column test_value, or report_folds(trial, values, test)"
+            )
         return np.where(self.incumbents < 0, np.nan, self.test_values[self.incumbents])
+
+    def require_tests(self) -> None:
+        """Raise TuningError unless there is an incumbent, and each incumbent has a finite test value."""
+        if not len(self) or self.incumbents[-1] < 0:
+            raise TuningError(
+                f"{self.named} has no trial with a finite value, of {len(self)}: at least one must have ended with one"
+            )
+        begin = int(np.argmax(self.incumbents >= 0))
+        for at in self.incumbents[begin:][~np.isfinite(self.test_curve[begin:])]:
+            raise TuningError(
+                f"{self.named}, trial {at}: the test value is {self.test_values[at]:g}, and the trial was the best so "
+                "far: each such trial needs a finite test value"
+            )
 
     def first(self, trials: int) -> "Trace":
         """Return the trace of the first `trials` trials."""
@@ -201,6 +217,18 @@ class Trace(Result):
             )
 
 
+def traces_of(given: Any) -> tuple[Trace, ...]:
+    """Return one trace, or several, as a tuple; raise TuningError for anything else, or if one lacks test values."""
+    traces = (given,) if isinstance(given, Trace) else tuple(given) if isinstance(given, list | tuple) else None
+    if traces is None or not all(isinstance(trace, Trace) for trace in traces):
+        raise TuningError(f"expected a Trace or a sequence of them, received {shortly(given)}: see read_traces")
+    if not traces:
+        raise TuningError("expected one trace or more, received none")
+    for trace in traces:
+        trace.require_tests()
+    return traces
+
+
 def _column(name: str, given: Any, trials: int | None = None) -> Floats:
     try:
         column = np.asarray(given, dtype=np.float64)
@@ -212,10 +240,20 @@ def _column(name: str, given: Any, trials: int | None = None) -> Floats:
     return column
 
 
+def _row(trial: int, given: Any) -> Floats:
+    try:
+        row = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TuningError(f"fold values of trial {trial} must be numbers, received {shortly(given)}") from error
+    if row.ndim != 1:
+        raise TuningError(f"fold values of trial {trial} must be a list of numbers, received {shortly(given)}")
+    return row
+
+
 def _folds(given: Any, trials: int) -> Floats:
     """Return fold values as one array; raise for a row of another length, naming its trial."""
     if not isinstance(given, np.ndarray) or given.dtype == object:
-        rows = [None if row is None or not np.size(row) else np.asarray(row, dtype=np.float64) for row in given]
+        rows = [None if row is None or not np.size(row) else _row(at, row) for at, row in enumerate(given)]
         lengths = {len(row): at for at, row in reversed(list(enumerate(rows))) if row is not None}
         if len(lengths) > 1:
             (usual, _), (other, at) = sorted(lengths.items(), key=lambda pair: pair[1])[:2]

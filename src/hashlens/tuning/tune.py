@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hashlens.arguments import is_number, require_whole, shortly
-from hashlens.errors import MissingExtraError, TuningError, nearest
+from hashlens.errors import TuningError, nearest
 from hashlens.progress import bar
 from hashlens.tuning.cross_validated import CrossValidated
 from hashlens.tuning.declared_space import declared, suggested
 from hashlens.tuning.stop_callback import DECISION, STOPPED, StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import StopRule
+from hashlens.tuning.storage import explained, open_study, require_optuna, shown
 from hashlens.tuning.study_trace import study_trace
-from hashlens.tuning.trace import Direction, Trace
+from hashlens.tuning.trace import DIRECTIONS, Direction
 from hashlens.tuning.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -100,83 +101,35 @@ def tune(
     MissingExtraError
         If Optuna is not installed.
     """
-    optuna = _optuna()
+    optuna = require_optuna()
     require_whole(TuningError, "n_trials", n_trials)
     require_whole(TuningError, "n_jobs", n_jobs)
+    require_whole(TuningError, "seed", seed, 0)
+    for what, given, kind in (
+        ("sampler", sampler, optuna.samplers.BaseSampler), ("pruner", pruner, optuna.pruners.BasePruner),
+        ("name", name, str), ("storage", storage, str | Path),
+    ):  # fmt: skip
+        if given is not None and not isinstance(given, kind):
+            wanted = {"name": "a text", "storage": "a file, a URL or None"}.get(what, f"a {what} of Optuna")
+            raise TuningError(f"{what} must be {wanted}, received {shortly(given)}")
     distributions = {} if space is None else declared(space)
     objective, direction = _objective(estimator_or_objective, data, cv, scoring, test, direction, seed)
+    if isinstance(objective, CrossValidated):
+        objective.require(distributions)
     rule = getattr(objective, "rule", None) if rule is None else rule
+    callback = StopCallback(rule)
     called = name or str(getattr(estimator_or_objective, "__name__", type(estimator_or_objective).__name__))
     sampler = optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler
     study = open_study(called, storage, direction, sampler, optuna.pruners.NopPruner() if pruner is None else pruner)
-    callback, left = StopCallback(rule), n_trials - len(study_trace(study))
+    left = n_trials - len(study_trace(study))
     if STOPPED not in study.user_attrs and left > 0:
-        with bar("tuning", n_trials) as advance:
+        with bar("tuning", n_trials) as advance, explained(storage, "written"):
             callback = StopCallback(rule, lambda decision: advance(_said(decision)))
             study.optimize(
                 lambda trial: _number(trial, objective(suggested(trial, distributions))),
                 n_trials=left, n_jobs=n_jobs, callbacks=[callback],
             )  # fmt: skip
-    return tuned(study, callback.rule, n_trials, "" if storage is None else str(storage))
-
-
-def open_study(
-    name: str, storage: str | Path | None, direction: Direction = "minimize", sampler: Any = None, pruner: Any = None
-) -> "Study":
-    """Return the study with a name; it is created if there is none.
-
-    Raises
-    ------
-    TuningError
-        If the storage cannot be opened or has another schema, or the study has another direction.
-    """
-    optuna = _optuna()
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study: Study = optuna.create_study(
-            storage=_url(storage), study_name=name, load_if_exists=True, direction=direction, sampler=sampler,
-            pruner=pruner,
-        )  # fmt: skip
-    except Exception as error:
-        raise _unopened(storage, error) from error
-    finally:
-        optuna.logging.set_verbosity(before)
-    found = study_trace(study, ()).direction
-    if found != direction:
-        raise TuningError(
-            f"study {name!r} in {storage} is to {found}, and this tuning to {direction}: minimize and maximize "
-            "are mixed up; give another name= or storage="
-        )
-    return study
-
-
-def stored_trace(storage: str | Path, name: str) -> Trace:
-    """Return the trace of a study stored by Optuna.
-
-    Parameters
-    ----------
-    storage : str or Path
-        A file of SQLite, or the URL of a database.
-    name : str
-        Name of the study.
-
-    Raises
-    ------
-    TuningError
-        If there is no such study, or it has several objectives.
-    """
-    optuna = _optuna()
-    if "://" not in str(storage) and not Path(storage).exists():
-        raise TuningError(f"there is no storage {str(storage)!r}: give a file of SQLite, or the URL of a database")
-    try:
-        study = optuna.load_study(storage=_url(storage), study_name=name)
-    except KeyError as error:
-        known = optuna.get_all_study_names(_url(storage))
-        raise TuningError(f"{storage} has no study {name!r}; {nearest(name, known)}") from error
-    except Exception as error:
-        raise _unopened(storage, error) from error
-    return study_trace(study)
+    return tuned(study, callback.rule, n_trials, "" if storage is None else shown(storage))
 
 
 def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tuned:
@@ -215,6 +168,10 @@ def _attributes(study: "Study", best: int) -> dict[str, Any]:
 def _objective(
     given: Any, data: Any, cv: Any, scoring: Any, test: Any, direction: Direction | None, seed: int
 ) -> tuple[Objective, Direction]:
+    if direction is not None and direction not in DIRECTIONS:
+        raise TuningError(f"direction must be minimize or maximize; {nearest(direction, DIRECTIONS)}")
+    if isinstance(given, type):
+        raise TuningError(f"an instance is tuned, and {given.__name__} is a class: give {given.__name__}()")
     if hasattr(given, "fit") and hasattr(given, "get_params"):
         if data is None:
             raise TuningError("an estimator is tuned on data: give data=(X, y)")
@@ -244,21 +201,3 @@ def _number(trial: "Trial", value: Any) -> float:
 def _said(decision: StopDecision) -> str:
     known = math.isfinite(decision.bound) and math.isfinite(decision.error)
     return f"bound {decision.bound:.3g}, error {decision.error:.3g}" if known else ""
-
-
-def _url(storage: str | Path | None) -> str | None:
-    return None if storage is None else str(storage) if "://" in str(storage) else f"sqlite:///{storage}"
-
-
-def _unopened(storage: str | Path | None, error: Exception) -> TuningError:
-    message = " ".join(str(error).split())
-    way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in message else ""
-    return TuningError(f"storage {str(storage)!r} cannot be opened by Optuna: {message[:200]}{way_out}")
-
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtraError("optuna", "tune", "tuning") from error
-    return optuna
