@@ -36,12 +36,12 @@ def _reading(trace: Trace, n: int, what: str, delta: float, sampled: int | None)
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
         return np.nan, "the hyperparameters of the trials are not known: no Gaussian process can be fitted"
-    kept = _kept(trace, n, what)
     space = Space(trace.space)
     if not len(space):
         return np.nan, "the trials have no hyperparameters: no Gaussian process can be fitted"
     if name := space.unnamed:
         return np.nan, f"a choice of parameter {name!r} is a list or the like: choose by names to have it modelled"
+    kept = _kept(trace, n, what)
     for name, count in space.conditional([trace.parameters[at] for at in kept]):
         return np.nan, f"parameter {name!r} is conditional: {count} of the {len(kept)} best trials have it"
     if finite < 3:
