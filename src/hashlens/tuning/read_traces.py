@@ -148,7 +148,8 @@ def _trace(
     )
 
 
-def _listed(path: str | Path, columns: dict[str, list[Any]], row: int) -> list[float] | None:
+def _listed(path: str | Path, columns: dict[str, list[Any]], row: int) -> Any:
+    """Return the fold values of a row as a list or an array; None if it has none."""
     if FOLDS in columns:
         found = columns[FOLDS][row]
         return _listed_numbers(path, FOLDS, row, _json(path, FOLDS, row, found) if isinstance(found, str) else found)

@@ -102,11 +102,12 @@ def explained(storage: str | Path | None, what: str, *others: type[Exception]) -
     """
     from optuna.exceptions import StorageInternalError
 
+    kinds: tuple[type[Exception], ...] = (StorageInternalError, *others)
     try:
         yield
     except TuningError:
         raise
-    except (StorageInternalError, *others) as error:
+    except kinds as error:
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         message = " ".join(str(getattr(cause, "orig", None) or cause).split())
         way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in message else ""
