@@ -40,7 +40,7 @@ class Activation(Layer):
         cov : torch.Tensor
             Covariance of u and v.
         first, second : torch.Tensor
-            Variances of u and of v, in shapes that broadcast over `cov`.
+            Variances of u and of v, in shapes that can be broadcast to that of `cov`.
         """
 
     @abstractmethod

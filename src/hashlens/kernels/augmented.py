@@ -51,7 +51,7 @@ def predict_augmented(
 
 
 def flipped_at_random(images: Any, generator: np.random.Generator) -> Array:
-    """Return images ``(n, channels, height, width)``, each mirrored from left to right or not, by chance."""
+    """Return images ``(n, channels, height, width)``, each mirrored from left to right with probability one half."""
     values = np.asarray(images)
     if values.ndim != 4:
         raise KernelError(f"images are (n, channels, height, width), received shape {values.shape}")

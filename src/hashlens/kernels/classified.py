@@ -1,4 +1,4 @@
-"""How well kernels of infinite width classify: the result of ``hashlens kernel predict``."""
+"""Test accuracy of kernels of infinite width: the result of ``hashlens kernel predict``."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from hashlens.tables import table
 
 @dataclass(frozen=True)
 class KernelAccuracy(Result):
-    """Accuracy of predictions with one kernel, with more or less regularisation.
+    """Accuracy of predictions with one kernel, for several regularisations.
 
     Attributes
     ----------

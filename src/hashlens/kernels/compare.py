@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CodeKernelComparison(Result):
-    """How far the codes of a network are from those of infinitely wide random networks of its structure.
+    """Distance of the codes of a network from those of infinitely wide random networks with the same structure.
 
     The kernel of codes is the share of bits of a layer that agree, for each pair of examples.
 

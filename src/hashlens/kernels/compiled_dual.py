@@ -1,4 +1,4 @@
-"""The dual of piecewise linear activations on a CPU: one compiled loop in place of a dozen passes over memory.
+"""The dual of piecewise linear activations on a CPU: one compiled loop instead of a dozen passes over memory.
 
 With ``h`` the product of both standard deviations, the tangent of half the angle between u and v is
 ``t = sqrt((h - cov) / (h + cov))``, and its sine is ``t (h + cov) / h``. So a root, a division and a polynomial
@@ -16,9 +16,9 @@ from hashlens.compiling import compiled
 
 Array = npt.NDArray[np.floating]
 TERMS = 12
-"""Of the polynomial of the arc tangent of a quarter of the angle; the error is 2e-16."""
+"""Number of terms of the polynomial for the arc tangent of a quarter of the angle; the error is 2e-16."""
 REACH = 3 - 2 * np.sqrt(2)
-"""The largest square that the polynomial takes: the tangent of 45 degrees halved."""
+"""Largest argument of the polynomial: the square of the tangent of 22.5 degrees."""
 
 
 @cache
@@ -48,7 +48,7 @@ def _dual(k, h, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, half, one, tur
     t = np.sqrt(t2)
     x = t / (one + np.sqrt(one + t2))
     u = x * x
-    # A quarter of the angle over a quarter of the circle: half of what is inactive in one input alone.
+    # A quarter of the angle divided by a quarter of the circle is half of the share of units active for one input only.
     part = x * (c0 + u * (c1 + u * (c2 + u * (c3 + u * (c4 + u * (c5 + u * (
         c6 + u * (c7 + u * (c8 + u * (c9 + u * (c10 + u * c11)))))))))))  # fmt: skip
     share = half - part if k >= 0 else part

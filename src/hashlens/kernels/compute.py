@@ -24,7 +24,7 @@ Precision = Literal["float64", "float32"]
 KINDS: tuple[Kind, ...] = ("nngp", "ntk", "code")
 PRECISIONS: dict[str, torch.dtype] = {"float64": torch.float64, "float32": torch.float32}
 CPU_BLOCK, GPU_BLOCK = 1 << 17, 1 << 25
-"""Numbers of one block: what fits into the cache of a core, and what keeps a GPU busy."""
+"""Size of one block, in numbers: as many as fit into the cache of a core, and as many as keep a GPU busy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Kernels:
     Attributes
     ----------
     nngp, ntk : numpy.ndarray or None
-        ``(n, m)``, in the precision asked for; None where not asked for.
+        ``(n, m)`` in the requested dtype; None if not requested.
     code : numpy.ndarray or None
-        ``(layers, n, m)``: one kernel for each activation that has bits.
+        ``(layers, n, m)``: one kernel for each activation that has bits; None if not requested.
     """
 
     nngp: Array | None = None
@@ -58,16 +58,16 @@ def compute(
     Parameters
     ----------
     network : InfiniteNetwork
-        Its layers; see :func:`serial` and :func:`from_module`.
+        The network; see :func:`serial` and :func:`from_module`.
     x1, x2 : array_like
-        ``(n, features)`` and ``(m, features)``, or images ``(n, channels, height, width)``. Without `x2` the kernels
-        are of `x1` with itself: one triangle is computed, and the diagonal has no rounding of pairs.
+        Inputs ``(n, features)`` and ``(m, features)``, or images ``(n, channels, height, width)``. Without `x2` the
+        kernels of `x1` with itself are computed: only one triangle, and the diagonal without the rounding of pairs.
     kinds : sequence of {"nngp", "ntk", "code"}
-        Which; together they cost little more than the dearest.
+        Kinds of kernels; all together take little more time than the slowest one.
     dtype : {"float64", "float32"}
-        In which numbers are computed and returned. In float32 the NTK of near copies is off by about 5e-4.
+        Dtype of the computation and the result. In float32 the NTK of near copies has an error of about 5e-4.
     device : str or torch.device
-        Where to compute.
+        Device of the computation.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def nngp(
     dtype: Precision = "float64",
     device: str | torch.device = "cpu",
 ) -> Float[Array, "n m"]:
-    """Return the covariance of the outputs over random weights (NNGP), ``(n, m)``; arguments as of :func:`compute`.
+    """Return the covariance of the outputs over random weights (NNGP), ``(n, m)``; arguments as in :func:`compute`.
 
     References
     ----------
@@ -130,7 +130,7 @@ def ntk(
     dtype: Precision = "float64",
     device: str | torch.device = "cpu",
 ) -> Float[Array, "n m"]:
-    """Return the neural tangent kernel, ``(n, m)``; arguments as of :func:`compute`.
+    """Return the neural tangent kernel, ``(n, m)``; arguments as in :func:`compute`.
 
     References
     ----------
@@ -149,20 +149,20 @@ def code_kernel(
 ) -> Float[Array, "layers n m"]:
     """Return the expected share of bits that agree in the neural codes of two inputs, for each layer.
 
-    It is the limit of Hamming similarity, one minus the Hamming distance over the number of bits. A bit of one input is
-    on the same side of 0 as that of another with probability ``1 - angle / pi``, and for ReLU this is twice the factor
-    by which the layer multiplies the NTK.
+    It is the limit of the Hamming similarity, which is one minus the Hamming distance divided by the number of bits.
+    The bits of two inputs agree with probability ``1 - angle / pi``. For a ReLU, this is twice the factor by which the
+    layer multiplies the NTK.
 
     Parameters
     ----------
     network, x1, x2, dtype, device
-        As of :func:`compute`.
+        As in :func:`compute`.
 
     Returns
     -------
     numpy.ndarray
-        ``(layers, n, m)``: a layer for each activation that has bits (all but the sine); of images the mean
-        over positions, which is what codes of all units have.
+        ``(layers, n, m)``: one kernel for each activation that has bits (all but the sine). For images it is the mean
+        over positions, as in codes with one bit per unit.
     """
     return _single("code", network, x1, x2, dtype, device)
 
@@ -175,7 +175,7 @@ def diagonals(
     dtype: Precision = "float64",
     device: str | torch.device = "cpu",
 ) -> Kernels:
-    """Return the kernels of each input with itself, ``(n,)``, without those of pairs; arguments as of `compute`."""
+    """Return the kernels of each input with itself, ``(n,)``, without those of pairs; arguments as in `compute`."""
     wanted = _checked_kinds(kinds)
     inputs, _ = inputs_of(network, x, None, dtype, device)
     parts: list[Kernels] = []
@@ -285,7 +285,7 @@ def _block(inputs: Tensor) -> int:
 
 
 def _numbers(network: InfiniteNetwork, inputs: Tensor) -> int:
-    """Return how many numbers a pair of inputs has."""
+    """Return the number of covariances for a pair of inputs."""
     positions = int(np.prod(inputs.shape[2:]))
     return positions**2 if needs_pairs(network) else positions
 

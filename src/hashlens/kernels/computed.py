@@ -15,9 +15,9 @@ from hashlens.tables import table
 
 Array = npt.NDArray[Any]
 LOOKED_AT = 1000
-"""Of the first examples, whose spectrum and values are shown."""
+"""Number of examples, the first ones, whose spectrum and values are shown."""
 FEWEST = 32
-"""Examples from which on a critical size is predicted."""
+"""Smallest number of examples for which a critical size is predicted."""
 
 
 @dataclass(frozen=True)

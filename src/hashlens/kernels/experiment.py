@@ -1,8 +1,8 @@
 """The study of finite and infinite networks: each claim of Lee et al. (2020) as a design.
 
-The protocol is this project's, at sizes that two cores compute. All cells of a repeat share its images; cells with more
-examples add to them. Networks of a repeat start from the same random numbers. Their learning rate is a share of the
-largest at which the limit is stable, and they are compared with the limit after the same time of training.
+The protocol is that of hashlens, at sizes that two cores can compute. All cells of a repeat share its images; cells
+with more examples have further ones. Networks of a repeat start from the same random numbers. Their learning rate is a
+share of the largest one at which the limit is stable. They are compared with the limit after the same training time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -25,7 +25,7 @@ from hashlens.training.steps import SupervisedStep
 
 Array = npt.NDArray[Any]
 EPOCHS = 10
-"""Between which the loop looks whether the loss is finite."""
+"""Number of epochs after each of which the loop checks that the loss is finite."""
 OF_A_NETWORK = ("images", "network", "predictor", "examples", "width", "parameterization", "centred", "learning_rate",
                 "weight_decay", "layerwise", "zca")  # fmt: skip
 """Factors that the training of one network depends on."""
@@ -33,7 +33,7 @@ OF_A_NETWORK = ("images", "network", "predictor", "examples", "width", "paramete
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """What a trained network says of the test images, ``(m, classes)``, and its training error."""
+    """Outputs of a trained network on the test images, ``(m, classes)``, and its training error."""
 
     test: Array
     train_mse: float

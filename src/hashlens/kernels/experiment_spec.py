@@ -37,9 +37,9 @@ class FiniteInfiniteSpec(StudySpec):
     pool : int
         Training images, the first ones, of which each repeat draws its own.
     test, test_convolutional : int
-        Test images of a repeat; those of networks of convolutions, whose kernels are dear.
+        Number of test images of a repeat; the second is for convolutional networks, whose kernels take long.
     steps : int
-        Of gradient descent, of each network.
+        Number of steps of gradient descent for each network.
     networks : int
         Networks, or ensembles of them, of each cell, from different random weights.
     """

@@ -28,7 +28,7 @@ def _check_variances(layer: Any) -> None:
 
 
 def _weighted(moments: Moments, layer: "Dense | Conv", fan_in: int, parameterization: Parameterization) -> None:
-    """Multiply by the variance of weights and add that of biases; training moves both."""
+    """Multiply by the variance of the weights and add that of the biases; both are trained."""
     bias = layer.bias_variance or 0.0
     before = moments.cov
     moments.cov = (before.mul_ if parameterization == "ntk" else before.mul)(layer.weight_variance).add_(bias)
@@ -126,7 +126,7 @@ class Windows:
                 raise KernelError(f"{name}: windows of {self.size} do not fit into images of {shape[0]}x{shape[1]}")
 
     def together(self, values: Tensor, pairs_of_positions: bool) -> Tensor:
-        """Return means over windows; those of both positions are shifted together."""
+        """Return means over windows; the windows of both positions are shifted together."""
         if not pairs_of_positions and self._is_compiled(values):
             from hashlens.kernels.compiled_windows import window_means
 
@@ -142,7 +142,7 @@ class Windows:
         return centred and self.stride == (1, 1) and values.device.type == "cpu" and values.numel() >= COMPILED_FROM
 
     def apart(self, values: Tensor) -> Tensor:
-        """Return means over all pairs of a pixel of a window of one position and one of the other."""
+        """Return means over all pairs of a pixel in the window of one position and a pixel in that of the other."""
         for axis, at in ((-4, 0), (-3, 1), (-2, 0), (-1, 1)):
             values = window_sums(values, (axis,), self.size[at], self.stride[at], self.padding[at])
         return values.div_(self.area**2)
@@ -215,7 +215,7 @@ def _pooled(moments: Moments, change: Any) -> None:
 
 @dataclass(frozen=True)
 class AvgPool(Layer):
-    """Average pooling; zeros of the padding count, as in PyTorch.
+    """Average pooling; zeros of the padding are included in the mean, as in PyTorch.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ class AvgPool(Layer):
 
 @dataclass(frozen=True)
 class GlobalAvgPool(Layer):
-    """The mean over all positions: vectors of one feature for each channel (GAP)."""
+    """Global average pooling (GAP): the mean over all positions, one feature for each channel."""
 
     pools: ClassVar[bool] = True
 
@@ -263,7 +263,7 @@ class GlobalAvgPool(Layer):
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """All positions and channels as one vector (VEC); vectors pass as they are."""
+    """All positions and channels as one vector (VEC); vectors are not changed."""
 
     def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
         """Return the moments after the layer."""

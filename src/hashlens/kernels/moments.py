@@ -7,17 +7,17 @@ import torch
 
 Tensor = torch.Tensor
 COMPILED_FROM = 1 << 13
-"""Numbers of a block from which on a CPU runs the compiled loop: for fewer, importing numba takes longer."""
+"""Block size from which a CPU uses the compiled loop; for smaller blocks, the import of numba takes longer."""
 
 
 @dataclass
 class Moments:
     """Covariances of a layer's features for pairs of inputs, over random weights.
 
-    A network of convolutions has a position ``p = (h, w)`` for each pixel. Covariances are kept for equal positions of
-    both inputs, ``(..., h, w)``, or for all pairs of positions, ``(..., h, w, h', w')``, where a pooling layer comes.
-    Pairs are a grid, of each first with each second input, or aligned, of each first input with one second input.
-    A layer may write into the moments that it takes.
+    A convolutional network has a position ``p = (h, w)`` for each pixel. Covariances are kept for equal positions of
+    both inputs, ``(..., h, w)``. If a pooling layer follows, they are kept for all pairs of positions,
+    ``(..., h, w, h', w')``. Pairs of inputs form a grid (each first input with each second one), or are aligned (each
+    first input with one second input). A layer may change its moments in place.
 
     Attributes
     ----------

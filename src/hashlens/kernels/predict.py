@@ -227,21 +227,22 @@ def predict(
     network : InfiniteNetwork
         The network.
     train, test : array_like
-        ``(n, features)``, or images ``(n, channels, height, width)``.
+        Inputs ``(n, features)``, or images ``(n, channels, height, width)``.
     targets : array_like
-        ``(n,)`` or ``(n, outputs)``; the mean that networks start from is 0, so that centred targets are best.
+        ``(n,)`` or ``(n, outputs)``: targets, preferably with mean 0, because the mean of initial networks is 0.
     kernel : {"ntk", "nngp"}
-        Whether all weights are trained, or the last layer alone (for ever: the posterior of the Gaussian process).
+        ``ntk``: all weights are trained. ``nngp``: only the last layer is trained; for infinite time, the prediction is
+        the posterior of the Gaussian process.
     time : float, optional
-        Of gradient flow at learning rate 1; None for ever.
+        Training time of gradient flow at learning rate 1; None for infinite time.
     diag_reg : float
-        Added to the diagonal of the kernel that is solved, as a share of the mean of its diagonal.
+        Value that is added to the diagonal of the kernel that is solved, as a share of the mean of its diagonal.
     covariance : bool
-        Whether the covariance over initial weights is returned too.
+        Whether to return the covariance over initial weights too.
     dtype : {"float64", "float32"}
-        Of the kernels and the solution.
+        Dtype of the kernels and the solution.
     device : str or torch.device
-        Where to compute.
+        Device of the computation.
 
     Raises
     ------

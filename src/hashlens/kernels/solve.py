@@ -1,4 +1,4 @@
-"""Solving a large kernel: by Cholesky in one copy of it, and by conjugate gradients where it stays on disk."""
+"""Solving a large kernel: by Cholesky in memory, or by conjugate gradients on disk."""
 
 import math
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ LANDMARKS, ROWS = 1000, 2048
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """What a kernel, regularised, takes to the targets.
+    """Solution of a regularised kernel for targets.
 
     Attributes
     ----------
     coefficients : numpy.ndarray
         ``(n, outputs)``: predictions are ``cross @ coefficients``.
     method : {"cholesky", "conjugate gradients"}
-        How it was found.
+        Method of the solution.
     steps : int
-        Of conjugate gradients: passes over the kernel; 0 for Cholesky.
+        Number of steps of conjugate gradients (passes over the kernel); 0 for Cholesky.
     residual : float
-        The largest, over outputs, of what is left of the targets, as a share of them.
+        Largest relative residual over outputs.
     """
 
     coefficients: Array
@@ -49,28 +49,29 @@ def solve(
     tolerance: float = 1e-6,
     steps: int = 1000,
 ) -> Solution:
-    """Solve a kernel of training examples for targets, in one copy of it or, on disk, in none.
+    """Solve a kernel of training examples for targets, with one copy of it in memory, or on disk without a copy.
 
     Parameters
     ----------
     kernel : numpy.ndarray
-        ``(n, n)``, such as :func:`kernel_on_disk` returns; it is left as it is.
+        ``(n, n)``, such as :func:`kernel_on_disk` returns; it is not changed.
     targets : array_like
-        ``(n,)`` or ``(n, outputs)``.
+        ``(n,)`` or ``(n, outputs)``: targets.
     diag_reg : float
-        Added to the diagonal, as a share of its mean.
+        Value that is added to the diagonal, as a share of its mean.
     method : {"auto", "cholesky", "conjugate gradients"}
         ``cholesky`` copies the kernel into memory and factorises it there. ``conjugate gradients`` passes over it in
         blocks of rows, preconditioned by 1,000 of its columns (Nyström). ``auto``: Cholesky up to 20,000 examples.
     tolerance : float
-        Residual, as a share of the targets, at which conjugate gradients stop.
+        Relative residual at which conjugate gradients stop.
     steps : int
-        At most, of conjugate gradients.
+        Largest number of steps of conjugate gradients.
 
     Raises
     ------
     KernelError
-        If shapes do not fit, the kernel is singular, or conjugate gradients do not get there in so many steps.
+        If shapes do not fit, the kernel is singular, or conjugate gradients do not reach the tolerance in `steps`
+        steps.
     """
     n = len(kernel)
     if kernel.ndim != 2 or kernel.shape != (n, n):
@@ -96,7 +97,7 @@ def _by_cholesky(kernel: Array, targets: Array, ridge: float) -> Solution:
     copy = np.array(kernel, order="C")
     copy.flat[:: len(copy) + 1] += ridge
     factorise, back = lapack.get_lapack_funcs(("potrf", "potrs"), (copy,))
-    # A symmetric matrix by rows is the same one by columns, which LAPACK takes in place.
+    # The rows of a symmetric matrix are its columns, so LAPACK can work in place.
     factor, failed = factorise(copy.T, lower=True, overwrite_a=True, clean=False)
     if failed:
         raise KernelError(

@@ -1,4 +1,4 @@
-"""A kernel on disk: computed tile by tile, gone on with after a stop, and read without loading it whole."""
+"""A kernel on disk: computed tile by tile, resumed after an interruption, and memory-mapped."""
 
 import json
 import os
@@ -37,33 +37,33 @@ def kernel_on_disk(
 ) -> Array:
     """Compute a kernel into a file, which may be larger than memory.
 
-    A call that was stopped at any moment goes on where it was: tiles that are done are not computed again. The space is
-    reserved before anything is computed. Until the kernel is whole it lies beside `out`, under a hidden name.
+    After an interruption, the same call continues: finished tiles are not computed again. The disk space is reserved
+    before the computation. Until the kernel is complete, it has a hidden name in the folder of `out`.
 
     Parameters
     ----------
     network, x1, x2, dtype, device
-        As of :func:`compute`.
+        As in :func:`compute`.
     out : str or Path
-        The file, ``.npy``: ``numpy.load(out, mmap_mode="r")`` opens it.
+        The ``.npy`` file; ``numpy.load(out, mmap_mode="r")`` opens it.
     kernel : {"ntk", "nngp"}
-        Which.
+        Kind of kernel.
     tile : int
-        Rows and columns of a tile.
+        Number of rows and columns of a tile.
     overwrite : bool
-        Whether a file that is there is replaced.
+        Whether to replace an existing file.
 
     Returns
     -------
     numpy.memmap
-        ``(n, m)``, to be read.
+        ``(n, m)``: the kernel, read-only.
 
     Raises
     ------
     KernelError
         If inputs do not fit.
     OutputError
-        If the file is there, or the disk has no room for it.
+        If the file exists, or the disk has too little space.
     """
     if kernel not in TRAINED:
         raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, TRAINED)}")
@@ -113,7 +113,7 @@ def _compute(
 
 
 def _opened(beside: Path, shape: tuple[int, int], dtype: Precision, digest: str) -> tuple[Array, set[tuple[int, int]]]:
-    """Return the unfinished kernel, new or as it was left, and the tiles that are done."""
+    """Return the unfinished kernel, new or resumed, and the finished tiles."""
     state, place = beside / "kernel.json", beside / "kernel.npy"
     if state.exists():
         found = json.loads(state.read_text(encoding="utf-8"))
@@ -143,7 +143,7 @@ def _opened(beside: Path, shape: tuple[int, int], dtype: Precision, digest: str)
 def _digest(
     network: InfiniteNetwork, first: torch.Tensor, second: torch.Tensor | None, kernel: Trained, dtype: str, tile: int
 ) -> str:
-    """Return what tells this kernel from any other."""
+    """Return a digest that identifies this kernel."""
     hasher = xxhash.xxh3_128(f"{network!r} {kernel} {dtype} {tile}".encode())
     for inputs in (first, second):
         if inputs is not None:

@@ -11,15 +11,15 @@ from hashlens.errors import KernelError
 def layerwise_weight_decay(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return groups of parameters for an optimizer, with weight decay proportional to the fan-in of each layer.
 
-    It is what uniform weight decay of a network in the NTK parameterisation is to one in the standard parameterisation.
-    The mean over layers is `weight_decay`, which biases have too.
+    In the standard parameterisation, it is equivalent to uniform weight decay in the NTK parameterisation. The mean
+    over layers is `weight_decay`; biases have this value too.
 
     Parameters
     ----------
     network : torch.nn.Module
-        The network, in the standard parameterisation, such as any network of PyTorch.
+        The network, in the standard parameterisation (that of PyTorch).
     weight_decay : float
-        The mean.
+        Mean weight decay over layers.
 
     Raises
     ------

@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class ZCA:
-    """Whitening that turns inputs as little as possible, as fitted to training examples.
+    """ZCA whitening (whitening without a rotation of the inputs), fitted to training examples.
 
     Attributes
     ----------
@@ -24,9 +24,9 @@ class ZCA:
     directions : numpy.ndarray
         ``(rank, features)``: principal directions, of length 1.
     scales : numpy.ndarray
-        ``(rank,)``: by what an input is multiplied along each.
+        ``(rank,)``: factor of an input along each direction.
     beyond : float
-        By what it is multiplied along all other directions.
+        Factor along all other directions.
     """
 
     mean: Array
@@ -44,14 +44,14 @@ class ZCA:
         Parameters
         ----------
         train : array_like
-            ``(n, features)``, or images, whose pixels are features.
+            ``(n, features)``, or images; their pixels are the features.
         regularization : float
-            Added to each eigenvalue, as a share of their mean: more than 0.
+            Value above 0 that is added to each eigenvalue, as a share of their mean.
 
         Raises
         ------
         KernelError
-            If the examples are all the same, or an argument is wrong.
+            If all examples are equal, or an argument is invalid.
 
         References
         ----------
@@ -73,12 +73,12 @@ class ZCA:
         return cls(mean, directions, 1 / np.sqrt(variances + ridge), 1 / math.sqrt(ridge))
 
     def __call__(self, inputs: Any) -> Array:
-        """Return inputs, whitened, in their own shape.
+        """Return whitened inputs in their original shape.
 
         Parameters
         ----------
         inputs : array_like
-            ``(m, ...)``, each of as many numbers as a training example.
+            ``(m, ...)``: inputs with as many numbers as a training example.
         """
         rows = _rows(inputs)
         if rows.shape[1] != len(self.mean):

@@ -1,4 +1,4 @@
-"""The error of a cross-validated score: how far it may be from the score on all data there could be."""
+"""The error of a cross-validated score as an estimate of the score on new data."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +27,7 @@ class CVError:
     k-fold        ``1/k + 1/(k - 1)``                    of the k folds
     repeated      ``1/(r k) + 1/(k - 1)``                of all r repeats of k folds
     random        ``1/J + test_rows / train_rows``       of J random splits
-    bootstrap     1                                      of a hold-out set drawn again, row by row, many times
+    bootstrap     1                                      of bootstrap samples of a hold-out set
     ============  =====================================  ==========================================
 
     Parameters
@@ -69,7 +69,7 @@ class CVError:
         return as_made(self)
 
     def factor(self, values: int) -> float:
-        """Return what the variance of this many fold values is multiplied by.
+        """Return the factor of the variance of the fold values.
 
         >>> round(CVError().factor(10), 4), round(CVError("repeated", repeats=5).factor(50), 4)
         (0.2111, 0.1311)
@@ -93,7 +93,7 @@ class CVError:
         return 1 / values + 1 / (folds - 1)
 
     def of(self, fold_values: npt.ArrayLike) -> float:
-        """Return the error of the mean of fold values, in their own unit; not a number where one of them is not.
+        """Return the error of the mean of fold values, in their unit; NaN if one of them is NaN.
 
         >>> round(CVError().of([0.1, 0.2, 0.3]), 4)
         0.0913

@@ -1,8 +1,8 @@
-"""The study of tuning: how far it overfits, and what rules that stop it save and cost.
+"""The study of tuning: how far tuning overfits, and the trials that stopping rules save and the loss that they cause.
 
-The protocol is this project's: a repeat draws its training rows from a data set that scikit-learn ships, tunes an
+The protocol is that of hashlens. A repeat draws its training rows from a data set that scikit-learn ships, tunes an
 estimator on them by cross-validation, and scores each trial on all other rows. Rules are replayed on the same run, and
-training sets of a repeat lie in each other, so that rules and numbers of rows are compared in pairs.
+training sets of a repeat are nested, so rules and numbers of rows are compared in pairs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -93,7 +93,7 @@ class TuningSpec(StudySpec):
 
 
 class Tuning(Experiment):
-    """An estimator is tuned on few rows, and scored on many others."""
+    """Experiment: tune an estimator on few rows, and score it on many others."""
 
     variables = Variables(
         "tuning",
@@ -110,12 +110,12 @@ class Tuning(Experiment):
     Spec = TuningSpec
 
     def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
-        """Make sure that there are the data and rules of the study; errors as of :class:`Study`.
+        """Check that the data and rules of the study exist; errors as in :class:`Study`.
 
         Raises
         ------
         TuningError
-            If there are not.
+            If data or a rule do not exist.
         """
         for data in spec.levels("data") or ():
             require_data(data)
@@ -124,7 +124,7 @@ class Tuning(Experiment):
         return super().open(spec, device, **inputs)
 
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
-        """Tune each cell to the end, and replay its rule; cells that differ only in their rule share the run."""
+        """Run all trials of each cell, and replay its rule; cells that differ only in their rule share the run."""
         spec = resources.spec
         for run in pack:
             cell = run.cell
@@ -151,7 +151,7 @@ def measured(trace: Trace, rule: StopRule) -> dict[str, float]:
 
 @lru_cache(maxsize=16)
 def tuned_trace(data: str, model: str, rows: int, sampler: str, seed: int, trials: int, folds: int) -> Trace:
-    """Return a tuning run to its end: its losses are errors of classification, or root mean squared errors."""
+    """Return a complete tuning run; its losses are classification errors or root mean squared errors."""
     import optuna
 
     from hashlens.tuning.tune import tune
@@ -168,7 +168,7 @@ def tuned_trace(data: str, model: str, rows: int, sampler: str, seed: int, trial
         scoring="neg_root_mean_squared_error" if regression else "accuracy", test=(inputs[others], labels[others]),
         sampler=getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed),
     ).trace  # fmt: skip
-    # Losses: of scores near 1, changes would be shares of the score and not of the error.
+    # Losses are used, because relative changes of scores near 1 say little about the error.
     offset = 0.0 if regression else 1.0
     return Trace(offset - found.values, "minimize", offset - found.fold_values, offset - found.test_values,
                  found.seconds, found.parameters, found.space, name=f"{data} {seed}")  # fmt: skip

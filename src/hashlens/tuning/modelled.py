@@ -22,7 +22,7 @@ from hashlens.tuning.trace import Trace
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST = 20
-"""Smallest number of trials to fit, if there are so many."""
+"""Smallest number of trials to fit, if there are enough trials."""
 
 
 def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: int | None = None) -> Readings:

@@ -1,4 +1,4 @@
-"""What a network costs: to train, to run, or to keep."""
+"""The cost of a network: operations of training or of a forward pass, or parameters."""
 
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Cost = Literal["training", "inference", "parameters"]
 COSTS: tuple[Cost, ...] = get_args(Cost)
 BACKWARD = 2
-"""A backward pass takes twice the operations of a forward pass: one product for inputs, and one for weights."""
+"""Operations of a backward pass relative to a forward pass: one product for inputs, and one for weights."""
 
 
 def network_cost(
@@ -21,21 +21,21 @@ def network_cost(
     Parameters
     ----------
     network : torch.nn.Module
-        On the CPU, in any mode.
+        The network, on the CPU and in any mode.
     input_shape : tuple of int
         Shape of one example.
     cost : {"training", "inference", "parameters"}
         Floating-point operations of the whole training, those of a forward pass of one example (both count the products
         of linear layers and convolutions only), or the number of parameters.
     examples : int
-        Examples in an epoch; for ``training``.
+        Number of examples in an epoch; for ``training``.
     epochs : float
-        For ``training``.
+        Number of epochs; for ``training``.
 
     Returns
     -------
     float
-        Operations, or parameters.
+        Number of operations or of parameters.
 
     Examples
     --------

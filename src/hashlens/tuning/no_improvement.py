@@ -26,7 +26,7 @@ class NoImprovement(StopRule):
 
     Notes
     -----
-    ``bound`` is the number of trials that it still waits, and ``error`` is 1.
+    ``bound`` is the number of trials that the rule still waits, and ``error`` is 1.
     """
 
     k: int = 50
@@ -37,7 +37,7 @@ class NoImprovement(StopRule):
         require_whole(TuningError, "k", self.k)
 
     def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the number of trials that it still waits."""
+        """Return the number of trials that the rule still waits."""
         after = np.asarray(counts, dtype=np.int64)
         waits = self.k - (after - np.maximum(trace.incumbents[after] + 1, self.first))
         refusals = tuple("" if known else "no trial has a finite value" for known in trace.incumbents[after] >= 0)

@@ -30,17 +30,17 @@ class Overfitting(Result):
         float64 ``(runs,)``: how much worse the final incumbent is on test than the incumbent that is best on test, as
         a share of the test value of the latter; 0 if they are the same.
     oracle : numpy.ndarray
-        float64 ``(runs,)``: what stopping at the incumbent that is best on test would have gained, as RYC, the relative
-        test value change (see ``Replay``).
+        float64 ``(runs,)``: gain of stopping at the incumbent that is best on test, as RYC, the relative test value
+        change (see ``Replay``).
     onset : numpy.ndarray
         float64 ``(runs,)``: the share of the trials after which the test value of the incumbent was best for the last
         time; 1 if it did not become worse after that.
     overtuning : numpy.ndarray
-        float64 ``(runs,)``: relative overtuning. The test value lost after the onset, as a share of the test value
-        gained from the first incumbent to the best. Above 1 if the final incumbent is worse than the first; NaN if
-        nothing was gained.
+        float64 ``(runs,)``: relative overtuning. It is the loss of the test value after the onset, divided by the gain
+        from the first incumbent to the best; above 1 if the final incumbent is worse than the first, and NaN if there
+        was no gain.
     trials : tuple of float
-        Shares of the trials at which the curves are given.
+        Shares of the trials at which the curves have points.
     validation, test : numpy.ndarray
         float64 ``(shares,)``: loss of the incumbent, as a share of that of the first incumbent; the mean over runs.
 

@@ -23,7 +23,7 @@ from hashlens.tuning.trace import Trace
 
 GROUPS = ("data set", "seed")
 FIRST = 20
-"""Choices count from this trial on, as stops do."""
+"""First trial at which a choice counts, as for stops."""
 
 
 class RecordedSpec(StudySpec):
@@ -34,7 +34,7 @@ class RecordedSpec(StudySpec):
     runs : str
         Folder with ``rf_trials.parquet`` and ``rf_recorded_bounds.parquet``.
     repeat : {"data set", "seed"}
-        What a repeat is. With data sets, intervals are about other data sets too; with seeds, about these alone.
+        Unit of a repeat. With data sets, intervals hold for other data sets too; with seeds, only for these.
     """
 
     runs: Text = ""
@@ -55,7 +55,7 @@ class RecordedResources(Resources):
 
 
 class RecordedTuning(Experiment):
-    """Rules are replayed on recorded runs, with the bounds that were recorded."""
+    """Experiment: replay rules on recorded runs, with the recorded bounds."""
 
     variables = Variables(
         "recorded-tuning",

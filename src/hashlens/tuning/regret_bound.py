@@ -28,8 +28,8 @@ class RegretBound(StopRule):
 
     ``min over its trials of (mu + b sigma) - min over the space of (mu - b sigma)``,
 
-    with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` fitted trials: with probability
-    ``1 - delta``, no more than this can be gained. The bound is compared with the error of the incumbent's
+    with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` fitted trials. With probability
+    ``1 - delta``, the possible gain is at most this bound. The bound is compared with the error of the incumbent's
     cross-validated value (:class:`CVError`), or with a threshold.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Replay of recorded runs: when each rule would have stopped, what it saves, and what it costs."""
+"""Replay of recorded runs: when each rule would have stopped, the trials that it saves, and the change on test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from hashlens.tuning.trace import Trace, traces_of
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 WORSE = -0.05
-"""RYC below which stopping made a run clearly worse."""
+"""RYC below which stopping counts as clearly worse."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ class StopCallback:
     rule : StopRule, optional
         Stopping rule; by default :class:`RegretBound`.
     on_decision : callable, optional
-        Called with each decision.
+        Function that is called with each decision.
 
     Attributes
     ----------

@@ -58,7 +58,7 @@ class StopRule(ABC):
     patience: int = 1
 
     unit: ClassVar[str] = "bound"
-    """What the bound is, as text for the reason of a decision."""
+    """Name of the quantity that the bound measures, for the reason of a decision."""
 
     def __post_init__(self) -> None:
         require_whole(TuningError, "first", self.first)

@@ -1,4 +1,4 @@
-"""The data of studies of tuning: those that scikit-learn ships, and tables of one's own."""
+"""The data of studies of tuning: those that scikit-learn ships, and your own tables."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def require_data(name: str) -> None:
-    """Raise TuningError unless there are data of that name: one of `DATA`, or ``FILE#COLUMN``."""
+    """Raise TuningError unless data with this name exist: one of `DATA`, or ``FILE#COLUMN``."""
     if name not in DATA and "#" not in name:
         raise TuningError(
             f"no data {name!r}; {nearest(name, DATA)}; or write FILE#COLUMN: a CSV or Parquet file, and the column of "
@@ -23,7 +23,7 @@ def require_data(name: str) -> None:
 
 @lru_cache(maxsize=4)
 def study_data(name: str) -> tuple[Any, Any, bool]:
-    """Return the data of a name.
+    """Return data by name.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def study_data(name: str) -> tuple[Any, Any, bool]:
     inputs, labels : numpy.ndarray
         ``(rows, columns)`` and ``(rows,)``.
     regression : bool
-        Whether numbers are predicted, and not classes.
+        Whether the labels are numbers, and not classes.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _columns(path: Path) -> dict[str, Any]:
 
 
 def _numbers(values: Any) -> Any:
-    """Return a column of numbers as it is, and one of text as a column for each of its values."""
+    """Return a column of numbers unchanged, and a column of text as one column for each of its values."""
     if values.dtype.kind in "iufb":
         return values.astype(np.float64)
     words = np.array(list(map(str, values)))

@@ -26,31 +26,32 @@ if TYPE_CHECKING:
     from hashlens.study.networks.resources import NetworkResources
 
 COSTLY = ("width", "depth", "epochs", "batch_norm")
-"""Hyperparameters that a network costs more with, the larger they are."""
+"""Hyperparameters whose larger values increase the cost of a network."""
 MEASURES = ("redundancy_ratio", "knn", "logistic", "network_accuracy")
 NOT_TUNED = ("architecture", "recipe")
 
 
 @dataclass(frozen=True)
 class NetworkReading:
-    """What was measured of the networks of one trial: means over repeats.
+    """Measurements of the networks of one trial, as means over repeats.
 
     Attributes
     ----------
     regime : str
-        Of the mean R and the mean retention; it begins with ``not learnt`` if the networks are not accurate enough.
+        Regime by the mean R and the mean retention; it begins with ``not learnt`` if the networks are not accurate
+        enough.
     redundancy_ratio : float
         R on train.
     retention : float
         The better of K-NN and logistic regression on the test codes, divided by `reference`.
     network_accuracy : float
-        Of the networks themselves, on test.
+        Test accuracy of the networks.
     reference : float
-        Accuracy that codes are compared with.
+        Accuracy by which the accuracy of the codes is divided.
     cost : float
-        Floating-point operations, or parameters.
+        Number of floating-point operations or of parameters.
     shortfall : float
-        How far from the regime: 0 inside, at most 3.
+        Distance from the regime, at most 3; 0 inside.
     """
 
     regime: str
@@ -63,52 +64,53 @@ class NetworkReading:
 
 
 class SufficientNetwork:
-    """An objective for :func:`hashlens.tune`: stay in the sufficiently expressive regime at the least cost.
+    """An objective for :func:`hashlens.tune`: the lowest cost in the sufficiently expressive regime.
 
     Each trial trains a few networks and measures them as a study does. If they are in the regime, the value is the
-    logarithm (base 10) of their cost. Otherwise it is the logarithm of the largest cost in the space, plus how far they
-    are from the regime. So each network inside is better than each outside, and those outside lead to the regime.
+    logarithm (base 10) of their cost. Otherwise it is the logarithm of the largest cost in the space plus their
+    distance from the regime. So each network in the regime has a better value than all others.
 
-    Networks are in the regime if the mean R on train and the mean retention over repeats are (see
-    :func:`hashlens.measures.regime`), and if they have learnt: their own accuracy is not below `learnt` times the
-    reference. Codes are compared with the accuracy of the largest network in the space, which is trained first. What
-    was measured is in the user attributes of each trial: see :class:`NetworkReading`.
+    Networks are in the regime under two conditions. The mean R on train and the mean retention over repeats must be in
+    it (see :func:`hashlens.measures.regime`). And the networks must have learnt: their accuracy is at least `learnt`
+    times the reference. The reference is the accuracy of the largest network in the space, which is trained first. The
+    measurements are in the user attributes of each trial: see :class:`NetworkReading`.
 
     Hyperparameters have the names that a study file has under ``network`` and ``training``: ``width``, ``depth``,
     ``batch_norm``, ``dropout``, ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay`` and more.
 
     Parameters
     ----------
-    train, test : what :func:`hashlens.load_data` takes
-        What networks are trained on, and what decides. Test data for a final accuracy should be other data.
+    train, test : str, Examples, pair, Dataset or DataLoader
+        Training data of the networks, and data for the measurements, in any form that :func:`hashlens.load_data` takes.
+        Use other test data for a final accuracy.
     network : mapping, optional
-        ``architecture`` and what is not tuned of it, as in a study file.
+        ``architecture`` and its options that are not tuned, as in a study file.
     training : mapping, optional
-        ``recipe`` and what is not tuned of it, as in a study file.
+        ``recipe`` and its options that are not tuned, as in a study file.
     cost : {"training", "inference", "parameters"}
-        See :func:`network_cost`.
+        Kind of cost: see :func:`network_cost`.
     repeats : int
-        Networks of each trial, from different seeds.
+        Number of networks of each trial, from different seeds.
     reference : float, optional
-        Accuracy that codes are compared with; by default that of the largest network.
+        Accuracy by which the accuracy of the codes is divided; by default that of the largest network.
     thresholds : RegimeThresholds, optional
-        This project's by default.
+        Thresholds of the regime; by default those of hashlens.
     learnt : float
-        Share of the reference that networks must reach themselves, from 0 to 1. The codes of a wide network retain much
-        after one epoch or none, when the network itself is far less accurate.
+        Smallest accuracy of the networks, as a share of the reference, from 0 to 1. Without it, an untrained wide
+        network could be in the regime, because its codes may separate the classes.
     k : int
-        Neighbours of K-NN.
+        Number of neighbours of K-NN.
     seed : int
-        What all seeds are drawn from.
+        Seed from which all other seeds are derived.
     device : str or torch.device, optional
-        Where networks are trained; the CPU by default.
+        Device of the training; the CPU by default.
 
     Attributes
     ----------
     rule : NoImprovement
-        Rule for :func:`hashlens.tune` if none is chosen: stop after 20 trials that are no better. A cost has no error,
-        so that no fold values are written. ``RegretBound(threshold=0.04)`` stops once less than a tenth of the cost
-        can be gained: .04 is the logarithm of 1.1.
+        Default rule for :func:`hashlens.tune`: stop after 20 trials without an improvement. A cost has no
+        cross-validation error, so there are no fold values. ``RegretBound(threshold=0.04)`` stops if the cost can
+        decrease by less than a tenth: .04 is the logarithm of 1.1.
 
     Raises
     ------
@@ -158,7 +160,7 @@ class SufficientNetwork:
         self._resources({})
 
     def __call__(self, trial: "Trial") -> float:
-        """Return the value of a trial, and write what was measured into its user attributes.
+        """Return the value of a trial, and write the measurements into its user attributes.
 
         Raises
         ------
@@ -187,7 +189,7 @@ class SufficientNetwork:
         return load_split(self._spec({}), *self._given)
 
     def _spec(self, hyperparameters: Mapping[str, Any]) -> Any:
-        """Return the study of one cell that has these hyperparameters, besides those that are fixed."""
+        """Return the study of one cell with these hyperparameters and the fixed ones."""
         from hashlens.study.networks.sections import NetworkSpec, TrainingSpec
         from hashlens.study.spec import StudySpec
 
@@ -210,7 +212,7 @@ class SufficientNetwork:
         return found
 
     def _outcomes(self, hyperparameters: Mapping[str, Any]) -> "list[Outcome]":
-        """Train and measure all repeats, as a study does; those of the same hyperparameters once."""
+        """Train and measure all repeats as a study does; the same hyperparameters are computed once."""
         from hashlens.study.cells import repeated, runs_of_packs
         from hashlens.study.networks.experiment import NETWORKS
 
@@ -224,7 +226,7 @@ class SufficientNetwork:
         return self._kept[key]
 
     def _largest(self, trial: "Trial") -> dict[str, Any]:
-        """Return the hyperparameters that cost, at the upper ends of the space."""
+        """Return the hyperparameters of the largest network: costly ones at the upper ends of the space."""
         found = {}
         for name, distribution in trial.distributions.items():
             if name in COSTLY:
@@ -234,7 +236,7 @@ class SufficientNetwork:
         return found
 
     def _reference(self, largest: Mapping[str, Any]) -> float:
-        """Return the accuracy of the largest network, which is trained once; or what the user has given."""
+        """Return the accuracy of the largest network, which is trained once, or the reference of the user."""
         if self.reference is not None:
             return self.reference
         with self._lock:
@@ -277,7 +279,7 @@ class SufficientNetwork:
 
 
 class Silent:
-    """A reporter that tells nobody, and keeps nothing."""
+    """A reporter that does nothing."""
 
     def advance(self, run: Any, steps: int = 1) -> None:
         """Do nothing."""
