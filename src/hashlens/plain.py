@@ -128,7 +128,7 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _listed(kind: Any) -> Callable[[Any], Any]:
+def _as_list(kind: Any) -> Callable[[Any], Any]:
     """Return the writer of arrays of an annotation: it writes only values if dtype and shape can be inferred."""
     declared = _dtype(kind)
 
@@ -370,11 +370,11 @@ _converter.register_structure_hook_factory(_is(Literal), _literal)
 _converter.register_structure_hook_func(_is(tuple), _tuple)
 _converter.register_structure_hook_factory(_is_mapping, _mapping)
 _converter.register_structure_hook_func(_is(np.ndarray), _array)
-_converter.register_unstructure_hook_factory(_is(np.ndarray), _listed)
+_converter.register_unstructure_hook_factory(_is(np.ndarray), _as_list)
 _converter.register_structure_hook_func(_is(Sequence), _tuple)
 _converter.register_unstructure_hook_factory(_is(Sequence), _sequence)
 _converter.register_structure_hook_func(_is_tensor, _tensor)
-_converter.register_unstructure_hook_func(_is_tensor, lambda value: _listed(None)(value.detach().cpu().numpy()))
+_converter.register_unstructure_hook_func(_is_tensor, lambda value: _as_list(None)(value.detach().cpu().numpy()))
 _converter.register_structure_hook_factory(_is_record, lambda kind: _reader(kind))
 _converter.register_structure_hook_func(_has("from_dict"), lambda value, kind: kind.from_dict(_expect(dict, value)))
 _converter.register_unstructure_hook_func(_has("to_dict"), lambda value: value.to_dict())

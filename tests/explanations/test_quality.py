@@ -13,7 +13,7 @@ from hashlens.errors import ExplainError
 from hashlens.explanations import ExplanationComparison, compare_explanations, explain
 from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, per_input, removal_curve
 from hashlens.explanations.metrics import METRICS
-from hashlens.explanations.stability import randomised, spearman
+from hashlens.explanations.stability import randomise, spearman
 from hashlens.explanations.subject import Subject
 from hashlens.saved.results import result_of
 
@@ -175,12 +175,12 @@ def test_all_weights_are_drawn_anew_in_a_copy():
         lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.MultiheadAttention(4, 2))
     )
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    other = randomised(network, seed=1)
+    other = randomise(network, seed=1)
     for name, value in network.state_dict().items():
         assert torch.equal(value, before[name])
     for name in ("0.weight", "3.in_proj_weight", "3.out_proj.weight"):
         assert not torch.equal(other.state_dict()[name], before[name])
-    again = randomised(network, seed=1).state_dict()
+    again = randomise(network, seed=1).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in other.state_dict().items())
 
 
@@ -189,7 +189,7 @@ def test_the_weights_of_a_scripted_network_are_drawn_anew_and_it_does_not_go_dea
     network = torch.jit.script(
         seeded(lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(400, 3)))
     ).eval()
-    other, x = randomised(network, seed=1), drawn(3, 1, 12, 12, dtype=torch.float32)
+    other, x = randomise(network, seed=1), drawn(3, 1, 12, 12, dtype=torch.float32)
     assert other(x).std(dim=0).min() > 0.01  # dead networks give the same for all
     assert not torch.allclose(other(x), network(x), atol=0.01)
     found = compare_explanations(network, x, ["gradient"], metrics=["mprt"])
@@ -369,7 +369,7 @@ def test_weights_behind_any_parametrization_are_drawn_anew():
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
         nn.utils.parametrize.register_parametrization(network[0], "weight", Symmetric())
-    other = randomised(network)
+    other = randomise(network)
     assert not (other[0].weight == network[0].weight).any()
     assert torch.equal(other[0].weight, other[0].weight.T)
 

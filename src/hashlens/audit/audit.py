@@ -270,7 +270,7 @@ def audit(
     with bar("audit", 7 if names else 6) as advance:
         read = replace(reading, bits=None) if whole else reading
         predictions = Split(*predict_both(model, data.train, data.test, read, per_layer=not whole))
-        codes = train_and_test(*(_sampled(predictions.train.codes, predictions.test.codes, reading) if whole else
+        codes = train_and_test(*(_sample(predictions.train.codes, predictions.test.codes, reading) if whole else
                                  (predictions.train.codes, predictions.test.codes)))  # fmt: skip
         _require_labels(codes, predictions.test.probabilities.shape[1])
         _require_neighbours(codes.train)
@@ -334,7 +334,7 @@ def audit(
     )
 
 
-def _sampled(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
+def _sample(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
     """Return the sample of bits that an audit uses, drawn from codes of all bits, the same for train and test."""
     assert reading.bits is not None
     return [codes.sample_bits(reading.bits, reading.seed, per_layer=True) for codes in aligned([train, test])]

@@ -220,11 +220,11 @@ def audited_accuracy(
     trials, hits = weights.sum(axis=1), (weights * correct).sum(axis=1)
     exact = [clopper_pearson(*counts, LEVEL) for counts in zip(hits.tolist(), trials.tolist(), strict=True)]
     if probabilities is None or labels is None:
-        return AuditedAccuracy(_measured(names, weights, rows, exact, generator))
+        return AuditedAccuracy(_measure(names, weights, rows, exact, generator))
     considered = weights[-1].astype(np.bool_)
     grid = noise_grid(probabilities[considered], labels[considered])
     if reason := misfit(probabilities[considered], labels[considered], grid):
-        return AuditedAccuracy(_measured(names, weights, rows, exact, generator), no_estimate=reason)
+        return AuditedAccuracy(_measure(names, weights, rows, exact, generator), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
     likelihood[considered] = grid.log_likelihood(probabilities[considered], labels[considered])
     surest = _most_confident(probabilities, considered)
@@ -245,7 +245,7 @@ def audited_accuracy(
     return AuditedAccuracy(_with_intervals(steps, exact), estimate=estimate)
 
 
-def _measured(
+def _measure(
     names: Sequence[str], weights: Values, rows: Values, exact: Sequence[Interval], generator: np.random.Generator
 ) -> tuple[Step, ...]:
     """Return the steps alone, without an estimate."""

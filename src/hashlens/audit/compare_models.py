@@ -210,7 +210,7 @@ def compare_models(
         observe(model, numbered_as(examples, names), replace(reading, bits=None), budget)
         for model, names in zip((a, b), numbers, strict=True)
     )
-    first, second = _renamed(first, numbers[0]), _renamed(second, numbers[1])
+    first, second = _rename(first, numbers[0]), _rename(second, numbers[1])
     n = len(first.codes)
     if n <= k or n < MIN_ROWS:
         raise AuditError(f"k={k} neighbours need more than {max(k, MIN_ROWS - 1)} examples, received {n}")
@@ -250,7 +250,7 @@ def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, data_names: Clas
     )
 
 
-def _renamed(observation: Observation, class_names: ClassNames) -> Observation:
+def _rename(observation: Observation, class_names: ClassNames) -> Observation:
     """Return an observation whose codes have the class names of the network where the data have none."""
     codes = observation.codes
     names = fitting_names(codes.labels, codes.class_names or class_names)

@@ -85,7 +85,7 @@ def fit_p_values(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) 
     """Return the p-value of each of the four tests; see the module."""
     from scipy.stats import norm
 
-    fitted = _fitted(probabilities, labels, grid.temperature, grid.rate)
+    fitted = _fit(probabilities, labels, grid.temperature, grid.rate)
     (temperature_information, cross_information), (_, rate_information) = fitted.information
     residual = fitted.score[1] - cross_information / max(temperature_information, LEAST) * fitted.score[0]
     deviation = np.sqrt(max(rate_information - cross_information**2 / max(temperature_information, LEAST), LEAST))
@@ -99,7 +99,7 @@ def fit_p_values(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) 
     return p_values
 
 
-def _fitted(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
+def _fit(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
     parts = [
         _of_rows(probabilities[start : start + ROWS], labels[start : start + ROWS], temperature, rate)
         for start in range(0, len(labels), ROWS)

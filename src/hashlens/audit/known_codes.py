@@ -25,7 +25,7 @@ class KnownCodes:
             nearest_codes(new_layer, group, self.k)[0][:, -1]
             for new_layer, group in zip(layers, self.layers, strict=True)
         ]
-        return self._normalised(np.stack(distances))
+        return self._normalise(np.stack(distances))
 
     def __len__(self) -> int:
         return len(self.layers[0])
@@ -33,11 +33,11 @@ class KnownCodes:
     @cached_property
     def ordinary(self) -> Scores:
         """Leave-one-out scores of the training codes."""
-        return self._normalised(self._sample)
+        return self._normalise(self._sample)
 
     def leave_one_out(self, rows: npt.NDArray[np.int64]) -> Scores:
         """Return the leave-one-out scores of some training codes."""
-        return self._normalised(self._distances(rows))
+        return self._normalise(self._distances(rows))
 
     @cached_property
     def _sample(self) -> npt.NDArray[np.int32]:
@@ -53,7 +53,7 @@ class KnownCodes:
     def _distances(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         return np.stack([nearest_others(layer, rows, self.k)[0][:, -1] for layer in self.layers])
 
-    def _normalised(self, distances: npt.NDArray[np.int32]) -> Scores:
+    def _normalise(self, distances: npt.NDArray[np.int32]) -> Scores:
         # If most codes are equal, the median is 0: then one bit, the smallest distance, is the unit.
         typical = np.maximum(1.0, np.median(self._sample, axis=1))
         return np.asarray((distances / typical[:, None]).mean(axis=0))

@@ -188,7 +188,7 @@ def label_issues(
             raise AuditError(
                 "out-of-sample predictions include labels, reference and probabilities: leave these arguments out"
             )
-        return _ranked(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
+        return _rank(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
     if not isinstance(codes, Codes):
         raise AuditError(
             f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits) or OutOfSample, not {shortly(codes)}"
@@ -196,9 +196,9 @@ def label_issues(
     evidence = evidence or ("codes" if probabilities is None else "both")
     if evidence != "codes" and probabilities is None:
         raise AuditError(f"evidence {evidence!r} needs probabilities= of the network, (n, classes)")
-    pair = _compared(codes, labels, reference, reference_labels)
+    pair = _compare(codes, labels, reference, reference_labels)
     class_evidence = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
-    return _ranked(class_evidence, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
+    return _rank(class_evidence, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +240,7 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Evidence:
     return _Evidence(sample.labels, np.arange(classes), votes, sample.probabilities, sample.class_names)
 
 
-def _compared(
+def _compare(
     codes: Codes, labels: npt.ArrayLike | None, reference: Codes | None, reference_labels: npt.ArrayLike | None
 ) -> LabelledPair:
     """Return the labelled rows of the reference and of the codes; without a reference, the codes twice."""
@@ -343,7 +343,7 @@ def _votes_note(votes: Votes | None) -> tuple[str, ...]:
     )
 
 
-def _ranked(
+def _rank(
     class_evidence: _Evidence, ids: npt.NDArray[Any], all_rows: npt.NDArray[np.int64] | None, evidence: str
 ) -> LabelIssues:
     labels, rows = class_evidence.labels, np.arange(len(class_evidence.labels))

@@ -142,7 +142,7 @@ class Leaks(Ranked):
     @property
     def flags(self) -> Bool[npt.NDArray[np.bool_], " {len(self.rows)}"]:
         """Whether each example is suspected; bool ``(m,)``, in ranked order."""
-        return _flagged(self.rows, self.ratios, self.threshold, self.copies)
+        return _flags(self.rows, self.ratios, self.threshold, self.copies)
 
     @property
     def suspected_rows(self) -> Rows:
@@ -305,10 +305,10 @@ def leaks(
     reference = codes.train if len(different) == len(codes.train) else codes.train[different]
     result, scores = search.restricted_to(different).best(reference, codes.test)
     result = replace(result, neighbours=different[result.neighbours])
-    return _ranked(codes, result, scores, search, exact_copies(codes, expected_false, suspect_copies), first_equal)
+    return _rank(codes, result, scores, search, exact_copies(codes, expected_false, suspect_copies), first_equal)
 
 
-def _ranked(
+def _rank(
     codes: Split[Codes],
     result: LayerSearch,
     scores: tuple[LayerScore, ...],
@@ -319,7 +319,7 @@ def _ranked(
     ratios, nearest, exact = result.ratios, result.neighbours[:, 0].copy(), np.zeros(len(result.ratios), np.bool_)
     if copies is not None:
         nearest[copies.rows], exact[copies.rows] = copies.train_rows, True
-    flags = _flagged(np.arange(len(ratios)), ratios, result.score.threshold, copies)
+    flags = _flags(np.arange(len(ratios)), ratios, result.score.threshold, copies)
     order = np.lexsort((result.distances[:, 0], ratios, ~exact, ~flags))
     partners, labels, train_labels = nearest[order], codes.test.labels, codes.train.labels
     views = search.views
@@ -357,7 +357,7 @@ def _identical(codes: Split[Codes], search: LayerSearch) -> npt.NDArray[np.bool_
     return equal
 
 
-def _flagged(rows: Rows, ratios: Ratios, threshold: float, copies: ExactCopies | None) -> npt.NDArray[np.bool_]:
+def _flags(rows: Rows, ratios: Ratios, threshold: float, copies: ExactCopies | None) -> npt.NDArray[np.bool_]:
     """Return whether each test row is suspected: an exact copy by `copies.suspected`, any other row by its ratio."""
     flags: npt.NDArray[np.bool_] = ratios <= threshold
     if copies is not None:

@@ -144,8 +144,8 @@ def out_of_sample(
     seed = reading.seed
     examples = load_data(data).load()
     require_whole(AuditError, "folds", folds, 2)
-    examples, labelled_rows = _labelled(examples)
-    labels, classes = _checked(examples, folds)
+    examples, labelled_rows = _with_labels(examples)
+    labels, classes = _check(examples, folds)
     if callable(train_network) and (arguments or epochs is not None):
         raise AuditError("epochs and arguments need the name of an architecture: a function sets its own")
     held_out = [np.flatnonzero(_folds(labels, folds, seed) == fold) for fold in range(folds)]
@@ -159,7 +159,7 @@ def out_of_sample(
             _network(train_network(part, seed=network_seed)) for part, network_seed in zip(parts, seeds, strict=True)
         )
     else:
-        networks = _trained(train_network, parts, seeds, find_recipe(recipe), epochs, reading.device, arguments)
+        networks = _train(train_network, parts, seeds, find_recipe(recipe), epochs, reading.device, arguments)
     probabilities = np.empty((len(labels), classes))
     fold_list = []
     with bar("out of sample", folds) as advance:
@@ -178,7 +178,7 @@ def out_of_sample(
     return OutOfSample(labels, examples.ids, probabilities, tuple(fold_list), labelled_rows, examples.class_names or ())
 
 
-def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.int64] | None]:
+def _with_labels(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.int64] | None]:
     """Return the examples that have a label, and their rows; None for all rows."""
     labelled = None if examples.labels is None else has_label(examples.labels)
     if labelled is None or labelled.all() or not labelled.any():
@@ -187,7 +187,7 @@ def _labelled(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np.in
     return examples.select(rows), rows
 
 
-def _checked(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
+def _check(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
     """Return the labels and the number of classes."""
     if examples.labels is None:
         raise AuditError(f"{examples.name} has no labels to check: give labels")
@@ -217,7 +217,7 @@ def _network(returned: Any) -> torch.nn.Module:
     return network.eval()
 
 
-def _trained(
+def _train(
     architecture: str,
     parts: Iterator[ArrayExamples],
     seeds: Sequence[int],

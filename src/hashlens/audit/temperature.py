@@ -20,12 +20,12 @@ def geometric_mean(parts: Sequence[Probabilities]) -> Probabilities:
     A class that one source rules out stays unlikely, however confident another is. There are no weights to tune.
     """
     logs = sum(np.log(np.maximum(part, LEAST)) for part in parts) / len(parts)
-    return _normalised(np.asarray(logs))
+    return _normalise(np.asarray(logs))
 
 
 def with_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
     """Return ``softmax(log p / T)``: flatter for a temperature above 1, sharper below."""
-    return _normalised(np.log(np.maximum(probabilities, LEAST)) / temperature)
+    return _normalise(np.log(np.maximum(probabilities, LEAST)) / temperature)
 
 
 def fitted_temperature(probabilities: Float64[Probabilities, "n c"], labels: Int64[Labels, " n"]) -> float:
@@ -47,7 +47,7 @@ def fitted_temperature(probabilities: Float64[Probabilities, "n c"], labels: Int
     return float(np.exp(result.x))
 
 
-def _normalised(logs: Probabilities) -> Probabilities:
+def _normalise(logs: Probabilities) -> Probabilities:
     """Return the softmax of each row."""
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     shares: Probabilities = powers / powers.sum(axis=1, keepdims=True)

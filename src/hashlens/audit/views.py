@@ -166,7 +166,7 @@ def views_by(
                 )
     start = perf_counter()
     sampled, rows = _sample(data.train, enough_rows(len(data.train), len(data.test)), reading.seed)
-    test, train = ([_encoded(model, view_of(part, name), reading) for name in names] for part in (data.test, sampled))
+    test, train = ([_encode(model, view_of(part, name), reading) for name in names] for part in (data.test, sampled))
     return Views(names, tuple(test), tuple(train), rows, perf_counter() - start)
 
 
@@ -176,7 +176,7 @@ def require_no_mask(reading: Reading) -> None:
         raise AuditError("views= is for images, and mask= is for padded tokens: leave one of them out")
 
 
-def _encoded(model: torch.nn.Module, examples: Examples, reading: Reading) -> Codes:
+def _encode(model: torch.nn.Module, examples: Examples, reading: Reading) -> Codes:
     rows = CodeRows()
     with Reader(model, examples, reading, per_layer=True, digests=False) as reader:
         for batch, captured in reader:

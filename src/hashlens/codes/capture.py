@@ -284,7 +284,7 @@ class Capture:
         self._gated_calls.add(self._running.call)
         name = layer_name(self._running, gate.name, self._names)
         axis = self._axis(name, gate.name, planes[0][0])
-        if axis is None or not self._selected(name) or self._is_constant(name, gate.name, planes):
+        if axis is None or not self._select(name) or self._is_constant(name, gate.name, planes):
             return
         if gate.soft and self.hard_only:
             raise CaptureError(
@@ -308,7 +308,7 @@ class Capture:
             return
         name = layer_name(self._running, operator, self._names)
         axis = self._axis(name, operator, bound["self"])
-        if axis is not None and self._selected(name):
+        if axis is not None and self._select(name):
             chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
             chosen, padded = self._layer_axes.in_order(name, chosen, chosen.shape[:-1])
             layer = Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1])
@@ -363,7 +363,7 @@ class Capture:
             return x.reshape(self._size, -axis, *x.shape[1:]) if x.shape[0] == -axis * self._size else x
         return x.movedim(axis, 0) if x.dim() > axis and x.shape[axis] == self._size else x
 
-    def _selected(self, name: str) -> bool:
+    def _select(self, name: str) -> bool:
         return self.layout.selected(name) and (self.kept_positions is None or name in self.kept_positions)
 
     # --- bits ----------------------------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ class OutputEvidence:
             if isinstance(self.declared, str):
                 kind, reason, certain = self._checked_kind(self.declared), "as declared", True
             else:
-                kind, reason, certain = self._inferred()
+                kind, reason, certain = self._infer()
             self._decided = Output(kind, reason, certain, location.part, location.select, location.notes)
             self._rows.clear()
         return self._decided
@@ -170,7 +170,7 @@ class OutputEvidence:
             raise ModelError(f"output={kind!r} is one score for two classes, but the model gives {k}: declare another")
         return kind
 
-    def _inferred(self) -> tuple[str, str, bool]:
+    def _infer(self) -> tuple[str, str, bool]:
         operator = self._source.operator if self._source else ""
         if not self._rows:
             return "logits", "it gives no scores to decide from", False

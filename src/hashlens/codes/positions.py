@@ -55,14 +55,14 @@ class Positions:
         """Update the masks after an operator that may change the number of positions."""
         for before, after, lengths in CHANGES[operator](bound, result, self):
             if before in self.masks and before != after and lengths(before) in (after, None):
-                mask = self._changed(self.masks[before], after, lengths)
+                mask = self._change(self.masks[before], after, lengths)
                 if after == self.width and (self.of_layers or mask is None):
                     continue  # as many as the mask is of
                 earlier = self.masks.get(after, mask)
                 same = mask is not None and earlier is not None and torch.equal(mask, earlier)
                 self.masks[after] = mask if same else None
 
-    def _changed(self, mask: Tensor | None, after: int, lengths: Lengths) -> Tensor | None:
+    def _change(self, mask: Tensor | None, after: int, lengths: Lengths) -> Tensor | None:
         if mask is None or not self._at_end:
             return None
         lengths_after = [0 if n == 0 else lengths(n) for n in mask.sum(dim=1).tolist()]
@@ -122,7 +122,7 @@ class Positions:
         if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
             return fitting[0]
         candidates = [axis for axis in axes if axis != channels and shape[axis] > 1]
-        if not self.padded or (not fitting and (not candidates or (len(shape) == 2 and not self._merged(shape[1])))):
+        if not self.padded or (not fitting and (not candidates or (len(shape) == 2 and not self._merge(shape[1])))):
             return None
         if len(fitting) > 1:
             reason = "several of its axes have as many entries as positions"
@@ -138,7 +138,7 @@ class Positions:
             f"it has no padding, mask={{'{name}': None, '*': ...}}; or leave it out with layers='!{name}'"
         )
 
-    def _merged(self, units: int) -> bool:
+    def _merge(self, units: int) -> bool:
         return any(1 < width < units and units % width == 0 and not self.unpadded(width) for width in self.masks)
 
     def _mask_of(self, x: Tensor, axis: int) -> Tensor:

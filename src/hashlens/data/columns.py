@@ -109,7 +109,7 @@ class ColumnImages(ImageExamples):
         form = None if decodes_itself(dataset.features[column]) else "arrow"
         stored = dataset.with_format(form, columns=[column])
         decoding, name = ColumnDecoding(), type(dataset).__name__
-        first = checked(_encoded(stored[:1][column], name, 0)[0], name, 0, decoding)
+        first = checked(_encode(stored[:1][column], name, 0)[0], name, 0, decoding)
         return cls(
             name=name,
             labels=labels,
@@ -121,13 +121,13 @@ class ColumnImages(ImageExamples):
             column=column,
         )
 
-    def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
+    def _encode(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
         for start in range(int(self.ids[0]), int(self.ids[-1]) + 1, batch_size):
             stop = min(start + batch_size, int(self.ids[-1]) + 1)
-            yield _encoded(self.dataset[start:stop][self.column], self.name, start)
+            yield _encode(self.dataset[start:stop][self.column], self.name, start)
 
 
-def _encoded(values: Any, name: str, start: int) -> list[Encoded]:
+def _encode(values: Any, name: str, start: int) -> list[Encoded]:
     images = []
     for row, value in enumerate(values.to_pylist() if hasattr(values, "to_pylist") else values, start):
         image = as_encoded(value)

@@ -74,7 +74,7 @@ class FolderExamples(ImageExamples):
 
     root: Path
 
-    def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
+    def _encode(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
         for start in range(0, len(self), batch_size):
             yield [self.root / name for name in self.ids[start : start + batch_size]]
 

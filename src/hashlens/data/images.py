@@ -49,7 +49,7 @@ class ImageExamples(StreamedExamples):
     _logged: set[str] = field(default_factory=set, repr=False)
 
     @abstractmethod
-    def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
+    def _encode(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
         """Yield the encoded images of all rows in order, `batch_size` at a time."""
 
     def _narrow(self, start: int, stop: int) -> Self:
@@ -68,7 +68,7 @@ class ImageExamples(StreamedExamples):
 
         with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
             start = 0
-            for images in self._encoded(batch_size):
+            for images in self._encode(batch_size):
                 pending.append(pool.submit(self._batch, start, images))
                 start += len(images)
                 # Just enough batches are decoded ahead to keep every thread busy, so that memory holds only a few.

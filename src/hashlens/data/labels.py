@@ -57,7 +57,7 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
     values, is_float = _numbers_or_names(labels, name)
     if values.dtype.kind == "U":
         _require_names(values, name)
-        return _numbered(values)
+        return _number(values)
     if values.dtype.kind == "b":
         return values.astype(np.int64), None
     if values.dtype.kind not in "iuf":
@@ -162,7 +162,7 @@ def _require_names(names: npt.NDArray[Any], name: str) -> None:
         require_few(values, name, "numbers with fractions")
 
 
-def _numbered(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:
+def _number(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:
     labelled = values != ""
     labels = np.full(len(values), NO_LABEL, np.int64)
     class_names, labels[labelled] = np.unique(values[labelled], return_inverse=True)

@@ -145,7 +145,7 @@ class ParquetExamples(ImageExamples):
     files: tuple[Path, ...]
     column: str
 
-    def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
+    def _encode(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
         rows = _encoded_rows(self.name, self.files, self.column, int(self.ids[0]), int(self.ids[-1]) + 1)
         while batch := list(islice(rows, batch_size)):
             yield batch

@@ -16,7 +16,7 @@ from hashlens.errors import DataError
 PASS_BATCH_SIZE = 256
 
 
-def _joined(labels: Sequence[torch.Tensor | None]) -> Labels | None:
+def _join(labels: Sequence[torch.Tensor | None]) -> Labels | None:
     present = [part for part in labels if part is not None]
     return torch.cat(present).numpy() if present and len(present) == len(labels) else None
 
@@ -50,7 +50,7 @@ class StreamedExamples(Examples):
             raise DataError(
                 f"{self.name}: the source returned no batch; it must return all batches again on every pass"
             )
-        self.labels = _joined(labels)
+        self.labels = _join(labels)
         self._digest = digest.finish(self.scale, self.labels)
 
     def load(self) -> ArrayExamples:
@@ -78,7 +78,7 @@ class StreamedExamples(Examples):
 
     def _labels_and_names(self, parts: Sequence[torch.Tensor | None]) -> tuple[Labels | None, ClassNames]:
         """Return the labels of all batches, and the class names if these fit them."""
-        labels = _joined(parts)
+        labels = _join(parts)
         names = fitting_names(labels, self.class_names)
         return (None, names) if labels is None else signs_as_classes(labels, names, self.name)
 

@@ -37,12 +37,12 @@ def traced_ids(dataset: Any) -> Ids:
     if isinstance(dataset, Subset):
         return traced_ids(dataset.dataset)[np.asarray(dataset.indices, np.int64)]
     if isinstance(dataset, ConcatDataset):
-        return _joined(dataset)
+        return _join(dataset)
     files = _files(dataset)
     return np.arange(len(cast(Sized, dataset))) if files is None else files
 
 
-def _joined(dataset: "ConcatDataset[Any]") -> Ids:
+def _join(dataset: "ConcatDataset[Any]") -> Ids:
     parts = [traced_ids(part) for part in dataset.datasets]
     kinds = {ids.dtype.kind for ids in parts}
     single_source = len({id(_underneath(part)) for part in dataset.datasets}) == 1

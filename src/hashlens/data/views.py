@@ -38,12 +38,12 @@ def turned(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
     height, width = images.shape[2:]
     cosine, sine = cos(radians(degrees)), sin(radians(degrees))
     # Sampling coordinates are in units of half a side, which differ for images that are not square.
-    return _sampled(images, [[cosine, sine * height / width, 0.0], [-sine * width / height, cosine, 0.0]])
+    return _sample(images, [[cosine, sine * height / width, 0.0], [-sine * width / height, cosine, 0.0]])
 
 
 def zoomed(images: Tensor, bounds: Bounds, share: float) -> Tensor:
     """Return the central part of the images, a share of each side, resized; a share above 1 adds reflected borders."""
-    return _sampled(images, [[share, 0.0, 0.0], [0.0, share, 0.0]])
+    return _sample(images, [[share, 0.0, 0.0], [0.0, share, 0.0]])
 
 
 VIEWS: dict[str, Callable[[Tensor, Bounds], Tensor]] = {
@@ -144,7 +144,7 @@ def _bounds(images: Tensor) -> Bounds:
     return lowest, highest
 
 
-def _sampled(images: Tensor, affine: list[list[float]]) -> Tensor:
+def _sample(images: Tensor, affine: list[list[float]]) -> Tensor:
     grid = torch.nn.functional.affine_grid(
         torch.tensor([affine], dtype=images.dtype, device=images.device).expand(len(images), 2, 3),
         list(images.shape),

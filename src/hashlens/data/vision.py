@@ -81,7 +81,7 @@ class VisionExamples(ImageExamples):
 
     dataset: Any
 
-    def _encoded(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
+    def _encode(self, batch_size: int) -> Iterator[Sequence[Encoded]]:
         for start in range(0, len(self), batch_size):
             rows = self.ids[start : start + batch_size]
             with reading(f"{self.name}: one of rows {rows[0]} to {rows[-1]}", Exception):

@@ -11,7 +11,7 @@ from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import ExplainError
 from hashlens.explanations.conditions import Space, space_of
 from hashlens.explanations.explanation import Explanation, Rule
-from hashlens.explanations.perturbed import PerturbedExample, explained_parts, perturbed_one
+from hashlens.explanations.perturbed import PerturbedExample, explain_parts, perturbed_one
 from hashlens.explanations.request import Request
 from hashlens.intervals import clopper_pearson
 from hashlens.seeds import numpy_generator
@@ -137,7 +137,7 @@ def anchor(
     notes = request.notes + _notes(search, result, rule, kept / held_out)
     diagnostics = {"threshold": float(threshold), "held_out": held_out, "search_rows": samples - search.budget,
                    "reached": result, "counter_examples": counter}  # fmt: skip
-    explanation = explained_parts(request, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
+    explanation = explain_parts(request, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
     return replace(explanation, rule=Rule(
         tuple(condition.text for condition in conditions), tuple(condition.feature for condition in conditions),
         kept / held_out, space.coverage(rule), interval, CONFIDENCE,
@@ -197,7 +197,7 @@ def _best_rule(search: Search, beam: int) -> tuple[Conditions, bool]:
     search.top_up(())
     best: Conditions = ()
     while search.budget > 0:
-        arms = _extended(search, parents)
+        arms = _extend(search, parents)
         if not arms:
             break
         rules, hits, pulls = [*arms], *(np.array(each, dtype=float) for each in zip(*arms.values(), strict=True))
@@ -216,7 +216,7 @@ def _precision(search: Search, rule: Conditions) -> float:
     return float(search.seen[rule][1].mean())
 
 
-def _extended(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tuple[int, int]]:
+def _extend(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, tuple[int, int]]:
     """Return rules with one more condition, with the counts from examples that were drawn already."""
     grown: dict[Conditions, tuple[int, int]] = {}
     for parent in parents:

@@ -114,7 +114,7 @@ def examples_of(request: Request) -> Tensor | None:
     background = background[None] if background.dim() == axes - 1 else background
     fits = background.dim() == axes and (request.x is None or background.shape[1:] == request.x.shape[1:])
     if not fits or background.numel() == 0:
-        shape = INPUT_SHAPES[request.kind][0].strip("(,)") if request.x is None else _listed(request.x.shape[1:])
+        shape = INPUT_SHAPES[request.kind][0].strip("(,)") if request.x is None else _as_list(request.x.shape[1:])
         raise ExplainError(f"background must be examples (m, {shape}), received {tuple(background.shape)}")
     return background
 
@@ -141,7 +141,7 @@ def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _listed(sizes: Sequence[int]) -> str:
+def _as_list(sizes: Sequence[int]) -> str:
     return ", ".join(map(str, sizes))
 
 

@@ -72,14 +72,14 @@ def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Exp
     weights = []
     for image, channels, target in zip(request.inputs, result, request.target, strict=True):
         scores = [
-            request.subject.scores(_masked(image, _spread(masks, image)))
+            request.subject.scores(_mask(image, _spread(masks, image)))
             for masks in torch.split(_unit(channels)[:, None].to(image), request.subject.batch_size)
         ]
         weights.append(torch.cat(scores)[:, int(target)].softmax(dim=0))
     return _explained(request, "score_cam", name, result, torch.stack(weights).to(result), relu, upsample)
 
 
-def _masked(example: Tensor, masks: Tensor) -> Tensor:
+def _mask(example: Tensor, masks: Tensor) -> Tensor:
     """Return an example ``(c, ...)`` or ``(...)`` under each of the masks ``(m, 1, ...)``."""
     return example * (masks if masks.dim() == example.dim() + 1 else masks[:, 0])
 
@@ -123,7 +123,7 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
             call = _last_with_maps(request, place, recorded, len(x))
             gradient = gradient_of(score, recorded.outputs[call])
         both = (request.subject.own_rows(maps, len(x)) for maps in (recorded.outputs[call].detach(), gradient))
-        parts.append(tuple(_shaped(request, place, maps) for maps in both))
+        parts.append(tuple(_shape(request, place, maps) for maps in both))
         names.append(place.name if len(recorded.outputs) == 1 else f"{place.name}#{call}")
     result, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
     return names[0], result, gradients
@@ -134,7 +134,7 @@ def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: i
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
     own = (request.subject.own_rows(output.detach(), count) for output in kept.outputs)
-    shapes = [tuple(_shaped(request, place, output).shape) for output in own]
+    shapes = [tuple(_shape(request, place, output).shape) for output in own]
     calls = [call for call, shape in enumerate(shapes) if len(shape) in _axes(request) and 0 not in shape]
     if not calls:
         needs = " or ".join(("(n, c, l)", "(n, c, h, w)")[axes - 3] for axes in _axes(request))
@@ -150,5 +150,5 @@ def _axes(request: Request) -> tuple[int, ...]:
     return (4,) if request.kind == "image" else (3, 4)
 
 
-def _shaped(request: Request, place: Place, result: Tensor) -> Tensor:
+def _shape(request: Request, place: Place, result: Tensor) -> Tensor:
     return request.reshaped(result.movedim(place.channel_axis, 1) if result.dim() > place.channel_axis > 1 else result)

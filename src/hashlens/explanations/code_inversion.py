@@ -99,10 +99,10 @@ def code_inversion(
         shape = tuple(maker.inputs(maker.start(request, 1), request.subject.like).shape[1:])
     size, input_range = shape_of(request, shape), input_range_of(request, bounds)
     encoder = _encoder(request, code, layers)
-    codes = _wanted(encoder, code, example, noise(request, 1, size, input_range))
+    codes = _requested_codes(encoder, code, example, noise(request, 1, size, input_range))
     own = code is None and example is None
     start = noise(request, len(codes), size, input_range) if own or request.x is None else request.x
-    start, codes = _paired(start, codes)
+    start, codes = _pair(start, codes)
     drawn = None if maker is None else maker.start(request, len(codes))
     if maker is not None and drawn is not None:
         start = _made(maker, drawn, start)
@@ -153,7 +153,7 @@ def _encoder(request: Request, code: Any, layers: str | Sequence[str] | None) ->
         raise ExplainError(str(error)) from error
 
 
-def _wanted(encoder: InputEncoder, code: Any, example: Any, probe: Tensor) -> Codes:
+def _requested_codes(encoder: InputEncoder, code: Any, example: Any, probe: Tensor) -> Codes:
     """Return the requested codes; raise ExplainError if they do not fit this network."""
     try:
         if code is None:
@@ -163,7 +163,7 @@ def _wanted(encoder: InputEncoder, code: Any, example: Any, probe: Tensor) -> Co
         own = encoder.codes(probe)
     except HashlensError as error:
         raise ExplainError(str(error)) from error
-    return _checked(code, own) if isinstance(code, Codes) else _from_bits(code, own)
+    return _check(code, own) if isinstance(code, Codes) else _from_bits(code, own)
 
 
 def _example(request: Request, example: Any, probe: Tensor) -> Tensor:
@@ -175,7 +175,7 @@ def _example(request: Request, example: Any, probe: Tensor) -> Tensor:
     return result
 
 
-def _checked(code: Codes, own: Codes) -> Codes:
+def _check(code: Codes, own: Codes) -> Codes:
     if code.values is not None or code.provenance.granularity != "unit":
         raise ExplainError('the code has a bit for each channel: read it with granularity="unit"')
     if code.provenance.parameters_digest not in ("", own.provenance.parameters_digest):
@@ -204,7 +204,7 @@ def _from_bits(code: Any, own: Codes) -> Codes:
     return replace(own, packed=np.concatenate([pack_bits(part) for part in parts], axis=1), ids=np.arange(len(bits)))
 
 
-def _paired(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
+def _pair(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
     """Return starting inputs and codes, paired row by row."""
     n, k = len(start), len(codes)
     if 1 not in (n, k) and n != k:
@@ -261,7 +261,7 @@ class Search:
         `start` holds inputs, or the latent vectors of a generator.
         """
         codes = self.codes[rows]
-        hinge = Hinge(self._wanted(codes, start.device))
+        hinge = Hinge(self._requested_bits(codes, start.device))
         point = start.to(self.margins.dtype) if self.maker is None else start
         x = self._inputs(point)
         best, fewest, optimiser = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(point)
@@ -300,7 +300,7 @@ class Search:
         subject = self.encoder.request.subject
         self.steps, subject.calls, subject.rows = max(self.steps, step + 1), subject.calls + 1, subject.rows + len(x)
 
-    def _wanted(self, codes: Codes, device: torch.device) -> dict[str, TargetBits]:
+    def _requested_bits(self, codes: Codes, device: torch.device) -> dict[str, TargetBits]:
         wanted = {}
         for layer in codes.layers:
             places = None if layer.positions is None else torch.from_numpy(layer.positions).to(device)

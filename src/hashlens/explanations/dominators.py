@@ -129,21 +129,21 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
     if name.startswith("Stack"):
         return axis + (_signed(getattr(node, "_saved_dim", 0)) % len(shape) <= axis)
     if len(input_axis) > len(shape) and REDUCTIONS.search(name):
-        return _reduced(axis, node, len(input_axis))
+        return _reduce(axis, node, len(input_axis))
     if RESHAPES.search(name):
-        return _reshaped(axis, input_axis, shape)
+        return _reshape(axis, input_axis, shape)
     same = [axis for axis, input_axis in known if len(input_axis) == len(shape)]
     return same[0] if same else None
 
 
-def _reshaped(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
+def _reshape(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
     """Return the index of an axis after a view: the axis of the same size with equally many elements before it."""
     before = prod(taken[:axis])
     result = [i for i, size in enumerate(shape) if size == taken[axis] and prod(shape[:i]) == before]
     return result[-1] if result else None
 
 
-def _reduced(axis: int, node: Node, axes: int) -> int | None:
+def _reduce(axis: int, node: Node, axes: int) -> int | None:
     """Return the index of an axis after a reduction removed other axes."""
     saved = getattr(node, "_saved_dim", None)
     if saved is None:

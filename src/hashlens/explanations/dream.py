@@ -75,7 +75,7 @@ def deep_dream(
         result = layer_output(request, place, images)
         return (result if chosen is None else result[:, chosen]).flatten(1).square().mean(dim=1)
 
-    def ascended(images: Tensor) -> Tensor:
+    def ascend_images(images: Tensor) -> Tensor:
         return torch.cat([
             ascend(lambda at: seen(at).sum(), images[rows], input_range, steps=steps, step_size=step_size,
                    smoothness=total_variation, smallness=0.0, shifts=shifts) for rows in batches(request, len(images))
@@ -84,8 +84,8 @@ def deep_dream(
     sizes = _sizes(tuple(x.shape[2:]), octaves, octave_scale)
     added = torch.zeros_like(x)
     for size in sizes:
-        small = _resized(x, size)
-        added = ascended(input_range.clamp(small + _resized(added, size))) - small
+        small = _resize(x, size)
+        added = ascend_images(input_range.clamp(small + _resize(added, size))) - small
     result_images = input_range.clamp(x + added)
     with torch.no_grad():
         before, after = (
@@ -111,7 +111,7 @@ def _sizes(size: tuple[int, ...], octaves: int, scale: float) -> list[tuple[int,
     return [octave for octave in reversed(sizes) if min(octave) >= min(SMALLEST, *size)]
 
 
-def _resized(images: Tensor, size: tuple[int, ...]) -> Tensor:
+def _resize(images: Tensor, size: tuple[int, ...]) -> Tensor:
     if tuple(images.shape[2:]) == size:
         return images
     return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)

@@ -57,7 +57,7 @@ def baseline_inputs(x: Tensor, name: str, background: Tensor | None = None) -> T
     of the background or else of the rows, if there are several. ``blur`` is a blurred copy, for images only.
     """
     if x.dim() == 4:
-        return _blurred(x) if name == "blur" else x.mean(dim=(2, 3), keepdim=True).expand_as(x)
+        return _blur(x) if name == "blur" else x.mean(dim=(2, 3), keepdim=True).expand_as(x)
     if x.dim() == 3:
         return None if name == "blur" else x.mean(dim=2, keepdim=True).expand_as(x)
     rows = x if background is None else background.reshape(-1, *x.shape[1:])
@@ -66,7 +66,7 @@ def baseline_inputs(x: Tensor, name: str, background: Tensor | None = None) -> T
     return rows.mean(dim=0, keepdim=True).expand_as(x)
 
 
-def _blurred(x: Tensor) -> Tensor:
+def _blur(x: Tensor) -> Tensor:
     # scipy.ndimage's gaussian_filter, truncated at two deviations and mirrored, on the device of the inputs.
     deviation = BLUR * x.shape[-1] / 28
     reach = min(int(2 * deviation), min(x.shape[-2:]) - 1)

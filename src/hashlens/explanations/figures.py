@@ -109,7 +109,7 @@ def _over_image(explanation: "Explanation", row: int, title: str) -> Pixels:
     panels = [image, colours, overlay]
     names = ["input", "values", "values over input"]
     if explanation.segments is not None:
-        panels.append(_outlined(image, explanation.segments))
+        panels.append(_draw_outlines(image, explanation.segments))
         names.append("parts")
     return Pixels(title, tuple(names), tuple(panels), "blue: against", "red: for the class")
 
@@ -126,7 +126,7 @@ def saliency(explanation: "Explanation", row: int) -> Floats:
     return np.asarray(np.clip(values / end, -1, 1) if end else values)
 
 
-def _outlined(image: Floats, segments: npt.NDArray[np.int64]) -> Floats:
+def _draw_outlines(image: Floats, segments: npt.NDArray[np.int64]) -> Floats:
     """Return an image with the boundaries of its segments."""
     result = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image.copy()
     edge = np.zeros(segments.shape, np.bool_)

@@ -129,11 +129,11 @@ def integrated_gradients(
         then only rounding. It raises for networks that are not piecewise linear.
     """
     return explained(
-        request, "integrated_gradients", **integrated(request, input_gradients, steps, max_steps, tolerance, exact)
+        request, "integrated_gradients", **integrate(request, input_gradients, steps, max_steps, tolerance, exact)
     )
 
 
-def integrated(
+def integrate(
     request: Request,
     gradient_function: GradientFunction,
     steps: int,

@@ -8,7 +8,7 @@ from torch.autograd.graph import Node
 from hashlens.codes.gates import is_guard
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.gradients import gradient_of, integrated, row_scores, smoothed
+from hashlens.explanations.gradients import gradient_of, integrate, row_scores, smoothed
 from hashlens.explanations.request import Request
 from hashlens.explanations.subject import Subject
 
@@ -86,7 +86,7 @@ def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanatio
 
     The values need not add up to the change of the score, unlike those of integrated gradients.
     """
-    result = integrated(request, guided_gradients, steps, steps, float("inf"))
+    result = integrate(request, guided_gradients, steps, steps, float("inf"))
     result["notes"] = _noted(request)
     del result["diagnostics"]["completeness_gap"]
     return explained(request, "guided_integrated_gradients", **result)

@@ -14,9 +14,9 @@ from hashlens.errors import ExplainError
 from hashlens.explanations.explanation import Explanation, Interaction
 from hashlens.explanations.perturbed import (
     PerturbedExample,
-    explained_parts,
+    explain_parts,
     number_or_list,
-    perturbed,
+    perturb,
     perturbed_one,
 )
 from hashlens.explanations.request import Request
@@ -98,16 +98,16 @@ def lime(
     """
     _check(samples, kernel_width, ridge)
     values, fits, effective, notes = [], [], [], list(request.notes)
-    examples = perturbed(request, unit, segments, categorical)
+    examples = perturb(request, unit, segments, categorical)
     for example in examples:
         nearby = _nearby(example, samples, kernel_width)
-        weights, fit = _fitted(nearby.regressors, nearby, ridge)
+        weights, fit = _fit(nearby.regressors, nearby, ridge)
         values.append(weights * example.parts.own_regressors)
         fits.append(fit)
         effective.append(nearby.effective)
         notes += [note for note in _notes(nearby) if note not in notes]
     diagnostics = {"r2": number_or_list(fits), "samples": samples, "effective_samples": number_or_list(effective)}
-    return explained_parts(request, "lime", examples, values, diagnostics=diagnostics, notes=tuple(notes))
+    return explain_parts(request, "lime", examples, values, diagnostics=diagnostics, notes=tuple(notes))
 
 
 def cle(
@@ -143,12 +143,12 @@ def cle(
     example = perturbed_one(request, "cle", unit, segments, categorical)
     _check_spans(spans, len(example.parts.names))
     nearby = _nearby(example, samples, kernel_width)
-    single, fit_of_lime = _fitted(nearby.regressors, nearby, ridge)
-    joined, notes = _joined(spans, np.abs(single * example.parts.own_regressors))
+    single, fit_of_lime = _fit(nearby.regressors, nearby, ridge)
+    joined, notes = _join(spans, np.abs(single * example.parts.own_regressors))
     d = len(example.parts.names)
     design = np.column_stack([nearby.regressors, *(nearby.like_example[:, list(term)].all(axis=1) for term in joined)])
     chosen = _chosen(design, nearby, terms)
-    weights, fit = _fitted(design[:, chosen], nearby, ridge)
+    weights, fit = _fit(design[:, chosen], nearby, ridge)
     values = np.zeros(d)
     interactions = []
     for i, weight in zip(chosen, weights, strict=True):
@@ -161,7 +161,7 @@ def cle(
         "r2": fit, "r2_without_interactions": fit_of_lime, "terms": len(chosen), "samples": samples,
         "effective_samples": nearby.effective,
     }  # fmt: skip
-    return explained_parts(
+    return explain_parts(
         request, "cle", [example], [values], interactions=tuple(interactions), diagnostics=diagnostics,
         notes=(*request.notes, *notes, *_notes(nearby)),
     )  # fmt: skip
@@ -199,12 +199,12 @@ def _nearby(example: PerturbedExample, samples: int, kernel_width: float | None)
     return Neighbourhood(regressors, like_example, outputs, weights, np.asarray(present.all(axis=1)))
 
 
-def _fitted(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, float]:
+def _fit(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, float]:
     """Return the coefficients ``(p,)`` of a weighted ridge regression with a free intercept, and its weighted R2."""
     if nearby.constant or design.shape[1] == 0:
         return np.zeros(design.shape[1]), float(nearby.constant)
     root = np.sqrt(nearby.weights)[:, None]
-    columns, outputs = _centred(design, nearby) * root, _centred(nearby.outputs[:, None], nearby) * root
+    columns, outputs = _centre(design, nearby) * root, _centre(nearby.outputs[:, None], nearby) * root
     penalty = np.sqrt(ridge) * np.eye(columns.shape[1])
     full, wanted = np.concatenate([columns, penalty]), np.concatenate([outputs, np.zeros((len(penalty), 1))])
     weights = np.linalg.lstsq(full, wanted)[0]
@@ -213,12 +213,12 @@ def _fitted(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, 
     return weights[:, 0], 1 - left / total if total > 0 else 1.0
 
 
-def _centred(columns: Array, nearby: Neighbourhood) -> Array:
+def _centre(columns: Array, nearby: Neighbourhood) -> Array:
     centred: Array = columns - nearby.weights @ columns / nearby.weights.sum()
     return centred
 
 
-def _joined(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+def _join(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
     """Return the interaction terms; if there are too many, only those of the strongest parts."""
     joined: list[tuple[int, ...]] = []
     notes: list[str] = []
@@ -240,7 +240,7 @@ def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
     if nearby.constant:
         return []
     root = np.sqrt(nearby.weights)[:, None]
-    columns, left = _centred(design, nearby) * root, (_centred(nearby.outputs[:, None], nearby) * root)[:, 0]
+    columns, left = _centre(design, nearby) * root, (_centre(nearby.outputs[:, None], nearby) * root)[:, 0]
     start = (columns**2).sum(axis=0)
     chosen: list[int] = []
     n, total = nearby.effective, float((left**2).sum())

@@ -119,7 +119,7 @@ def activation_maximization(
     jitter = min(size[1:]) // JITTER if jitter is None else jitter
     require_whole(ExplainError, "jitter", jitter, least=0)
     goals = goals_of(request, channels, unit, noise(request, 1, size, input_range))
-    goals, start = _paired(request, goals, size, input_range)
+    goals, start = _pair(request, goals, size, input_range)
     awake = _with_gradients(request, goals, start, input_range) if request.x is None else start
     shifts = shifts_of(request, steps, jitter)
     made = torch.cat([
@@ -211,7 +211,7 @@ def _index_in_range(name: str, at: int, count: int, size_note: str) -> int:
     return at
 
 
-def _paired(
+def _pair(
     request: Request, goals: list[Goal], size: tuple[int, ...], input_range: InputRange
 ) -> tuple[list[Goal], Tensor]:
     """Return objectives and starting images, paired one by one."""

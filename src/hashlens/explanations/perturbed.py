@@ -75,7 +75,7 @@ class PerturbedExample:
         return float(self.outputs(np.ones((1, len(self.parts.names)), dtype=bool), np.zeros(1, dtype=np.int64))[0])
 
 
-def perturbed(
+def perturb(
     request: Request,
     unit: str = "probability",
     segments: int | None = None,
@@ -118,10 +118,10 @@ def perturbed_one(
         raise ExplainError(
             f"{method} explains one example at a time, received {n}: call it for each, x[0:1], x[1:2] ..."
         )
-    return perturbed(request, unit, segments, categorical)[0]
+    return perturb(request, unit, segments, categorical)[0]
 
 
-def explained_parts(
+def explain_parts(
     request: Request, method: str, examples: Sequence[PerturbedExample], values: Sequence[Array], **more: Any
 ) -> Explanation:
     """Return the explanation of examples by their parts, ``(n, d)``; by pixel if the parts of images differ."""
@@ -227,7 +227,7 @@ def _columns(request: Request, categorical: Sequence[int | str] | None) -> list[
     names = request.feature_names or tuple(f"column {number}" for number in range(d))
     if len(names) != d:
         raise ExplainError(f"feature_names must be {d} names, one for each column, received {len(names)}")
-    categories = _guessed_categories(background) if categorical is None else _named(categorical, names)
+    categories = _guessed_categories(background) if categorical is None else _find_names(categorical, names)
     return [Columns(row, background, names, categories) for row in x]
 
 
@@ -237,7 +237,7 @@ def _guessed_categories(background: Tensor) -> Array:
     return diagnostics
 
 
-def _named(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:
+def _find_names(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:
     result = np.zeros(len(names), dtype=bool)
     for column in categorical:
         number = names.index(column) if column in names else column

@@ -262,7 +262,7 @@ def _module_outputs(model: torch.nn.Module, into: list[ModuleOutput]) -> Iterato
         def hook(module: torch.nn.Module, inputs: object, output: object) -> None:
             first = output[0] if isinstance(output, tuple) and output else output
             if isinstance(first, Tensor):
-                into.append((_numbered(path, calls), first, first._version))
+                into.append((_number(path, calls), first, first._version))
 
         return hook
 
@@ -295,11 +295,11 @@ class _Operators(Observer):
         if isinstance(first, Tensor) and operator not in ("detach", "alias"):
             path, kind = self.running.current
             gate = path and kind in ACTIVATION_NAMES and operator in GATES
-            self.met(_numbered(path if gate else f"{path}.{operator}".lstrip("."), self.calls), first)
+            self.met(_number(path if gate else f"{path}.{operator}".lstrip("."), self.calls), first)
         return result
 
 
-def _numbered(name: str, calls: Counter[str]) -> str:
+def _number(name: str, calls: Counter[str]) -> str:
     """Return a name followed by the number of its call, from the second call on."""
     calls[name] += 1
     return name if calls[name] == 1 else f"{name}#{calls[name] - 1}"

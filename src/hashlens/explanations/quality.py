@@ -87,7 +87,7 @@ def compare_explanations(
     """
     chosen, wanted = _methods(methods), find_metrics(metrics)
     reading, shared = reading_of(compare_explanations, reading, options)
-    evaluation_set = _compared(model, x, target, reading, shared)
+    evaluation_set = _compare(model, x, target, reading, shared)
     controls = [name for name in CONTROLS if name != "edges" or evaluation_set.x.dim() == 4]
     read = evaluation_set.subject.output
     # The compared network already calls forward= and is on its device.
@@ -105,7 +105,7 @@ def compare_explanations(
             advance(name)
         values = []
         for candidate in candidates:
-            values.append(_measured(evaluation_set, candidate, wanted))
+            values.append(_measure(evaluation_set, candidate, wanted))
             advance(candidate.name)
     result = np.stack(values)
     if isinstance(metrics, str):
@@ -166,9 +166,9 @@ def score_explanation(
     check_names(score_explanation, options, EXPLAINED)
     reading, _ = reading_of(score_explanation, reading, options)
     reading = replace(reading, output=reading.output or explanation.output.partition(" ")[0] or None)
-    evaluation_set = _compared(model, explanation.inputs, explanation.target, reading, shared)
+    evaluation_set = _compare(model, explanation.inputs, explanation.target, reading, shared)
     candidate = Candidate(explanation.method, evaluation_set, lambda *_: explanation, explanation)
-    result = _measured(evaluation_set, candidate, wanted)
+    result = _measure(evaluation_set, candidate, wanted)
     return {name: float(value) for name, value in zip(wanted, means(result), strict=True)}
 
 
@@ -190,7 +190,7 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
     return result
 
 
-def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mapping[str, Any]) -> EvaluationSet:
+def _compare(model: Model, x: Any, target: Any, reading: Reading, shared: Mapping[str, Any]) -> EvaluationSet:
     subject = subject_of(model, reading)
     kind = kind_of(shared.get("kind"), x)
     if kind == "text" or x is None:
@@ -206,7 +206,7 @@ def _compared(model: Model, x: Any, target: Any, reading: Reading, shared: Mappi
     return EvaluationSet(subject, inputs, classes, background, int(reading.seed))
 
 
-def _measured(evaluation_set: EvaluationSet, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":
+def _measure(evaluation_set: EvaluationSet, candidate: Candidate, wanted: Sequence[str]) -> "np.ndarray[Any, Any]":
     """Return each metric of each example, ``(metrics, n)``."""
     with evaluation_set.subject.evaluation_mode(), torch.no_grad():
         return np.stack([_metric(evaluation_set, candidate, name) for name in wanted])

@@ -12,7 +12,7 @@ from hashlens.arguments import require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.explanation import Explanation
 from hashlens.explanations.gradients import completeness_gap
-from hashlens.explanations.perturbed import PerturbedExample, explained_parts, number_or_list, perturbed
+from hashlens.explanations.perturbed import PerturbedExample, explain_parts, number_or_list, perturb
 from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
 
@@ -44,7 +44,7 @@ def kernel_shap(
         Number of parts of an image, spectrogram or signal; by default 50, but at most one for every four positions.
     """
     require_whole(ExplainError, "samples", samples)
-    examples = perturbed(request, unit, segments)
+    examples = perturb(request, unit, segments)
     values, bases, gaps, errors, exact, used = [], [], [], [], True, 0
     for example in examples:
         d, drawn = len(example.parts.names), _background(example)
@@ -64,7 +64,7 @@ def kernel_shap(
         "standard_error": max(errors), "coalitions": used,
     }  # fmt: skip
     notes = request.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, d)
-    return explained_parts(request, "kernel_shap", examples, values, diagnostics=diagnostics, notes=notes)
+    return explain_parts(request, "kernel_shap", examples, values, diagnostics=diagnostics, notes=notes)
 
 
 def _notes(drawn: int, rows: int, samples: int, exact: bool, d: int) -> tuple[str, ...]:

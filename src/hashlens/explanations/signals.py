@@ -50,11 +50,11 @@ def _channels(array: "npt.ArrayLike") -> Floats:
 def _lines(title: str, y_label: str, channels: Floats, names: dict[int, str]) -> Lines:
     stretch = -(-channels.shape[1] // POINTS)
     label = "time (positions)" if stretch == 1 else f"time (positions; the value farthest from zero of each {stretch})"
-    series = tuple(Series(name, *_thinned(channels[channel], stretch)) for channel, name in names.items())
+    series = tuple(Series(name, *_thin(channels[channel], stretch)) for channel, name in names.items())
     return Lines(title, label, y_label, series, rules=(Rule("y", 0.0),), dense=True)
 
 
-def _thinned(line: Floats, stretch: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _thin(line: Floats, stretch: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     starts = range(0, len(line), stretch)
     places = [start + int(np.argmax(np.abs(line[start : start + stretch]))) for start in starts]
     return tuple(map(float, places)), tuple(line[places].tolist())

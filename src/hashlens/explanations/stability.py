@@ -25,7 +25,7 @@ DRAWN = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anc
 def sensitivity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the largest relative change of the values over nearby inputs (Yeh et al., 2019)."""
     flat = evaluation_set.x.flatten(1)
-    return _moved(evaluation_set, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
+    return _move(evaluation_set, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
 
 
 def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
@@ -43,10 +43,10 @@ def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Flo
         evaluation_set.notes.append(f"No region stability: {error}.")
         return evaluation_set.unknown
     # Half the distance to the nearest boundary, so that rounding cannot cross it.
-    return _moved(evaluation_set, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
+    return _move(evaluation_set, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
 
 
-def _moved(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -> Floats:
+def _move(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -> Floats:
     """Return the largest relative change of values over moves of each example by at most `reach` ``(n,)``."""
     x, values = evaluation_set.x, candidate.values
     across = reach.to(x).reshape(-1, *[1] * (x.dim() - 1))
@@ -78,7 +78,7 @@ def mprt(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     if evaluation_set.subject.module is None:
         return evaluation_set.unknown
     try:
-        other = randomised(evaluation_set.subject.module, evaluation_set.seed)
+        other = randomise(evaluation_set.subject.module, evaluation_set.seed)
     except Exception as error:  # a module that cannot be copied may raise anything
         evaluation_set.notes.append(f"No MPRT: the network cannot be copied ({str(error).splitlines()[0]}).")
         return evaluation_set.unknown
@@ -114,7 +114,7 @@ def spearman(one: npt.ArrayLike, other: npt.ArrayLike) -> float:
     return float((first * second).sum() / size)
 
 
-def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     """Return a copy of a network with random weights, drawn by its layers' own initialisation.
 
     Weights without a known initialisation, such as those of scripted layers, are drawn from a normal distribution with

@@ -127,7 +127,7 @@ class Subject:
         self.calls += 1
         self.rows += n
         try:
-            output, received = self._called(inputs)
+            output, received = self._call(inputs)
         except HashlensError:
             raise
         except Exception as error:
@@ -146,7 +146,7 @@ class Subject:
         received = self._static or (2 if self._doubled and count == 1 else count)
         return output[:count] if len(output) == received else output
 
-    def _called(self, inputs: Any) -> tuple[Any, int]:
+    def _call(self, inputs: Any) -> tuple[Any, int]:
         """Return the output and its number of rows: a single input is passed twice if the model rejects one row."""
         if self._static is not None and isinstance(inputs, Tensor) and len(inputs) < self._static:
             inputs = padded(inputs, len(inputs), self._static - len(inputs))

@@ -94,8 +94,8 @@ def checked_segments(features: Any, shape: Sequence[int]) -> Array:
             f"features must be segments, whole numbers ({', '.join(map(str, shape))}), one for each "
             f"position, received {segments.dtype} {segments.shape}"
         )
-    return _numbered(np.broadcast_to(segments, shape))
+    return _number(np.broadcast_to(segments, shape))
 
 
-def _numbered(segments: Array) -> Array:
+def _number(segments: Array) -> Array:
     return np.unique(segments, return_inverse=True)[1].reshape(segments.shape).astype(np.int64)

@@ -48,11 +48,11 @@ def nearest_rows(
         distances, numbers = faiss.knn_hamming(queries, block, min(k, len(block)), variant="hc")
         if first:
             numbers += first
-        best = (distances, numbers) if best[0].shape[1] == 0 else _merged(best, (distances, numbers), k)
+        best = (distances, numbers) if best[0].shape[1] == 0 else _merge(best, (distances, numbers), k)
     return best
 
 
-def _merged(best: tuple[Distances, Numbers], found: tuple[Distances, Numbers], k: int) -> tuple[Distances, Numbers]:
+def _merge(best: tuple[Distances, Numbers], found: tuple[Distances, Numbers], k: int) -> tuple[Distances, Numbers]:
     """Return the k nearest of both; `found` has higher row numbers, so a stable sort breaks ties correctly."""
     distances = np.concatenate([best[0], found[0]], axis=1)
     numbers = np.concatenate([best[1], found[1]], axis=1)

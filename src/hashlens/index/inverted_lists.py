@@ -103,7 +103,7 @@ class InvertedLists:
 
         If the lists are empty, all rows are written into them; so an index larger than memory can be built.
         """
-        assignment = self._assigned(len(rows)) if self.index.ntotal else self._assign(rows)
+        assignment = self._assignment(len(rows)) if self.index.ntotal else self._assign(rows)
         with (folder / FILE).open("wb") as file:
             _write_lists(file, self.index, rows, assignment)
 
@@ -126,7 +126,7 @@ class InvertedLists:
             assignment[first : first + len(block)] = self.index.quantizer.search(block, 1)[1][:, 0]
         return assignment
 
-    def _assigned(self, n: int) -> npt.NDArray[np.int32]:
+    def _assignment(self, n: int) -> npt.NDArray[np.int32]:
         """Return the list of each row."""
         faiss = load_faiss()
 

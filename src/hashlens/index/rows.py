@@ -124,7 +124,7 @@ class Rows:
             If they are not the same bits of the same network.
         """
         columns = self.restricted(codes)._columns(codes)
-        return np.ascontiguousarray(codes.packed) if columns is None else _gathered(codes.packed, columns)
+        return np.ascontiguousarray(codes.packed) if columns is None else _gather(codes.packed, columns)
 
     def restricted(self, codes: Codes) -> "Rows":
         """Return the rows of `codes` with the layers of these rows only."""
@@ -185,7 +185,7 @@ class Rows:
                 continue
             for start in range(0, len(part), step):
                 rows = part.packed[start : start + step]
-                yield first + start, np.ascontiguousarray(rows) if columns is None else _gathered(rows, columns)
+                yield first + start, np.ascontiguousarray(rows) if columns is None else _gather(rows, columns)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Packed:
         """Return the packed rows numbered `rows`, uint8 ``(k, row_bytes)``."""
@@ -195,7 +195,7 @@ class Rows:
             if len(inside):
                 taken = part.packed[rows[inside] - first]
                 columns = self._columns(part)
-                out[inside] = taken if columns is None else _gathered(taken, columns)
+                out[inside] = taken if columns is None else _gather(taken, columns)
         return out
 
     def _columns(self, part: Codes) -> list[slice] | None:
@@ -206,7 +206,7 @@ class Rows:
         return [places[layer.name] for layer in self.layers]
 
 
-def _gathered(packed: Packed, columns: Sequence[slice]) -> Packed:
+def _gather(packed: Packed, columns: Sequence[slice]) -> Packed:
     return np.concatenate([packed[:, place] for place in columns], axis=1)
 
 

@@ -107,7 +107,7 @@ class Probe(Examples):
 
     def load(self) -> ArrayExamples:
         """Return all examples in one array."""
-        return _joined([self.parts.train.load(), self.parts.test.load()])
+        return _join([self.parts.train.load(), self.parts.test.load()])
 
     def digest(self) -> str:
         """Return the digest of each part, as 32 hexadecimal digits each."""
@@ -172,7 +172,7 @@ def _sample(source: Any, size: int | None, batch_size: int) -> Examples:
         return _as_floats(examples.select(rows) if len(rows) < known else examples)
     if len(rows) == known:
         return _as_floats(examples.load())
-    return _as_floats(_joined([part.load() for part in _runs(examples, len(rows))]))
+    return _as_floats(_join([part.load() for part in _runs(examples, len(rows))]))
 
 
 def _dataset_rows(source: Any, rows: npt.NDArray[np.int64], name: str) -> DatasetExamples:
@@ -202,7 +202,7 @@ def _runs(examples: Examples, size: int) -> list[Examples]:
     return [examples.narrow(int(start), int(start + long)) for start, long in zip(starts, np.diff(ends), strict=True)]
 
 
-def _joined(parts: Sequence[ArrayExamples]) -> ArrayExamples:
+def _join(parts: Sequence[ArrayExamples]) -> ArrayExamples:
     labels = [part.labels for part in parts if part.labels is not None]
     return replace(
         parts[0],

@@ -295,9 +295,9 @@ class CodeKNNAccuracy(_CodeMetric):
         """
         queries, reference = _with_common_classes(self._part("query"), self._part("reference"))
         result = float("nan")
-        if _labelled(queries) and len(reference):
+        if _with_labels(queries) and len(reference):
             result = knn_accuracy(reference, queries, k=self.k)
-        elif _labelled(queries):
+        elif _with_labels(queries):
             result = knn_accuracy_leave_one_out(queries, k=self.k)
         return torch.tensor(result, dtype=torch.float32, device=self.device)
 
@@ -316,7 +316,7 @@ def _with_common_classes(*parts: Codes) -> list[Codes]:
     return [replace(part, labels=own) for part, own in zip(parts, np.split(numbers, ends), strict=True)]
 
 
-def _labelled(codes: Codes) -> bool:
+def _with_labels(codes: Codes) -> bool:
     return codes.labels is not None and bool(has_label(codes.labels).any())
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from hashlens.study.cells import Cell, crossed
+from hashlens.study.cells import Cell, cross_levels
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Count, Text, shown
 from hashlens.study.spec.lines import FieldPath
@@ -55,8 +55,8 @@ class FiniteInfiniteSpec(StudySpec):
     def cells(self) -> tuple[Cell, ...]:
         """Return the cells of all designs."""
         if not self.designs:
-            return crossed(self, self.variables)
-        return tuple(cell for name in self.designs for cell in crossed(self._of(name), self.variables))
+            return cross_levels(self, self.variables)
+        return tuple(cell for name in self.designs for cell in cross_levels(self._of(name), self.variables))
 
     def _of(self, design: str) -> Any:
         axes = {DESIGN: (design,), **self.designs[design]}

@@ -244,7 +244,7 @@ class MeasurementRun:
                     "little about training"
                 )
 
-    def _coded(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
+    def _measure_codes(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
         result = self.categorize(Split(train, test))
         return Control(name, redundancy_ratio=ratio, knn=result.knn, logistic=result.logistic)
 
@@ -254,7 +254,7 @@ class MeasurementRun:
         ratio = Split(
             redundancy_ratio(observations.train.fingerprints), redundancy_ratio(observations.test.fingerprints)
         )
-        return self._coded("untrained", observations.train.codes, observations.test.codes, ratio)
+        return self._measure_codes("untrained", observations.train.codes, observations.test.codes, ratio)
 
     def _raw(self) -> Split[Labelled]:
         """Return the inputs of train and test as vectors, with the labels read in the same pass."""
@@ -278,7 +278,9 @@ class MeasurementRun:
         train, test = hyperplane_codes(
             inputs, test_inputs, bits, train_labels=labels, test_labels=test_labels, seed=self.reading.seed
         )
-        return self._coded("random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test)))
+        return self._measure_codes(
+            "random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test))
+        )
 
     def _penultimate(self, observations: Split[Observation]) -> Control:
         train, test = observations.train.penultimate, observations.test.penultimate

@@ -147,7 +147,7 @@ def determinism(
     """
     require_rows(codes)
     rows = len(codes)
-    checked = _checked(codes, labels)
+    checked = _check(codes, labels)
     groups = group_rows(codes)
     sizes = groups.sizes
     collisions = collision_groups(groups, codes.ids, checked)
@@ -165,7 +165,7 @@ def determinism(
     )
 
 
-def _checked(codes: Codes | Fingerprints, labels: npt.ArrayLike | None) -> Labels | None:
+def _check(codes: Codes | Fingerprints, labels: npt.ArrayLike | None) -> Labels | None:
     """Return the labels, -1 for a row without one; None if there are no labels."""
     if labels is None and codes.labels is None:
         return None

@@ -82,11 +82,11 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
     """
     require_same_code(train, test)
     pair = labelled_pair(train, test, "categorization")
-    prepared = _prepared(pair.reference, pair.queries, memory_budget, seed)
+    prepared = _prepare(pair.reference, pair.queries, memory_budget, seed)
     return replace(prepared, notes=(*prepared.notes, *pair.notes), test_rows=pair.rows_of_queries)
 
 
-def _prepared(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepared:
+def _prepare(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepared:
     codes = Split(train.informative(test), test.informative(train))
     bits = codes.train.code_bits
     if train.values is not None and test.values is not None:

@@ -265,7 +265,7 @@ def _cut_segments(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tenso
         lineage.append(parents)
         flow.pass_gate(state)
     tangent = flow.tangent[0].expand(len(owner), *flow.tangent.shape[2:])
-    return owner, span, _inherited(bits, lineage, len(owner)), flow.value, tangent
+    return owner, span, _inherit(bits, lineage, len(owner)), flow.value, tangent
 
 
 def _piece_counts(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
@@ -290,7 +290,7 @@ def _piece_counts(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Ten
 def _parts_at_gate(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
     """Return the parts into which the next gate divides pieces: the original piece of each part, and its span."""
     noise, resolution = tolerances(flow.program.dtype)
-    return _divided(span, *gate.crossings(span, flow.value, flow.tangent[0], noise), resolution)
+    return _divide(span, *gate.crossings(span, flow.value, flow.tangent[0], noise), resolution)
 
 
 def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
@@ -302,7 +302,7 @@ def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
     return gate.state(flow.value + middle * flow.tangent[0])
 
 
-def _divided(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tuple[Tensor, Tensor]:
+def _divide(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tuple[Tensor, Tensor]:
     """Return the parts into which crossings divide pieces: the original row of each part, and its span."""
     inside = (time - span[0, row] > resolution) & (span[1, row] - time > resolution)
     row, time = row[inside], time[inside]
@@ -322,7 +322,7 @@ def _divided(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tupl
     return parents, torch.stack([starts, torch.where(last, span[1, parents], ends)])
 
 
-def _inherited(bits: list[Packed], lineage: list[Tensor], pieces: int) -> list[Packed]:
+def _inherit(bits: list[Packed], lineage: list[Tensor], pieces: int) -> list[Packed]:
     """Return the packed bits of every gate for the final pieces, which later gates divided further."""
     rows, inherited = np.arange(pieces), list[Packed]()
     for packed, parents in zip(reversed(bits), reversed(lineage), strict=True):

@@ -60,7 +60,9 @@ def nearest_boundary(program: Program, x: Tensor, states: list[Tensor], norm: fl
         Distances ``(n,)``, infinite if there is no boundary, and bits, int64 ``(n,)``, -1 if there is none.
     """
     inputs = prod(program.input_shape)
-    distances, directions = (_by_gradients, min(inputs, program.chunk())) if inputs <= SWEPT else (_sketched, SKETCHES)
+    distances, directions = (
+        (_by_gradients, min(inputs, program.chunk())) if inputs <= SWEPT else (_sketch_gradients, SKETCHES)
+    )
     step = program.chunk(CACHE * directions)
     with torch.inference_mode(False), torch.no_grad():
         parts = []
@@ -98,7 +100,7 @@ def _by_gradients(program: Program, x: Tensor, states: list[Tensor], order: floa
     return nearest_unit(ratios, len(x), x)
 
 
-def _sketched(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
+def _sketch_gradients(program: Program, x: Tensor, states: list[Tensor], order: float) -> tuple[Tensor, Tensor]:
     """Compute gradients in the order of the smallest possible distances by their sketches, until none can be nearer."""
     slacks, least = _sketch(program, x, states, order)
     least, bits = least.sort(dim=1)

@@ -145,11 +145,11 @@ def filled(bound: Bound, fill: Callable[[Tensor, Wire], Tensor], rows: tuple[Ten
     """Return the arguments with each wire replaced by its rows, in order."""
     remaining = iter(rows)
 
-    def replaced(value: Any) -> Any:
+    def replace(value: Any) -> Any:
         if isinstance(value, Wire):
             return fill(next(remaining), value)
         if isinstance(value, (list, tuple)) and any(isinstance(argument, Wire) for argument in value):
-            return [replaced(argument) for argument in value]
+            return [replace(argument) for argument in value]
         return value
 
-    return {name: replaced(value) for name, value in bound.items()}
+    return {name: replace(value) for name, value in bound.items()}

@@ -91,10 +91,10 @@ def plane(
     whole = Plane(
         flat, mesh, middle, slope, hash_rows(codes.packed), codes, program, output_kind=kind, output_reason=reason
     )
-    return _joined(whole, codes) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
+    return _join(whole, codes) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
 
 
-def _joined(whole: Plane, codes: Codes) -> Plane:
+def _join(whole: Plane, codes: Codes) -> Plane:
     """Return the plane with faces of equal code joined: max-pools also cut where a third element wins."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

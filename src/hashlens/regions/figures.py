@@ -132,7 +132,7 @@ def along_figure(
     value, slope = (
         array[rows].reshape(len(rows), -1).cpu().numpy().astype(np.float64) for array in (along.value, along.slope)
     )
-    shades = _hashed(along.fingerprints[rows], len(code_colours()))
+    shades = _hash(along.fingerprints[rows], len(code_colours()))
     return pieces_figure(spans, value, slope, shades, ends, class_names)
 
 
@@ -235,7 +235,7 @@ def _by_face(plane: Plane, colour: str) -> _ColouredPolygons:
     polygons = plane.vertices[corners], starts, np.arange(plane.count)
     if colour == "code":
         palette = code_colours()
-        return _ColouredPolygons(*polygons, _hashed(plane.fingerprints, len(palette)), palette)
+        return _ColouredPolygons(*polygons, _hash(plane.fingerprints, len(palette)), palette)
     shade, palette, scale = painted_by_gradient(plane.gradient_norms, plane.areas)
     return _ColouredPolygons(*polygons, shade, palette, scale=scale)
 
@@ -265,7 +265,7 @@ def _scale(name: str, values: Floats, areas: Floats) -> Scale:
     return Scale(name, low, high, bool(values.min() < low), bool(values.max() > high))
 
 
-def _hashed(fingerprints: npt.NDArray[np.uint64], count: int) -> Ints:
+def _hash(fingerprints: npt.NDArray[np.uint64], count: int) -> Ints:
     """Return a number below `count` for each code, the same in every figure."""
     return (fingerprints[:, 0] % np.uint64(count)).astype(np.int64)
 

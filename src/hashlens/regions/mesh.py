@@ -175,10 +175,10 @@ class Mesh:
         stays = kept & ~through[half[:, 3]]
         while (passed := through[half[following, 3]] & stays).any():
             following[passed] = following[following[passed]]
-        return _renumbered(half, owner, following, stays, self)
+        return _renumber(half, owner, following, stays, self)
 
 
-def _renumbered(half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bool_], old: Mesh) -> Mesh:
+def _renumber(half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bool_], old: Mesh) -> Mesh:
     """Return a mesh of the half-edges that stay. The twin of the half-edge from u to v is the one from v to u."""
     number = np.cumsum(stays) - 1
     tails = half[stays, 3]

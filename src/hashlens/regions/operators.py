@@ -7,7 +7,7 @@ import torch
 
 from hashlens.codes.gates import Bound
 from hashlens.regions.calls import Call, NotAffineError, Rows, Rule, Wire, aligned, filled
-from hashlens.regions.products import multiplied
+from hashlens.regions.products import multiply
 
 Tensor = torch.Tensor
 STATISTICS = "normalises by statistics of the input: it needs running statistics, and eval mode"
@@ -32,21 +32,21 @@ def _identity(call: Call) -> tuple[Rows, Rows]:
     return same, same
 
 
-def _reshaped(call: Call) -> tuple[Rows, Rows]:
+def _reshape(call: Call) -> tuple[Rows, Rows]:
     def reshape(rows: Tensor) -> Tensor:
         return rows.reshape(rows.shape[0], *call.shape)
 
     return reshape, reshape
 
 
-def _expanded(call: Call) -> tuple[Rows, Rows]:
+def _expand(call: Call) -> tuple[Rows, Rows]:
     def expand(rows: Tensor) -> Tensor:
         return aligned(rows, len(call.shape)).expand(rows.shape[0], *call.shape)
 
     return expand, expand
 
 
-def _repeated(call: Call) -> tuple[Rows, Rows]:
+def _repeat(call: Call) -> tuple[Rows, Rows]:
     repeats = list(call.bound["repeats"])
 
     def repeat(rows: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ def _repeated(call: Call) -> tuple[Rows, Rows]:
     return repeat, repeat
 
 
-def _copied(call: Call) -> tuple[Rows, Rows]:
+def _copy(call: Call) -> tuple[Rows, Rows]:
     """``copy(self, src)`` returns src, expanded to the shape of self."""
     if "src" not in call.dependent:
         raise NotAffineError("overwrites a tensor that depends on the input")
@@ -90,7 +90,7 @@ def _pointwise(*addends: str) -> Callable[[Call], tuple[Rows, Rows]]:
     return build
 
 
-def _divided(call: Call) -> tuple[Rows, Rows]:
+def _divide(call: Call) -> tuple[Rows, Rows]:
     if call.bound.get("rounding_mode") is not None:
         raise NotAffineError("rounds")
     return _pointwise()(call)
@@ -133,7 +133,7 @@ def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = F
     return build
 
 
-def _permuted(call: Call) -> tuple[Rows, Rows]:
+def _permute(call: Call) -> tuple[Rows, Rows]:
     rank = len(call.shape)
     axes = [0, *(_axis(axis, rank) for axis in call.bound["dims"])]
 
@@ -143,7 +143,7 @@ def _permuted(call: Call) -> tuple[Rows, Rows]:
     return permute, permute
 
 
-def _transposed(call: Call) -> tuple[Rows, Rows]:
+def _transpose(call: Call) -> tuple[Rows, Rows]:
     """``t`` swaps the two axes of a matrix and leaves a vector as it is."""
 
     def transpose(rows: Tensor) -> Tensor:
@@ -152,7 +152,7 @@ def _transposed(call: Call) -> tuple[Rows, Rows]:
     return transpose, transpose
 
 
-def _reduced(call: Call) -> tuple[Rows, Rows]:
+def _reduce(call: Call) -> tuple[Rows, Rows]:
     """Take the mean or the sum over some axes of an example, or over all of them."""
     wire = call.bound["self"]
     axes = call.bound.get("dim")
@@ -168,13 +168,13 @@ def _reduced(call: Call) -> tuple[Rows, Rows]:
     return reduce, reduce
 
 
-def _rolled(call: Call) -> Any:
+def _roll(call: Call) -> Any:
     if not call.bound["dims"]:
         raise NotAffineError("rolls over all axes, so it mixes the examples of a batch: give dims")
     return _along_axes("dims")(call)
 
 
-def _picked(call: Call) -> tuple[Rows, Rows]:
+def _pick(call: Call) -> tuple[Rows, Rows]:
     """Allow ``index`` with one constant index tensor; two or more may reorder axes, so they are refused."""
     indices = list(call.bound["indices"])
     if sum(index is not None for index in indices) != 1:
@@ -187,7 +187,7 @@ def _picked(call: Call) -> tuple[Rows, Rows]:
     return pick, pick
 
 
-def _padded(call: Call) -> tuple[Rows, Rows]:
+def _pad(call: Call) -> tuple[Rows, Rows]:
     def pad(value: Any) -> Rows:
         return lambda rows: torch.constant_pad_nd(rows, call.bound["pad"], value)
 
@@ -212,7 +212,7 @@ def _spatial(axes: int, channels: bool = True) -> Callable[[Call], tuple[Rows, R
     return build
 
 
-def _convolved(call: Call) -> tuple[Rows, Rows]:
+def _convolve(call: Call) -> tuple[Rows, Rows]:
     plane = call.bound["input"].shape[1:]
 
     def acting(bias: Any) -> Rows:
@@ -225,7 +225,7 @@ def _convolved(call: Call) -> tuple[Rows, Rows]:
     return acting(call.bound["bias"]), acting(None)
 
 
-def _normalised(call: Call) -> tuple[Rows, Rows]:
+def _normalise(call: Call) -> tuple[Rows, Rows]:
     """BatchNorm in eval mode is a scale and a shift for each channel."""
     bound = call.bound
     if bound.get("training") or bound.get("running_mean") is None:
@@ -241,7 +241,7 @@ def _normalised(call: Call) -> tuple[Rows, Rows]:
 
 
 def _rules() -> dict[str, Rule]:
-    reshape = Rule(_reshaped)
+    reshape = Rule(_reshape)
     identity = Rule(_identity)
     rules = dict.fromkeys(
         ("view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "_reshape_alias"), reshape
@@ -260,23 +260,23 @@ def _rules() -> dict[str, Rule]:
     rules |= dict.fromkeys(("tril", "triu"), Rule(_spatial(2, channels=False)))
     rules |= dict.fromkeys(("select", "slice", "unbind", "split", "split_with_sizes", "chunk", "cumsum",
                             "index_select"), Rule(_along_axes("dim")))  # fmt: skip
-    rules |= {"flip": Rule(_along_axes("dims")), "roll": Rule(_rolled)}
-    rules |= dict.fromkeys(("mean", "sum"), Rule(_reduced))
+    rules |= {"flip": Rule(_along_axes("dims")), "roll": Rule(_roll)}
+    rules |= dict.fromkeys(("mean", "sum"), Rule(_reduce))
     rules |= dict.fromkeys(
         ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit_no_training",
-         "_batch_norm_no_update"), Rule(_normalised, ("self", "input"))
+         "_batch_norm_no_update"), Rule(_normalise, ("self", "input"))
     )  # fmt: skip
     scatter = Rule(_along_axes("dim", tensors=("self", "src")), (), ("self", "src"))
     return rules | {
-        "expand": Rule(_expanded),
-        "repeat": Rule(_repeated),
-        "copy": Rule(_copied, (), ("self", "src")),
+        "expand": Rule(_expand),
+        "repeat": Rule(_repeat),
+        "copy": Rule(_copy, (), ("self", "src")),
         "add": Rule(_pointwise("self", "other"), (), ("self", "other")),
         "sub": Rule(_pointwise("self", "other"), (), ("self", "other")),
         "rsub": Rule(_pointwise("self", "other"), (), ("self", "other")),
         "neg": Rule(_pointwise()),
         "mul": Rule(_pointwise(), ("self", "other")),
-        "div": Rule(_divided),
+        "div": Rule(_divide),
         "where": Rule(_pointwise("self", "other"), (), ("self", "other")),
         "masked_fill": Rule(_pointwise("value"), ("self",), ("value",)),
         "lerp": Rule(_pointwise("self", "end"), (), ("self", "end")),
@@ -285,19 +285,19 @@ def _rules() -> dict[str, Rule]:
         "select_scatter": scatter,
         "slice_scatter": scatter,
         "transpose": Rule(_along_axes("dim0", "dim1")),
-        "permute": Rule(_permuted),
-        "t": Rule(_transposed),
-        "index": Rule(_picked),
-        "constant_pad_nd": Rule(_padded),
-        "convolution": Rule(_convolved, ("input",)),
-        "_convolution": Rule(_convolved, ("input",)),  # its name in the output of torch.jit.trace
-        "mm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
-        "bmm": Rule(multiplied("self", "mat2"), ("self", "mat2")),
-        "mv": Rule(multiplied("self", "vec"), ("self", "vec")),
-        "dot": Rule(multiplied("self", "tensor"), ("self", "tensor")),
-        "addmm": Rule(multiplied("mat1", "mat2", "self"), ("mat1", "mat2"), ("self",)),
-        "addmv": Rule(multiplied("mat", "vec", "self"), ("mat", "vec"), ("self",)),
-        "baddbmm": Rule(multiplied("batch1", "batch2", "self"), ("batch1", "batch2"), ("self",)),
+        "permute": Rule(_permute),
+        "t": Rule(_transpose),
+        "index": Rule(_pick),
+        "constant_pad_nd": Rule(_pad),
+        "convolution": Rule(_convolve, ("input",)),
+        "_convolution": Rule(_convolve, ("input",)),  # its name in the output of torch.jit.trace
+        "mm": Rule(multiply("self", "mat2"), ("self", "mat2")),
+        "bmm": Rule(multiply("self", "mat2"), ("self", "mat2")),
+        "mv": Rule(multiply("self", "vec"), ("self", "vec")),
+        "dot": Rule(multiply("self", "tensor"), ("self", "tensor")),
+        "addmm": Rule(multiply("mat1", "mat2", "self"), ("mat1", "mat2"), ("self",)),
+        "addmv": Rule(multiply("mat", "vec", "self"), ("mat", "vec"), ("self",)),
+        "baddbmm": Rule(multiply("batch1", "batch2", "self"), ("batch1", "batch2"), ("self",)),
     }
 
 

@@ -71,11 +71,11 @@ def partition(
         for first in range(0, len(faces), chunk):
             some = slice(first, first + chunk)
             part = flow.part(torch.as_tensor(parents[some], device=program.device))
-            bits = _passed(part, gate, mesh.centers(faces[some]), mesh.extent)
+            bits = _pass_gate(part, gate, mesh.centers(faces[some]), mesh.extent)
             work.append((part, depth + 1, faces[some], np.concatenate([packed[parents[some]], bits], axis=1)))
 
 
-def _passed(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
+def _pass_gate(flow: Flow, gate: Gate, inside: npt.NDArray[np.float64], extent: npt.NDArray[np.float64]) -> Packed:
     """Pass the next gate, in the state at points inside the faces, s and t ``(rows, 2)``; return the bits."""
     where = torch.as_tensor(inside).to(flow.value)
     s, t = (tensor.reshape(-1, *[1] * (flow.value.dim() - 1)) for tensor in where.T)

@@ -68,7 +68,7 @@ class PiecewiseLinear:
 
     def apply(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the output ``(rows, *shape)`` of the pieces in `state`, also for inputs outside these pieces."""
-        bent = self._scaled(state, values)
+        bent = self._scale(state, values)
         offsets = self.pieces.offsets
         if _are(offsets, 0.0):
             return bent
@@ -76,7 +76,7 @@ class PiecewiseLinear:
 
     def push(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the tangents ``(directions, rows, *shape)`` of the output."""
-        return self._scaled(state, tangents)
+        return self._scale(state, tangents)
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the slack of each bit, its distance from flipping in units of the gate's input, ``(rows, bits)``."""
@@ -149,7 +149,7 @@ class PiecewiseLinear:
             times.append(-height[real] / speed[real])
         return torch.cat(rows), torch.cat(times)
 
-    def _scaled(self, state: Tensor, rows: Tensor) -> Tensor:
+    def _scale(self, state: Tensor, rows: Tensor) -> Tensor:
         """Return rows, or tangents with one more axis in front, times the slopes."""
         slopes = self.pieces.slopes
         if _are(slopes, 0.0, 1.0):
@@ -181,12 +181,12 @@ def _leaky(slope: Callable[[Bound], Number]) -> Callable[[Bound], Pieces]:
 
 def _between(low: str, high: str) -> Callable[[Bound], Pieces]:
     def pieces(bound: Bound) -> Pieces:
-        return _clamped(bound.get(low), bound.get(high))
+        return _clamp(bound.get(low), bound.get(high))
 
     return pieces
 
 
-def _clamped(low: Any, high: Any) -> Pieces:
+def _clamp(low: Any, high: Any) -> Pieces:
     low, high = (float(end) if isinstance(end, (int, float)) and abs(end) < inf else end for end in (low, high))
     low = None if isinstance(low, float) and low == -inf else low
     high = None if isinstance(high, float) and high == inf else high

@@ -10,7 +10,7 @@ from hashlens.regions.calls import Call, Rows, Wire, aligned, filled
 Tensor = torch.Tensor
 
 
-def multiplied(left: str, right: str, addend: str | None = None) -> Callable[[Call], tuple[Rows, Rows]]:
+def multiply(left: str, right: str, addend: str | None = None) -> Callable[[Call], tuple[Rows, Rows]]:
     """Return the builder for a product of matrices or vectors with an optional addend."""
 
     def build(call: Call) -> tuple[Rows, Rows]:

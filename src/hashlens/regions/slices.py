@@ -106,7 +106,7 @@ def slice_through(x: Any, box: Sequence[float] | None = None) -> Slice:
     lengths = torch.linalg.vector_norm(sides, dim=1)
     if bool((lengths == 0).any()) or not _spans(sides / lengths[:, None]):
         raise DataError("the three examples lie on one line, so they span no plane; give others")
-    return _fitted(rows, rows[0], sides, box)
+    return _fit(rows, rows[0], sides, box)
 
 
 def principal_slice(x: Any, box: Sequence[float] | None = None) -> Slice:
@@ -123,7 +123,7 @@ def principal_slice(x: Any, box: Sequence[float] | None = None) -> Slice:
         raise DataError("the examples lie on one line, so they span no plane; give others")
     # Signs of components are arbitrary: the largest entry is made positive.
     largest = components[:2].gather(1, components[:2].abs().argmax(dim=1, keepdim=True))
-    return _fitted(rows, mean, components[:2] * largest.sign(), box)
+    return _fit(rows, mean, components[:2] * largest.sign(), box)
 
 
 def checked_box(box: Sequence[float]) -> Box:
@@ -143,7 +143,7 @@ def checked_box(box: Sequence[float]) -> Box:
     return left, right, bottom, top
 
 
-def _fitted(rows: Tensor, origin: Tensor, sides: Tensor, box: Sequence[float] | None) -> Slice:
+def _fit(rows: Tensor, origin: Tensor, sides: Tensor, box: Sequence[float] | None) -> Slice:
     """Return the slice spanned by two vectors, with a box around the projections of the examples."""
     basis, triangle = torch.linalg.qr(sides.T)
     basis = (basis * triangle.diagonal().sign()).T

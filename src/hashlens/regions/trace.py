@@ -318,7 +318,7 @@ class _Recorder(Observer):
         """Record a maximum or minimum: stack both tensors, then choose between them."""
         shape = tuple(result.shape)
         both = [self._spread_out(bound[name], shape) for name in ("self", "other")]
-        pairs = self._derived(torch.ops.aten.stack.default, {"tensors": both, "dim": -1}, (*shape, 2))
+        pairs = self._derive(torch.ops.aten.stack.default, {"tensors": both, "dim": -1}, (*shape, 2))
         output = self._tape.register(shape)
         layer = self._layer(operator, shape, 1)
         self._tape.steps.append(
@@ -330,7 +330,7 @@ class _Recorder(Observer):
         """Return a wire or a constant, broadcast to a shape."""
         if isinstance(value, Wire):
             wide = {"self": value, "size": shape}
-            return value if value.shape == shape else self._derived(torch.ops.aten.expand.default, wide, shape)
+            return value if value.shape == shape else self._derive(torch.ops.aten.expand.default, wide, shape)
         return value.to(self._tape_dtype).expand(shape)
 
     def _pool(self, operator: str, bound: Bound, result: Any) -> None:
@@ -357,7 +357,7 @@ class _Recorder(Observer):
         for tensor in tensors:
             self._known[id(tensor)] = (refused, tensor)
 
-    def _derived(self, func: Any, bound: Bound, shape: tuple[int, ...]) -> Wire:
+    def _derive(self, func: Any, bound: Bound, shape: tuple[int, ...]) -> Wire:
         """Record an affine operator that the network did not run itself, and return its result."""
         wire = self._tape.register(shape)
         call = Call(func, bound, shape)

@@ -28,17 +28,17 @@ def notebook_html(shown: RenderableType) -> str:
     return "".join(map(_element, blocks(shown)))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return html.escape(visible(text))
 
 
 def _element(block: Block) -> str:
     if not isinstance(block, Table):
-        return f"<p>{_escaped(getattr(block, 'text', str(block)))}</p>"
-    head = "".join(f"<th>{_escaped(column)}</th>" for column in block.columns)
+        return f"<p>{_escape(getattr(block, 'text', str(block)))}</p>"
+    head = "".join(f"<th>{_escape(column)}</th>" for column in block.columns)
     body = "".join(
-        "<tr>" + "".join(f"<td>{_escaped(cell)}</td>" for cell in row) + "</tr>" for row in block.rows
+        "<tr>" + "".join(f"<td>{_escape(cell)}</td>" for cell in row) + "</tr>" for row in block.rows
     )  # fmt: skip
-    note = f"<p><small>{_escaped(block.note)}</small></p>" if block.note else ""
-    title = f"<caption><b>{_escaped(block.title)}</b></caption>" if block.title else ""
+    note = f"<p><small>{_escape(block.note)}</small></p>" if block.note else ""
+    title = f"<caption><b>{_escape(block.title)}</b></caption>" if block.title else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"

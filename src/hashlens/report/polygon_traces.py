@@ -54,7 +54,7 @@ def _trace(mode: str, x: Any, y: Any, name: str = "", **more: Any) -> dict[str, 
 
 
 def _polygons(figure: Polygons) -> list[dict[str, Any]]:
-    corners = _rounded(figure.corners, figure)
+    corners = _round(figure.corners, figure)
     shown = set(shown_names(figure)[0]) if figure.names else set()
     traces = []
     for shade in np.unique(figure.shade).tolist():
@@ -141,7 +141,7 @@ def _image(figure: Polygons) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _rounded(corners: Floats, figure: Polygons) -> Floats:
+def _round(corners: Floats, figure: Polygons) -> Floats:
     """Return coordinates rounded to the visible digits, which halves the size of the file."""
     left, right, bottom, top = figure.box
     digits = DIGITS - int(np.floor(np.log10(max(right - left, top - bottom))))

@@ -47,13 +47,13 @@ class Sprite:
         if not self.images:
             return None
         for side in SIDES:
-            encoded = _encoded([fitted(image, side) for image in self.images])
+            encoded = _encode([fitted(image, side) for image in self.images])
             if len(encoded.source) <= LETTERS:
                 break
         return encoded
 
 
-def _encoded(images: list[Image]) -> Encoded:
+def _encode(images: list[Image]) -> Encoded:
     from PIL import Image as Pillow
 
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))

@@ -65,7 +65,7 @@ def _axis(label: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": as_text(label)}, "exponentformat": "power", **more}
 
 
-def _rounded(values: Any) -> list[float | None]:
+def _round(values: Any) -> list[float | None]:
     """Return numbers rounded to the visible digits."""
     return [None if value is None or not np.isfinite(value) else float(f"{value:.{DIGITS}g}") for value in values]
 
@@ -82,7 +82,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
             traces.append(_band(series, x, paint))
         style = {"mode": "lines"} if figure.dense else {"mode": "lines+markers", "marker": {"color": paint, "size": 6}}
         traces.append(
-            {"type": "scatter", "name": as_text(series.name), "x": _rounded(x), "y": _rounded(series.y),
+            {"type": "scatter", "name": as_text(series.name), "x": _round(x), "y": _round(series.y),
              "line": {"color": paint, "width": 1 if figure.dense else 2}, "cliponaxis": False, **style}
         )  # fmt: skip
     for series in figure.references:
@@ -90,13 +90,13 @@ def _lines(figure: Lines) -> dict[str, Any]:
         is_first = series is figure.references[0]
         traces.append(
             {"type": "scatter", "mode": "markers", "name": as_text(figure.reference_name or series.name),
-             "x": _rounded(value or before for value in series.x), "y": _rounded(series.y), "cliponaxis": False,
+             "x": _round(value or before for value in series.x), "y": _round(series.y), "cliponaxis": False,
              "marker": {"color": paints[series.name], "size": 9, "symbol": "diamond-open"},
              "showlegend": is_first or not figure.reference_name}
         )  # fmt: skip
     x_axis = _axis(figure.x_label, **(_logarithmic(known) if log else {}))
     if figure.ticks:
-        places = _rounded(place or before for place, _ in figure.ticks)
+        places = _round(place or before for place, _ in figure.ticks)
         hover = zip(places, figure.ticks, strict=True)
         names = {place: as_text(name) for place, (_, name) in hover if place is not None}
         shown = _far_apart(names, log)
@@ -156,8 +156,8 @@ def zero_place(values: Iterable[float]) -> float:
 def _band(series: Series, x: tuple[float, ...], paint: str) -> dict[str, Any]:
     red, green, blue = (int(paint[i : i + 2], 16) for i in (1, 3, 5))
     return {
-        "type": "scatter", "mode": "lines", "x": _rounded((*x, *x[::-1])),
-        "y": _rounded((*series.low, *series.high[::-1])), "fill": "toself", "hoverinfo": "skip", "showlegend": False,
+        "type": "scatter", "mode": "lines", "x": _round((*x, *x[::-1])),
+        "y": _round((*series.low, *series.high[::-1])), "fill": "toself", "hoverinfo": "skip", "showlegend": False,
         "line": {"width": 0}, "fillcolor": f"rgba({red},{green},{blue},0.18)",
     }  # fmt: skip
 
@@ -167,19 +167,19 @@ def _bars(figure: Bars) -> dict[str, Any]:
     for position, ((name, values), paint) in enumerate(zip(figure.groups, colours(len(figure.groups)), strict=True)):
         trace: dict[str, Any] = {
             "type": "bar", "orientation": "h", "name": as_text(name), "y": list(map(as_text, figure.names)),
-            "x": _rounded(values), "marker": {"color": _sign_colours(values) if figure.signed else paint},
+            "x": _round(values), "marker": {"color": _sign_colours(values) if figure.signed else paint},
             "textposition": "outside", "cliponaxis": False,
             "text": ["" if value is None else figure.number.format(value) for value in values],
             "hovertemplate": "%{y}: %{text}<extra>" + as_text(name) + "</extra>",
         }  # fmt: skip
         if figure.start is not None:
-            trace["base"] = _rounded(figure.begins(values))
+            trace["base"] = _round(figure.begins(values))
         ends = figure.ends[position] if figure.ends else ()
         if any(end is not None for end in ends):
             pairs = [(0.0, 0.0) if end is None or value is None else (end[1] - value, value - end[0])
                      for value, end in zip(values, ends, strict=True)]  # fmt: skip
             above, below = zip(*pairs, strict=True)
-            trace["error_x"] = {"array": _rounded(above), "arrayminus": _rounded(below), "thickness": 1.5, "width": 4,
+            trace["error_x"] = {"array": _round(above), "arrayminus": _round(below), "thickness": 1.5, "width": 4,
                                 "color": "#888888"}  # fmt: skip
             # A number beside the bar would cover its interval, so the hover text shows both.
             trace["hovertext"] = [_interval_text(value, end, figure.number)
@@ -215,15 +215,15 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
     for (name, shares), paint in zip(figure.shares, colours(len(figure.shares)), strict=True):
         red, green, blue = (int(paint[i : i + 2], 16) for i in (1, 3, 5))
         traces.append(
-            {"type": "scatter", "mode": "lines", "name": as_text(name), "x": _rounded(figure.edges),
-             "y": _rounded((*shares, shares[-1])), "line": {"color": paint, "width": 2, "shape": "hv"},
+            {"type": "scatter", "mode": "lines", "name": as_text(name), "x": _round(figure.edges),
+             "y": _round((*shares, shares[-1])), "line": {"color": paint, "width": 2, "shape": "hv"},
              "fill": "tozeroy", "fillcolor": f"rgba({red},{green},{blue},0.25)"}
         )  # fmt: skip
         if figure.least is not None:
             # Zero has no logarithm: shares below the axis are drawn below its start, with their true value as text.
             drawn = [max(share, figure.least / 2) for share in (*shares, shares[-1])]
             hover = [f"{share:.3g}" for share in (*shares, shares[-1])]
-            traces[-1] |= {"y": _rounded(drawn), "text": hover, "hovertemplate": "%{x}: %{text}"}
+            traces[-1] |= {"y": _round(drawn), "text": hover, "hovertemplate": "%{x}: %{text}"}
     x = _axis(figure.x_label, **(_logarithmic(figure.edges) if figure.log_x else {}))
     y = _axis(figure.y_label, rangemode="tozero")
     if figure.least is not None:
@@ -249,10 +249,10 @@ def _intervals(figure: Intervals) -> dict[str, Any]:
         for value, (low, high) in zip(figure.values, figure.ends, strict=True)
     ]
     trace = {
-        "type": "scatter", "mode": "markers+text", "x": _rounded(figure.values),
+        "type": "scatter", "mode": "markers+text", "x": _round(figure.values),
         "y": ["<br>".join(map(as_text, wrap(name, 28))) for name in figure.names],
         "marker": {"size": 11, "color": COLOURS[0]},
-        "error_x": {"array": _rounded(above), "arrayminus": _rounded(below), "thickness": 2, "width": 6,
+        "error_x": {"array": _round(above), "arrayminus": _round(below), "thickness": 2, "width": 6,
                     "color": COLOURS[0]},
         "text": list(map(figure.number.format, figure.values)), "textposition": "top center",
         "hovertext": hover, "hovertemplate": "%{y}: %{hovertext}<extra></extra>",
@@ -274,8 +274,8 @@ def _scatter(figure: Scatter) -> dict[str, Any]:
             continue
         name = "none" if group < 0 else figure.groups[group]
         trace: dict[str, Any] = {
-            "type": "scatter", "mode": "markers", "name": as_text(name), "x": _rounded(figure.x[rows]),
-            "y": _rounded(figure.y[rows]), "text": [as_text(figure.texts[row]) for row in rows],
+            "type": "scatter", "mode": "markers", "name": as_text(name), "x": _round(figure.x[rows]),
+            "y": _round(figure.y[rows]), "text": [as_text(figure.texts[row]) for row in rows],
             "marker": {"color": "#888888" if group < 0 else paints[group], "size": 6, "opacity": 0.8},
             "hovertemplate": "%{text}<extra></extra>",
         }  # fmt: skip
@@ -293,7 +293,7 @@ def _scatter(figure: Scatter) -> dict[str, Any]:
 
 def _shares(figure: Shares) -> dict[str, Any]:
     traces = [
-        {"type": "scatter", "mode": "lines", "stackgroup": "cells", "x": _rounded(figure.x), "y": _rounded(shares),
+        {"type": "scatter", "mode": "lines", "stackgroup": "cells", "x": _round(figure.x), "y": _round(shares),
          "line": {"width": 0.5, "shape": "hv", "color": paint}, "fillcolor": paint, "name": as_text(name)}
         for name, shares, paint in zip(figure.names, figure.shares, figure.colours, strict=True)
     ]  # fmt: skip
@@ -334,7 +334,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
         }
         for points in contour.lines:
             x, y = zip(*points, strict=True)
-            traces.append({"type": "scatter", "mode": "lines", "x": _rounded(x), "y": _rounded(y), "line": line,
+            traces.append({"type": "scatter", "mode": "lines", "x": _round(x), "y": _round(y), "line": line,
                            "showlegend": False, "hoverinfo": "skip"})  # fmt: skip
         # Lines are dark on the cells, but grey in the legend, so that they are visible on a dark page.
         key = line | {"color": "#888888"}

@@ -87,7 +87,7 @@ def preferred_bits(
     if method == "random":
         return numpy_generator(seed, "bit selection").permutation(codes.code_bits)[:bits]
     if method == "decorrelation":
-        return _decorrelated(codes, bits, seed)
+        return _decorrelate(codes, bits, seed)
     if method == "mutual_information":
         labelled, classes, _ = labelled_codes(codes, labels, "supervised bit selection")
         worth = _mutual_information(labelled, Classes.of(classes, "supervised bit selection"))
@@ -129,7 +129,7 @@ def _ones(codes: Codes, of_rows: npt.NDArray[np.int64], classes: int) -> npt.NDA
     return total.numpy()
 
 
-def _decorrelated(codes: Codes, bits: int, seed: int) -> Positions:
+def _decorrelate(codes: Codes, bits: int, seed: int) -> Positions:
     from hashlens.retrieval.decorrelation import decorrelated
 
     sample = codes

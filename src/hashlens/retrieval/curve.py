@@ -211,7 +211,7 @@ def _works(
     seed: int,
 ) -> Iterator[Work]:
     for method in methods:
-        yield method, lambda method=method: _selected(codes, lengths, method, k, seed)  # type: ignore[misc]
+        yield method, lambda method=method: _select(codes, lengths, method, k, seed)  # type: ignore[misc]
     for source, seen, features in ((INPUTS, "none", inputs), (PENULTIMATE, "network", penultimate)):
         if features is not None:
             control = _Control(source, seen, features, codes, lengths, k, seed)
@@ -226,7 +226,7 @@ def _works(
                 )
 
 
-def _selected(
+def _select(
     codes: Split[Codes], lengths: tuple[int, ...], method: Selection, k: Sequence[int] | int, seed: int
 ) -> list[QualityPoint]:
     usable = [bits for bits in lengths if bits <= codes.train.code_bits]

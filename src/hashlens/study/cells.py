@@ -88,7 +88,7 @@ def level_text(level: Any) -> str:
     return str(level).lower().removesuffix(".0")
 
 
-def crossed(spec: "StudySpec", variables: Variables) -> tuple[Cell, ...]:
+def cross_levels(spec: "StudySpec", variables: Variables) -> tuple[Cell, ...]:
     """Return a cell for every combination of levels of the axes; all other factors have their defaults."""
     levels = [
         [(factor.name, level) for level in spec.levels(factor.name) or (factor.default,)]

@@ -12,11 +12,11 @@ from typing import Any, ClassVar, Protocol
 
 from hashlens.errors import ModelError, StudyError, nearest
 from hashlens.nets.load import load_object
-from hashlens.study.cells import Cell, CellLike, Run, crossed
+from hashlens.study.cells import Cell, CellLike, Run, cross_levels
 from hashlens.study.page.opening import Opening
 from hashlens.study.results import Results
 from hashlens.study.row import Row
-from hashlens.study.spec.completed import completed
+from hashlens.study.spec.completed import complete_spec
 from hashlens.study.spec.spec import StudySpec
 from hashlens.study.variables import Variables
 
@@ -107,7 +107,7 @@ class Experiment(ABC):
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "variables" in cls.__dict__:
-            cls.Spec = completed(cls.Spec, cls.variables)
+            cls.Spec = complete_spec(cls.Spec, cls.variables)
 
     def open(self, spec: Any, device: Any = None, **inputs: Any) -> Resources:
         """Load everything that the study needs, and check that it can be run.
@@ -132,7 +132,7 @@ class Experiment(ABC):
 
     def cells(self, resources: Resources) -> Sequence[CellLike]:
         """Return the cells of a study, each with a unique key; by default all factors are crossed."""
-        crossed_cells: tuple[Cell, ...] = crossed(resources.spec, self.variables)
+        crossed_cells: tuple[Cell, ...] = cross_levels(resources.spec, self.variables)
         return crossed_cells
 
     def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:

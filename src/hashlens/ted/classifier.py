@@ -170,7 +170,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         names = [None if place == NONE else values[place] for place in pairs.explanations]
         self.pairs_ = list(zip(self.classes_[pairs.labels].tolist(), names, strict=True))
         self.contradictions_ = [values[place] for place in contradictions(pairs)]
-        self.estimator_ = self._fitted(X, codes, weights, pairs)
+        self.estimator_ = self._fit(X, codes, weights, pairs)
         self.decision_ = "marginal" if hasattr(self.estimator_, "predict_proba") else "pair"
         return self
 
@@ -232,7 +232,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         check_is_fitted(self)
         labels, joint, pair = self._labels_and_joint(X)
         places = self._pairs.explanations[pair] if joint is None else self._pairs.ranked(joint, labels, 1)[0][:, 0]
-        return self.classes_[labels], self._named(places)
+        return self.classes_[labels], self._find_names(places)
 
     def score_ted(
         self, X: Any, y: Any, E: Any, sample_weight: Any = None, *, confidence: float = 0.95, sure: float = 0.8
@@ -298,12 +298,12 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required: X has no rows")
         return np.asarray(y)
 
-    def _completed(
+    def _complete(
         self, X: Any, labels: Codes, explanations: Codes, weights: Array | None
     ) -> tuple[Any, Codes, Codes, Array | None]:
         """Return the training data after missing explanations are handled."""
         if self.missing == "impute":
-            return X, labels, imputed(X, labels, explanations, weights, self._fitted, self.classes_.tolist()), weights
+            return X, labels, imputed(X, labels, explanations, weights, self._fit, self.classes_.tolist()), weights
         known = np.flatnonzero(explanations != NONE)
         lacking = np.setdiff1d(labels, labels[known])
         if self.missing == "unknown":
@@ -319,7 +319,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             _safe_indexing(X, known), labels[known], explanations[known], None if weights is None else weights[known],
         )  # fmt: skip
 
-    def _fitted(self, X: Any, codes: Codes, weights: Array | None, pairs: Pairs | None = None) -> Any:
+    def _fit(self, X: Any, codes: Codes, weights: Array | None, pairs: Pairs | None = None) -> Any:
         """Return an estimator fitted on classes that are numbered from 0 without gaps."""
         if codes.max(initial=0) == 0 and len(self.classes_) == 1 and self.missing_ < len(codes):
             # Some estimators reject a single class; a dummy classifier gives the same prediction.
@@ -362,7 +362,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         all_pairs[:, classes] = joint
         return all_pairs
 
-    def _named(self, places: Codes) -> Array:
+    def _find_names(self, places: Codes) -> Array:
         if (places == NONE).any() or not len(self.explanations_):
             return self._or_none()[places]
         result: Array = self.explanations_[places]

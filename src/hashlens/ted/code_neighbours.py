@@ -35,7 +35,7 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Numbers, sample_weight: Any = None) -> Self:
         """Encode the rows, ``(n, ...)`` in the shape of the network's inputs; weights are those of votes."""
         self.network_ = load_model(self.network)
-        codes = self._encoded(X)
+        codes = self._encode(X)
         self.classes_, self.pairs_ = np.unique(y, return_inverse=True)
         self.weights_ = np.ones(len(codes)) if sample_weight is None else np.asarray(sample_weight, np.float64)
         self.index_ = Index(codes, ids=np.arange(len(codes)))
@@ -44,7 +44,7 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
         """Return the share of votes for each pair, ``(n, pairs)``."""
         check_is_fitted(self)
-        result = self.index_.search(self._encoded(X), k=min(self.k, len(self.index_))).ids
+        result = self.index_.search(self._encode(X), k=min(self.k, len(self.index_))).ids
         votes = np.zeros((len(result), len(self.classes_)))
         for voter in result.T:
             votes[np.arange(len(result)), self.pairs_[voter]] += self.weights_[voter]
@@ -58,5 +58,5 @@ class CodeNeighbours(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         result: Numbers = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return result
 
-    def _encoded(self, X: Any) -> Codes:
+    def _encode(self, X: Any) -> Codes:
         return encode(self.network_, np.asarray(X, np.float32))

@@ -53,7 +53,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.trunk.train(self.network_, self.scale_(X, device), weights, loss)
         kept = (weights > 0).cpu().numpy()
         self.voters_ = KNeighborsClassifier(min(self.k, int(kept.sum())))
-        self.voters_.fit(self._embedded(X[kept]), np.asarray(y)[kept])
+        self.voters_.fit(self._embed(X[kept]), np.asarray(y)[kept])
         self.classes_ = self.voters_.classes_
         return self
 
@@ -61,7 +61,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the share of votes for each pair, ``(n, pairs)``."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        votes: npt.NDArray[np.float64] = self.voters_.predict_proba(self._embedded(X))
+        votes: npt.NDArray[np.float64] = self.voters_.predict_proba(self._embed(X))
         return votes
 
     def predict(self, X: Any) -> Codes:
@@ -69,7 +69,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         codes: Codes = self.classes_[self.predict_proba(X).argmax(axis=1)]
         return codes
 
-    def _embedded(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    def _embed(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         with torch.no_grad():
             result = normalize(self.network_(self.scale_(X, next(self.network_.parameters()).device)), dim=1)
         return result.cpu().numpy()

@@ -47,7 +47,7 @@ def _boosting(seed: int, trees: int) -> Any:
     return HistGradientBoostingClassifier(max_iter=max(trees // 5, 1), early_stopping=False, random_state=seed)
 
 
-def _scaled(estimator: Any) -> Any:
+def _scale(estimator: Any) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -57,19 +57,19 @@ def _scaled(estimator: Any) -> Any:
 def _logistic(seed: int, trees: int) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return _scaled(LogisticRegression(max_iter=1000))
+    return _scale(LogisticRegression(max_iter=1000))
 
 
 def _neighbours(seed: int, trees: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
-    return _scaled(KNeighborsClassifier(5))
+    return _scale(KNeighborsClassifier(5))
 
 
 def _perceptron(seed: int, trees: int) -> Any:
     from sklearn.neural_network import MLPClassifier
 
-    return _scaled(MLPClassifier((50,), max_iter=60, early_stopping=True, random_state=seed))
+    return _scale(MLPClassifier((50,), max_iter=60, early_stopping=True, random_state=seed))
 
 
 CLASSIFIERS: dict[str, Make] = {

@@ -65,7 +65,7 @@ def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes
     array = _as_column(E)
     if len(array) != rows:
         raise TEDError(f"E has {len(array):,} explanations and X has {rows:,} rows: expected one each, None where none")
-    result, codes = _listed(array) if array.dtype.kind in "iufU" else _looked_up(array)
+    result, codes = _as_list(array) if array.dtype.kind in "iufU" else _looked_up(array)
     missing = np.array([is_missing(value, marker) for value in result], bool)
     _check_undeclared(result, codes, missing)
     kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(result[place]))
@@ -137,7 +137,7 @@ def numbered(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes]:
     return result, codes.astype(np.int64)
 
 
-def _listed(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
+def _as_list(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
     result, codes = numbered(array)
     return list(result.tolist()), codes
 
@@ -147,7 +147,7 @@ def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
     listed = array.tolist()
     if set(map(type, listed)) == {int}:
         with suppress(OverflowError):  # beyond 64 bits
-            return _listed(array.astype(np.int64))
+            return _as_list(array.astype(np.int64))
     places: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
         codes = np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))

@@ -191,13 +191,13 @@ class _Stack:
             weight, bias, *scaling = self.weights[k * tensors_per_layer : (k + 1) * tensors_per_layer]
             hidden = torch.baddbmm(bias, hidden, weight.transpose(1, 2))
             if scaling:
-                hidden = self._normalized(hidden, k) * scaling[0] + scaling[1]
+                hidden = self._normalize(hidden, k) * scaling[0] + scaling[1]
             hidden = hidden.relu()
             if factors is not None:
                 hidden = hidden * factors[k]
         return torch.baddbmm(self.weights[-1], hidden, self.weights[-2].transpose(1, 2))
 
-    def _normalized(self, values: torch.Tensor, k: int) -> torch.Tensor:
+    def _normalize(self, values: torch.Tensor, k: int) -> torch.Tensor:
         var, mean = torch.var_mean(values, dim=1, keepdim=True, correction=0)
         with torch.no_grad():
             count = values.shape[1]

@@ -66,7 +66,7 @@ def contrast_intervals(
         np.linalg.norm(coefficients * np.asarray(steps if steps is not None else np.zeros(len(coefficients)))) / 2
     )
     half = stdtrit(n - 1, (1 + confidence) / 2) * np.maximum(sums.std(axis=-1, ddof=1), minimum_spread) / np.sqrt(n)
-    below, above = _combined(table, coefficients, ranges, confidence)
+    below, above = _combine(table, coefficients, ranges, confidence)
     return Estimates(mean, mean - np.maximum(half, below), mean + np.maximum(half, above), repeats, flags)
 
 
@@ -85,7 +85,7 @@ def step_of(values: npt.ArrayLike) -> float:
     return float(step) if step >= COARSE * span else 0.0
 
 
-def _combined(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
+def _combine(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
     """Return the distances from weighted sums to both bounds of their MOVER intervals."""
     parts = [mean_intervals(table[..., i, :], range_, confidence) for i, range_ in enumerate(ranges)]
     mean, low, high = (np.stack([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "low", "high"))

@@ -14,7 +14,7 @@ from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.failure import reason
 from hashlens.study.networks.cells import Cell, cells, packs
 from hashlens.study.networks.evaluate import evaluate
-from hashlens.study.networks.kept import keep_network, remeasured
+from hashlens.study.networks.kept import keep_network, remeasure_network
 from hashlens.study.networks.resources import NetworkResources, load_split, require_networks
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.networks.train_pack import TrainedRun, train_pack
@@ -88,7 +88,7 @@ class Networks(Experiment):
         self, run: Run, metadata: Mapping[str, Any], resources: NetworkResources, read: Callable[[str], bytes]
     ) -> Outcome:
         """Measure a stored network at its checkpoints."""
-        return remeasured(run, metadata, resources, read)
+        return remeasure_network(run, metadata, resources, read)
 
     def run(self, pack: Sequence[Run], resources: NetworkResources, reporter: Reporter) -> Iterator[Outcome]:
         """Train the networks of a pack, and measure each at its checkpoints."""

@@ -29,7 +29,7 @@ def keep_network(outcome: Outcome, trained: TrainedRun, resources: NetworkResour
     return replace(outcome, metadata={**outcome.metadata, "losses": losses})
 
 
-def remeasured(
+def remeasure_network(
     run: Run, metadata: Mapping[str, Any], resources: NetworkResources, read: Callable[[str], bytes]
 ) -> Outcome:
     """Return the rows of a stored network; see :meth:`Experiment.remeasure`."""

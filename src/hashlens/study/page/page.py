@@ -127,10 +127,10 @@ def _curves(results: Results, over: str, where: dict[str, Any]) -> Iterator[Any]
             # An unfinished study, or one whose axes are not crossed, lacks some combinations of levels.
             continue
         if any(estimate is not None for series in result.series for estimate in series.estimates):
-            yield _titled(result, panel.title)
+            yield _with_title(result, panel.title)
 
 
-def _titled(curve_: Curve, title: str) -> Any:
+def _with_title(curve_: Curve, title: str) -> Any:
     return replace(curve_lines(curve_), title=f"{title[0].upper()}{title[1:]}")
 
 

@@ -170,7 +170,7 @@ class Preset(Section):
         data : str, optional
             Folder that replaces ``{data}`` in the spec.
         """
-        merged = _merged(self.study, getattr(self, size))
+        merged = _merge(self.study, getattr(self, size))
         folder = data or "DIR"
         merged = {
             name: text.replace("{data}", folder) if isinstance(text, str) else text for name, text in merged.items()
@@ -270,7 +270,7 @@ def _files() -> dict[str, Any]:
     }
 
 
-def _merged(shared: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(shared: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Merge two mappings; sections are merged field by field, and `overrides` takes precedence."""
     sections = {
         name: {**shared[name], **value}

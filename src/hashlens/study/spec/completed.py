@@ -14,7 +14,7 @@ from hashlens.study.variables import TYPES, Factor, Variables
 EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "text": "one line of text"}
 
 
-def completed(spec: type[StudySpec], variables: Variables) -> type[StudySpec]:
+def complete_spec(spec: type[StudySpec], variables: Variables) -> type[StudySpec]:
     """Return a subclass of `spec` with ``axes`` and ``measures`` of the variables, unless `spec` declares them."""
     # YAML leaves out fields with defaults, and a spec without an experiment would be read as a study of networks.
     added: dict[str, Any] = {"experiment": (Text, variables.experiment if variables.experiment == DEFAULT else ...)}

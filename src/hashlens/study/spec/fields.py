@@ -69,7 +69,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _listed(values: Any) -> tuple[Any, ...]:
+def _as_list(values: Any) -> tuple[Any, ...]:
     if not isinstance(values, list | tuple | range):
         raise ValueError(f"must be a list, received {shown(values)}: write [{shown(values)}]")
     if not values:
@@ -88,4 +88,4 @@ Text = Annotated[str, BeforeValidator(_text)]
 Count = Annotated[int, whole(1)]
 CountFromZero = Annotated[int, whole(0)]
 Seed = Annotated[int, whole(0, None)]
-Listed = Annotated[tuple[T, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+Listed = Annotated[tuple[T, ...], BeforeValidator(_as_list), AfterValidator(_distinct)]

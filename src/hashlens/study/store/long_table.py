@@ -52,7 +52,7 @@ class LongTable:
         label_ranks = np.empty(len(labels), np.int64)
         label_ranks[[self._labels[label] for label in labels]] = np.arange(len(labels))
 
-        run, step, number, value = self._joined()
+        run, step, number, value = self._join()
         cell, repeat = cell_and_repeat.reshape(-1, 2)[run].T
         label = label_ranks[number]
         order = np.lexsort((label, step, repeat, cell))
@@ -76,7 +76,7 @@ class LongTable:
             "value": value[order],
         }
 
-    def _joined(self) -> tuple[Column, ...]:
+    def _join(self) -> tuple[Column, ...]:
         if not self._chunks:
             return tuple(np.empty(0, dtype) for dtype in (np.int64, np.int64, np.int32, np.float64))
         return tuple(np.concatenate(arrays) for arrays in zip(*self._chunks, strict=True))
