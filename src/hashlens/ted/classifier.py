@@ -164,7 +164,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         self.explanations_ = as_array(values)
         self.missing_ = int((explanations == NONE).sum())
         if self.missing_ and self.missing_ < len(labels):
-            X, labels, explanations, weights = self._completed(X, labels, explanations, weights)
+            X, labels, explanations, weights = self._complete(X, labels, explanations, weights)
         pairs, codes = Pairs.of(labels, explanations)
         self._pairs = pairs
         names = [None if place == NONE else values[place] for place in pairs.explanations]
