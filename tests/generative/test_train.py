@@ -122,6 +122,16 @@ def test_a_mean_generator_is_the_one_that_is_inverted(digits):
     assert torch.equal(InvertedGAN(gan).sample(5), gan.sample(5))
 
 
+def test_a_checkpoint_of_another_architecture_is_refused(digits, tmp_path):
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        GAN(**SMALL).fit(digits, out=tmp_path, on_epoch=stop)
+    with pytest.raises(ModelError, match=r"state.pt is of another run: its width is 16, this one's is 8: train afresh"):
+        GAN(**{**SMALL, "width": 8}).fit(digits, out=tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKE)
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(digits, tmp_path, kind):

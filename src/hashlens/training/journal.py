@@ -69,7 +69,8 @@ class Journal:
         if version > SCHEMA_VERSION:
             raise ModelError(f"{path} has schema version {version}, this hashlens reads {SCHEMA_VERSION}: {way_out}")
         this_run = {**self.run, **_component_names(vars(state))}
-        for key in sorted(saved_run.keys() | this_run.keys()):
+        # First what the user set, in their order: other networks or weights follow from it.
+        for key in dict.fromkeys((*self.run, *sorted(saved_run.keys() | this_run.keys()))):
             if saved_run.get(key) != this_run.get(key):
                 saved_value, this_value = saved_run.get(key), this_run.get(key)
                 raise ModelError(
