@@ -140,7 +140,7 @@ def test_what_is_not_in_the_state_is_found(few, tmp_path):
         state, step = gan(images)
         return TrainingState(state.modules, state.optimizers, state.schedules), step
 
-    with pytest.raises(AssertionError, match="stopped after epoch 1 ends with other numbers: what the step changes"):
+    with pytest.raises(AssertionError, match="stopped after epoch 1 ends with other numbers: not everything"):
         check_step(forgetful, in_batches, tmp_path)
 
 
