@@ -4,7 +4,7 @@ from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from hashlens.tuning.search import expected_improvement, improvement_odds, lower_bound, smallest
+from hashlens.tuning.search import expected_improvement, lower_bound, probability_of_improvement, smallest
 from hashlens.tuning.space import Parameter, Space
 from hashlens.tuning.surrogate import Hyperparameters, Surrogate, _loss, fit, mean_of, squares
 
@@ -39,7 +39,7 @@ def test_gradients_are_those_of_small_steps():
     for which in (0, 1):
         by = approx_fprime(place, lambda x, which=which: surrogate.moments(x)[which], 1e-7)
         assert surrogate.moments(place)[2 + which] == pytest.approx(by, abs=1e-5)
-    for goal in (lower_bound(1.5), expected_improvement(0.2), improvement_odds(0.2)):
+    for goal in (lower_bound(1.5), expected_improvement(0.2), probability_of_improvement(0.2)):
         moments = np.array([0.4]), np.array([0.3])
         _, by_mean, by_deviation = goal(*moments)
         slopes = approx_fprime(np.array([0.4, 0.3]), lambda x, goal=goal: goal(x[:1], x[1:])[0][0], 1e-7)

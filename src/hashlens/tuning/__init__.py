@@ -14,7 +14,7 @@ from hashlens.tuning.report_folds import report_folds
 from hashlens.tuning.space import Parameter, Space
 from hashlens.tuning.stop_callback import StopCallback
 from hashlens.tuning.stop_decision import StopDecision
-from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.storage import stored_trace
 from hashlens.tuning.study_trace import study_trace
 from hashlens.tuning.sufficient_network import SufficientNetwork
@@ -30,9 +30,9 @@ __all__ = [
     "Overfitting",
     "Parameter",
     "ProbabilityOfImprovement",
-    "Readings",
     "RegretBound",
     "Replay",
+    "RuleValues",
     "Space",
     "StopCallback",
     "StopDecision",

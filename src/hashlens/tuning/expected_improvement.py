@@ -8,8 +8,8 @@ import numpy as np
 
 from hashlens.arguments import is_finite, shortly
 from hashlens.errors import TuningError
-from hashlens.tuning.gains import EXPECTED, gains
-from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.possible_gains import EXPECTED, possible_gains
+from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.trace import Trace
 
 
@@ -39,7 +39,7 @@ class ExpectedImprovement(StopRule):
         if not is_finite(self.eps) or self.eps <= 0:
             raise TuningError(f"eps must be a finite number above 0, received {shortly(self.eps)}")
 
-    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+    def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the largest expected improvement after each of `counts` trials."""
-        found = gains(trace, counts, EXPECTED, recorded=self.recorded)
+        found = possible_gains(trace, counts, EXPECTED, recorded=self.recorded)
         return replace(found, error=np.full(len(counts), float(self.eps)))

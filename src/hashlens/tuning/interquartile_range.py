@@ -9,7 +9,7 @@ import numpy as np
 
 from hashlens.arguments import is_finite, require_whole, shortly
 from hashlens.errors import TuningError
-from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.trace import Trace
 
 
@@ -43,7 +43,7 @@ class InterquartileRange(StopRule):
         if not is_finite(self.bar) or self.bar < 0:
             raise TuningError(f"bar must be a finite number, 0 or more, received {shortly(self.bar)}")
 
-    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+    def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the improvement in the last trials, in interquartile ranges."""
         found, refusals, values, seen = [], [], list[float](), 0
         for n in counts:
@@ -54,7 +54,7 @@ class InterquartileRange(StopRule):
             gain, refusal = self._gain(trace, n, values)
             found.append(gain)
             refusals.append(refusal)
-        return Readings(np.array(found), np.full(len(found), float(self.bar)), tuple(refusals))
+        return RuleValues(np.array(found), np.full(len(found), float(self.bar)), tuple(refusals))
 
     def _gain(self, trace: Trace, n: int, values: list[float]) -> tuple[float, str]:
         if n < self.window or len(values) < 2:

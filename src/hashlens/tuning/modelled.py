@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from hashlens.tuning.search import (
     expected_improvement,
-    improvement_odds,
     lower_bound,
+    probability_of_improvement,
     smallest,
     smallest_of_sample,
 )
 from hashlens.tuning.space import Space
-from hashlens.tuning.stop_rule import Readings
+from hashlens.tuning.stop_rule import RuleValues
 from hashlens.tuning.surrogate import Hyperparameters, Surrogate, fit
 from hashlens.tuning.trace import Trace
 
@@ -25,14 +25,16 @@ LEAST = 20
 """Smallest number of trials to fit, if there are enough trials."""
 
 
-def modelled(trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: int | None = None) -> Readings:
-    """Return the possible gain after each of `counts` trials; arguments as in :func:`hashlens.tuning.gains.gains`."""
-    found = [_reading(trace, n, what, delta, sampled) for n in counts]
+def modelled_gains(
+    trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: int | None = None
+) -> RuleValues:
+    """Return the possible gain after each of `counts` trials, as :mod:`hashlens.tuning.possible_gains` does."""
+    found = [_gain_after(trace, n, what, delta, sampled) for n in counts]
     bounds = np.array([bound for bound, _ in found], dtype=np.float64)
-    return Readings(bounds, np.full(len(found), np.nan), tuple(refusal for _, refusal in found))
+    return RuleValues(bounds, np.full(len(found), np.nan), tuple(refusal for _, refusal in found))
 
 
-def _reading(trace: Trace, n: int, what: str, delta: float, sampled: int | None) -> tuple[float, str]:
+def _gain_after(trace: Trace, n: int, what: str, delta: float, sampled: int | None) -> tuple[float, str]:
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
         return np.nan, "the hyperparameters of the trials are not known: no Gaussian process can be fitted"
@@ -102,7 +104,7 @@ def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float,
     if what == "probability_of_improvement":
         from scipy.special import ndtr
 
-        return float(ndtr(-smallest(surrogate, space, improvement_odds(best))))
+        return float(ndtr(-smallest(surrogate, space, probability_of_improvement(best))))
     width = math.sqrt(0.4 * math.log(len(space) * len(losses) ** 2 * math.pi**2 / (6 * delta)))
     mean, deviation = surrogate.predict(places)
     upper, goal = float((mean + width * deviation).min()), lower_bound(width)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hashlens.arguments import require_whole
 from hashlens.errors import TuningError
-from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.trace import Trace
 
 
@@ -36,9 +36,9 @@ class NoImprovement(StopRule):
         super().__post_init__()
         require_whole(TuningError, "k", self.k)
 
-    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+    def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the number of trials that the rule still waits."""
         after = np.asarray(counts, dtype=np.int64)
         waits = self.k - (after - np.maximum(trace.incumbents[after] + 1, self.first))
         refusals = tuple("" if known else "no trial has a finite value" for known in trace.incumbents[after] >= 0)
-        return Readings(np.maximum(waits, 0).astype(np.float64), np.ones(len(after)), refusals)
+        return RuleValues(np.maximum(waits, 0).astype(np.float64), np.ones(len(after)), refusals)

@@ -8,8 +8,8 @@ import numpy as np
 
 from hashlens.arguments import is_number, shortly
 from hashlens.errors import TuningError
-from hashlens.tuning.gains import PROBABLE, gains
-from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.possible_gains import PROBABLE, possible_gains
+from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.trace import Trace
 
 
@@ -39,7 +39,7 @@ class ProbabilityOfImprovement(StopRule):
         if not is_number(self.eps) or not 0 < self.eps < 1:
             raise TuningError(f"eps must be a probability, above 0 and below 1, received {shortly(self.eps)}")
 
-    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+    def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the largest probability of improvement after each of `counts` trials."""
-        found = gains(trace, counts, PROBABLE, recorded=self.recorded)
+        found = possible_gains(trace, counts, PROBABLE, recorded=self.recorded)
         return replace(found, error=np.full(len(counts), float(self.eps)))

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from hashlens.arguments import is_finite, is_number, require_whole, shortly
 from hashlens.errors import TuningError
 from hashlens.tuning.cv_error import CVError
-from hashlens.tuning.gains import REGRET, gains
-from hashlens.tuning.stop_rule import Readings, StopRule
+from hashlens.tuning.possible_gains import REGRET, possible_gains
+from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.trace import Trace
 
 Floats = npt.NDArray[np.float64]
@@ -81,14 +81,14 @@ class RegretBound(StopRule):
                 "hashlens.tuning.report_folds(trial, values), or give RegretBound a threshold"
             )
 
-    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
+    def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the bound and the error that it is compared with."""
         errors = self._errors(trace, counts)
-        bounds = gains(trace, counts, REGRET, recorded=self.recorded, delta=self.delta, sampled=self.sampled)
+        bounds = possible_gains(trace, counts, REGRET, recorded=self.recorded, delta=self.delta, sampled=self.sampled)
         refusals = list(bounds.refusals)
         for at in np.flatnonzero(~(errors > 0)):
             refusals[at] = refusals[at] or (NO_FOLDS if np.isnan(errors[at]) else NO_VARIANCE)
-        return Readings(bounds.bound, errors, tuple(refusals))
+        return RuleValues(bounds.bound, errors, tuple(refusals))
 
     def _errors(self, trace: Trace, counts: Sequence[int]) -> Floats:
         """Return the error after each of `counts` trials; NaN where the incumbent has no fold values."""

@@ -37,7 +37,7 @@ def expected_improvement(best: float) -> Acquisition:
     return negative_improvement
 
 
-def improvement_odds(best: float) -> Acquisition:
+def probability_of_improvement(best: float) -> Acquisition:
     """Return the function (mean - `best`) / standard deviation: the smaller, the more probable an improvement."""
     return lambda mean, deviation: (
         (mean - best) / deviation, 1 / deviation, (best - mean) / deviation**2,

@@ -18,8 +18,8 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Readings:
-    """Bound and error of a rule, computed after each of several numbers of trials: one reading for each number.
+class RuleValues:
+    """Bound and error of a rule, computed after each of several numbers of trials: one entry for each number.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class Readings:
 
     @property
     def fires(self) -> Flags:
-        """For each reading, whether the rule would stop if patience were 1, bool."""
+        """For each number of trials, whether the rule would stop if patience were 1, bool."""
         allowed = np.array([not refusal for refusal in self.refusals], dtype=bool)
         return np.asarray((self.bound < self.error) & allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopRule(ABC):
-    """Base class of stopping rules. A subclass implements :meth:`readings`.
+    """Base class of stopping rules. A subclass implements :meth:`values`.
 
     A decision depends only on the trials, in the order of their numbers, and not on when it is made.
 
@@ -51,7 +51,7 @@ class StopRule(ABC):
     first : int
         Smallest number of trials after which the rule may stop.
     patience : int
-        Number of consecutive readings that must indicate a stop.
+        Number of consecutive trials after which the rule must indicate a stop.
     """
 
     first: int = 20
@@ -68,8 +68,8 @@ class StopRule(ABC):
         return as_made(self)
 
     @abstractmethod
-    def readings(self, trace: Trace, counts: Sequence[int]) -> Readings:
-        """Return the readings of the rule after each of `counts` trials; each count is at least `first`."""
+    def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
+        """Return bound and error of the rule after each of `counts` trials; each count is at least `first`."""
 
     def decide(self, trace: Trace) -> StopDecision:
         """Return the decision after all trials of a trace.
@@ -86,15 +86,15 @@ class StopRule(ABC):
         self.check(trace)
         counts = range(min(self.first, len(trace)), len(trace) + 1) if counts is None else counts
         needed = sorted({count for n in counts for count in range(n - self.patience + 1, n + 1) if count >= self.first})
-        readings = self.readings(trace, needed)
+        values = self.rule_values(trace, needed)
         places = {count: place for place, count in enumerate(needed)}
-        return [self._decided(n, places, readings) for n in counts]
+        return [self._decided(n, places, values) for n in counts]
 
     def stops_after(self, trace: Trace) -> int | None:
         """Return the number of trials after which the rule stops; None if it never does."""
         self.check(trace)
         counts = range(self.first, len(trace) + 1)
-        fires = self.readings(trace, counts).fires.astype(np.int64)
+        fires = self.rule_values(trace, counts).fires.astype(np.int64)
         if len(fires) < self.patience:
             return None
         runs = np.convolve(fires, np.ones(self.patience, dtype=np.int64), "valid") == self.patience
@@ -103,11 +103,15 @@ class StopRule(ABC):
     def check(self, trace: Trace) -> None:  # noqa: B027
         """Raise TuningError if a trace lacks the data that the rule needs."""
 
-    def _decided(self, n: int, places: dict[int, int], readings: Readings) -> StopDecision:
+    def _decided(self, n: int, places: dict[int, int], values: RuleValues) -> StopDecision:
         if n < self.first:
             return StopDecision(False, np.nan, np.nan, f"too few trials: {n}; the rule needs at least {self.first}")
-        place, fires = places[n], readings.fires
-        bound, error, refusal = float(readings.bound[place]), float(readings.error[place]), readings.refusals[place]
+        place, fires = places[n], values.fires
+        bound, error, refusal = (
+            float(values.bound[place]),
+            float(values.error[place]),
+            values.refusals[place],
+        )
         if refusal:
             return StopDecision(False, bound, error, refusal)
         reason = f"{self.unit} {bound:.4g}, {'less than' if fires[place] else 'not less than'} {error:.4g}"

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from hashlens.errors import TuningError, nearest
-from hashlens.tuning.stop_rule import Readings
+from hashlens.tuning.stop_rule import RuleValues
 from hashlens.tuning.trace import Trace
 
 REGRET, EXPECTED, PROBABLE = "regret_bound", "expected_improvement", "probability_of_improvement"
 
 
-def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1,
-          sampled: int | None = None) -> Readings:  # fmt: skip
+def possible_gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1,
+          sampled: int | None = None) -> RuleValues:  # fmt: skip
     """Return the possible gain after each of `counts` trials.
 
     Parameters
@@ -36,13 +36,13 @@ def gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, del
         If `recorded` is true and the trace has no recorded values.
     """
     if not recorded:
-        from hashlens.tuning.modelled import modelled
+        from hashlens.tuning.modelled import modelled_gains
 
-        return modelled(trace, counts, what, delta, sampled)
+        return modelled_gains(trace, counts, what, delta, sampled)
     if what not in trace.recorded:
         raise TuningError(f"{trace.named} has no recorded {what!r}; {nearest(what, trace.recorded)}")
     found = np.append(trace.recorded[what], np.nan)[np.asarray(counts, dtype=np.int64)]
     refusals = [""] * len(found)
     for at in map(int, np.flatnonzero(~np.isfinite(found))):
         refusals[at] = f"no {what.replace('_', ' ')} is recorded after {counts[at]} trials"
-    return Readings(found, np.full(len(found), np.nan), tuple(refusals))
+    return RuleValues(found, np.full(len(found), np.nan), tuple(refusals))
