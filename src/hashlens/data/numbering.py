@@ -17,16 +17,17 @@ _log = logging.getLogger("hashlens")
 def numbered_as(examples: Train, class_names: ClassNames) -> Train:
     """Return examples with the class numbers of a network, if they have a class name in common.
 
-    A folder without one of the classes numbers the following classes differently from the training data. Classes that
-    the network does not have are numbered after its own. If no name matches, as when one side uses words and the other
-    codes, the numbers do not change.
+    If a class has no sub-folder in a folder of test images, all later classes have smaller numbers than in training.
+    The names put this right. Classes that the network does not have are numbered after its own. The numbers do not
+    change if no name matches, as when one side has words and the other abbreviations, or if two classes of the network
+    have the same name.
     """
     own_names = examples.class_names
     if class_names is None or own_names is None or own_names == class_names or set(own_names).isdisjoint(class_names):
         return examples
-    union = tuple(dict.fromkeys([*class_names, *own_names]))
     if len(class_names) > len(set(class_names)):
         return examples
+    union = tuple(dict.fromkeys([*class_names, *own_names]))
     return examples.renumber_classes(np.array([union.index(name) for name in own_names], np.int64), union)
 
 
@@ -34,14 +35,15 @@ def with_one_numbering(train: Train, test: Test) -> tuple[Train, Test]:
     """Return train and test with the class numbers of train, matched by name.
 
     Each source numbers its own names, so a class that is missing from one shifts all following numbers. Classes that
-    only test has come last. If one side has no names, its numbers are taken as those of the other, and this is logged.
+    occur only in test are numbered last. If one side has no names, its numbers are assumed to mean the same classes as
+    on the other side, and a warning is logged.
 
     Raises
     ------
     DataError
         If class numbers without names do not fit the names of the other side.
     """
-    # Labels may be known only batch by batch: the numbers of all named classes are used in their place.
+    # Labels may not be loaded yet. So the numbers of all named classes are mapped, in place of the labels.
     parts = [
         (
             np.arange(len(examples.class_names)) if examples.class_names is not None else examples.labels,

@@ -14,7 +14,7 @@ from hashlens.kernels.experiment_kernels import of_kernel
 from hashlens.kernels.experiment_networks import of_networks
 from hashlens.kernels.experiment_spec import DESIGN, FiniteInfiniteSpec
 from hashlens.kernels.layer import PARAMETERIZATIONS
-from hashlens.kernels.rounding import STORED
+from hashlens.kernels.rounding import DTYPES
 from hashlens.study.cells import CellLike, Run
 from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.row import Row
@@ -44,7 +44,7 @@ class FiniteInfinite(Experiment):
                    rests="first"),
             Factor("layerwise", "weight decay in proportion to fan-in", type="bool", default=False, rests="first"),
             Factor("diag_reg", "diagonal regularisation", type="float", default=0.0, rests="first"),
-            Factor("precision", default="float64", allowed=tuple(STORED), rests="first"),
+            Factor("precision", default="float64", allowed=tuple(DTYPES), rests="first"),
             Factor("zca", "regularisation of ZCA (0: none)", type="float", default=0.0, rests="first"),
             Factor("augmentations", "predictors of an ensemble, each of other mirrored images", type="int", default=1,
                    rests="first"),

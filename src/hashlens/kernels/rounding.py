@@ -10,35 +10,36 @@ import torch
 from hashlens.errors import KernelError, nearest
 
 Array = npt.NDArray[Any]
-Stored = Literal["float64", "float32", "bfloat16", "float16"]
-STORED: dict[str, torch.dtype] = {
+Precision = Literal["float64", "float32", "bfloat16", "float16"]
+DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
 }  # fmt: skip
 
 
-def rounded(kernel: Array, precision: Stored) -> Array:
+def rounded(kernel: Array, precision: Precision) -> Array:
     """Return a kernel rounded to a precision, in float64."""
-    if precision not in STORED:
-        raise KernelError(f"unknown precision {precision!r}; {nearest(precision, STORED)}")
-    return np.asarray(torch.as_tensor(kernel, dtype=torch.float64).to(STORED[precision]).double().numpy())
+    if precision not in DTYPES:
+        raise KernelError(f"unknown precision {precision!r}; {nearest(precision, DTYPES)}")
+    return np.asarray(torch.as_tensor(kernel, dtype=torch.float64).to(DTYPES[precision]).double().numpy())
 
 
-def rounding_noise(kernel: Array, precision: Stored) -> float:
+def rounding_noise(kernel: Array, precision: Precision) -> float:
     """Return the root mean square of the rounding error of an entry.
 
-    An error is uniform over one unit of the last digit, which depends on the size of the entry.
+    The error of an entry is assumed to be uniform over one unit in the last place (the last bit of the mantissa).
     """
-    digits = -np.log2(torch.finfo(STORED[precision]).eps)
+    digits = -np.log2(torch.finfo(DTYPES[precision]).eps)
     unit = np.exp2(np.frexp(np.abs(kernel))[1] - 1 - digits)
     return float(np.sqrt(np.mean(np.where(kernel == 0, 0.0, unit) ** 2 / 12)))
 
 
 def tolerated_noise(values: Array) -> float:
-    """Return the root mean square of symmetric noise at which a matrix of these eigenvalues is no longer positive.
+    """Return the root mean square, per entry, of symmetric noise that lets the smallest eigenvalue of a matrix reach 0.
 
-    The spectrum of a large matrix with independent noise of variance v is its free convolution with a semicircle. Its
-    lower edge is the maximum, over x below the smallest eigenvalue, of ``x - v sum 1 / (eigenvalue - x)``, and is above
-    0 as long as v is below the maximum of ``x / sum 1 / (eigenvalue - x)``.
+    `values` are the eigenvalues of the matrix without noise. If independent noise of variance v is added to the entries
+    of a large matrix, its new spectrum is the free convolution of the old one with a semicircle. The lower edge of the
+    new spectrum is the maximum, over x below the smallest eigenvalue, of ``x - v sum 1 / (eigenvalue - x)``. The edge
+    is above 0 as long as v is below the maximum of ``x / sum 1 / (eigenvalue - x)``.
 
     References
     ----------
@@ -47,9 +48,10 @@ def tolerated_noise(values: Array) -> float:
     least = float(values.min())
     if not least > 0:
         return 0.0
-    places = least * np.concatenate([np.geomspace(1e-4, 0.5, 40), 1 - np.geomspace(1e-6, 0.5, 80)])
-    sums = (1 / (values[None] - places[:, None])).sum(1)
-    return float(np.sqrt(np.max(places / sums)))
+    # The trial values are denser towards 0 and towards the smallest eigenvalue.
+    trial_x = least * np.concatenate([np.geomspace(1e-4, 0.5, 40), 1 - np.geomspace(1e-6, 0.5, 80)])
+    sums = (1 / (values[None] - trial_x[:, None])).sum(1)
+    return float(np.sqrt(np.max(trial_x / sums)))
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class CriticalSize:
     Attributes
     ----------
     predicted : float
-        Number of examples at which the rounding noise is as large as the kernel tolerates. It is extrapolated by a
-        power law fitted to `ratio`, if no measured size reaches it.
+        Number of examples at which the rounding noise is as large as the kernel tolerates: where a power law fitted to
+        `ratio` reaches 1, inside or beyond the measured sizes. Infinite if the ratio does not grow.
     sizes : numpy.ndarray
         Measured numbers of examples.
     ratio : numpy.ndarray
@@ -72,7 +74,7 @@ class CriticalSize:
     ratio: npt.NDArray[np.float64]
 
 
-def critical_size(kernel: Array, precision: Stored, diag_reg: float = 0.0, upto: int | None = None) -> CriticalSize:
+def critical_size(kernel: Array, precision: Precision, diag_reg: float = 0.0, upto: int | None = None) -> CriticalSize:
     """Predict from the spectrum the number of examples at which a kernel in lower precision fails.
 
     It fails where rounding makes its smallest eigenvalue negative; see :func:`tolerated_noise`.
@@ -81,7 +83,7 @@ def critical_size(kernel: Array, precision: Stored, diag_reg: float = 0.0, upto:
     ----------
     kernel : numpy.ndarray
         float64 ``(n, n)``, of examples in random order.
-    precision : {"float32", "bfloat16", "float16"}
+    precision : {"float64", "float32", "bfloat16", "float16"}
         Precision to which the kernel is rounded.
     diag_reg : float
         Value that is added to the diagonal, as a share of the diagonal's mean.
@@ -97,6 +99,6 @@ def critical_size(kernel: Array, precision: Stored, diag_reg: float = 0.0, upto:
         tolerated = tolerated_noise(np.linalg.eigvalsh(part) + ridge)
         ratio.append(rounding_noise(part, precision) / max(tolerated, np.finfo(np.float64).tiny))
     ratios = np.array(ratio)
-    slope, start = np.polyfit(np.log(sizes), np.log(ratios), 1)
-    predicted = float(np.exp(-start / slope)) if slope > 0 else float("inf")
+    slope, intercept = np.polyfit(np.log(sizes), np.log(ratios), 1)
+    predicted = float(np.exp(-intercept / slope)) if slope > 0 else float("inf")
     return CriticalSize(predicted, sizes, ratios)

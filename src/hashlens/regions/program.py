@@ -1,7 +1,7 @@
 """Programs: a network as a list of affine steps and gates, and rows that flow through it.
 
-The operators that an allowed network runs do not depend on the values of its input. So the program traced with one
-example is valid for all examples of that shape: it is traced once, and then run on any number of rows.
+Tracing accepts only networks that run the same operators whatever the values of the input. So the program traced with
+one example is valid for all examples of that shape: it is traced once, and then run on any number of rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,7 +42,8 @@ class Program:
     output : int
         Register of the network's output.
     shapes : tuple of tuple of int
-        Shape of each register for one example; those of input and output begin with a batch axis of length 1.
+        Shape of each register for one example; that of the input begins with a batch axis of length 1, that of the
+        output usually does.
     dtype : torch.dtype
         Dtype of the computation.
     device : torch.device
@@ -83,8 +84,8 @@ class Program:
     @cached_property
     def width(self) -> int:
         """Number of entries of the widest register (a max-pool counts the elements of all windows)."""
-        pools = [gate.layer.bits for gate in self.gates]
-        return max(map(prod, [*self.shapes, *((pool,) for pool in pools)]))
+        gate_bits = [gate.layer.bits for gate in self.gates]
+        return max(*map(prod, self.shapes), *gate_bits)
 
     @cached_property
     def last_used(self) -> tuple[tuple[int, ...], ...]:
@@ -100,7 +101,7 @@ class Program:
         return tuple(map(tuple, dead))
 
     def chunk(self, each: int = 1) -> int:
-        """Return the number of rows that may be run at once, if each takes the memory of `each` rows."""
+        """Return the number of rows that may be run at once, if every row needs the memory of `each` rows."""
         return max(1, BUDGET // (self.width * each))
 
     def rows(self, x: Tensor) -> Tensor:
@@ -109,7 +110,8 @@ class Program:
 
     def codes(self, packed: Sequence[Packed], examples: int) -> Codes:
         """Return codes from the packed rows of each gate, uint8."""
-        rows = np.concatenate([np.zeros((examples, 0), np.uint8), *packed], axis=1)
+        none = np.zeros((examples, 0), np.uint8)  # a network without gates has codes of 0 bits
+        rows = np.concatenate([none, *packed], axis=1)
         provenance = Provenance(model=self.model, gates="all", dtype=str(self.dtype).removeprefix("torch."))
         return Codes(rows, self.layers, provenance=provenance)
 
@@ -123,17 +125,17 @@ class Flow:
         for gate in flow:
             flow.pass_gate(gate.state(flow.value))
 
-    Rows may be divided there (:meth:`take`), so that each part has its own state.
+    There, a row may be repeated (:meth:`take`), so that its copies have different states.
 
     Parameters
     ----------
     program : Program
         The traced network.
     value : torch.Tensor, optional
-        ``(rows, *input)``: inputs.
+        ``(rows, 1, *input_shape)``: inputs, as :meth:`Program.rows` returns them.
     tangent : torch.Tensor, optional
-        ``(directions, rows, *input)``: directions; or ``(directions, 1, *input)`` if all rows share them. Shared
-        tangents are computed only once up to the first gate.
+        ``(k, rows, 1, *input_shape)``: k directions in input space for each row; or ``(k, 1, 1, *input_shape)`` if all
+        rows share them. Shared tangents are computed only once up to the first gate.
     """
 
     def __init__(self, program: Program, value: Tensor | None = None, tangent: Tensor | None = None) -> None:
@@ -181,16 +183,16 @@ class Flow:
             self._tangents[gate.output] = gate.push(state, self._tangents[gate.input])
         self._advance()
 
-    def take(self, parents: Tensor) -> None:
-        """Replace the rows by the rows `parents`, int64, which may repeat; tangents are then no longer shared."""
-        self._values = {key: rows.index_select(0, parents) for key, rows in self._values.items()}
-        self._tangents = {key: rows.index_select(1, parents) for key, rows in self._tangents.items()}
+    def take(self, row_numbers: Tensor) -> None:
+        """Replace the rows by those with these numbers, int64, which may repeat; not while tangents are shared."""
+        self._values = {key: rows.index_select(0, row_numbers) for key, rows in self._values.items()}
+        self._tangents = {key: rows.index_select(1, row_numbers) for key, rows in self._tangents.items()}
 
-    def part(self, rows: Tensor) -> "Flow":
-        """Return a separate flow that continues from here with some rows, int64."""
+    def part(self, row_numbers: Tensor) -> "Flow":
+        """Return a separate flow that continues from here with the rows of these numbers, int64."""
         flow = Flow(self.program)
-        flow._values = {key: value.index_select(0, rows) for key, value in self._values.items()}
-        flow._tangents = {key: tangent.index_select(1, rows) for key, tangent in self._tangents.items()}
+        flow._values = {key: value.index_select(0, row_numbers) for key, value in self._values.items()}
+        flow._tangents = {key: tangent.index_select(1, row_numbers) for key, tangent in self._tangents.items()}
         flow._position = self._position
         return flow
 
@@ -221,7 +223,7 @@ def states(program: Program, x: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def push_tangents(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:
-    """Return the tangents of the output with the gates in `gate_states`: the linear map of a region, applied."""
+    """Return the tangents of the output: the linear map of the region with these gate states, applied to `tangent`."""
     flow = Flow(program, tangent=tangent)
     for _, state in zip(flow, gate_states, strict=True):
         flow.pass_gate(state)

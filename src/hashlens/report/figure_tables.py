@@ -16,7 +16,7 @@ from hashlens.tables import Table, number, table
 
 
 def figure_table(figure: Figure) -> Table | None:
-    """Return the numbers of a figure as a table; None if they are too many to read."""
+    """Return the numbers of a figure as a table; None for kinds without one, such as polygons and pixels."""
     if isinstance(figure, Lines):
         return _lines_table(figure)
     if isinstance(figure, Bars):
@@ -40,15 +40,16 @@ def figure_table(figure: Figure) -> Table | None:
         return _heatmap_table(figure)
     if isinstance(figure, Shares):
         shares = zip(figure.x, zip(*figure.shares, strict=True), strict=True)
-        rows = [(f"{edge:g}", *(f"{share:.1%}" for share in parts)) for edge, parts in shares]
-        return table(
-            f"{figure.title}: {figure.y_label.replace('share', 'shares')}", (figure.x_label, *figure.names), rows
-        )
+        rows = [(f"{x:g}", *(f"{share:.1%}" for share in parts)) for x, parts in shares]
+        # The label of the axis is singular ("share of rows"); the table has several shares.
+        title = f"{figure.title}: {figure.y_label.replace('share', 'shares')}"
+        return table(title, (figure.x_label, *figure.names), rows)
     return None
 
 
 def _heatmap_table(figure: Heatmap) -> Table:
-    column, cell = figure.crossed_label
+    heading, text = figure.crossed_label
+    # Without a scale, the value of a tile is the number of a group, whose name is "name: description".
     rows = [
         (
             figure.columns[tile.column],
@@ -56,19 +57,19 @@ def _heatmap_table(figure: Heatmap) -> Table:
             f"{tile.value:.4g}" if figure.scale is not None else figure.names[int(tile.value)].partition(":")[0],
             tile.text,
             f"{tile.opacity:.0%}",
-            cell if tile.crossed else "",
+            text if tile.crossed else "",
         )
         for tile in figure.tiles
     ]
-    columns = (figure.x_label, figure.y_label, figure.group_label, figure.text_label, figure.opacity_label, column)
+    columns = (figure.x_label, figure.y_label, figure.group_label, figure.text_label, figure.opacity_label, heading)
     return table(figure.title, columns, rows, figure.note, names=3)
 
 
 def _lines_table(figure: Lines) -> Table:
-    places = dict(figure.ticks)
-    levels = sorted({x for series in figure.series for x in series.x})
-    known = [dict(zip(series.x, series.y, strict=True)) for series in figure.series]
-    rows = [(places.get(x, f"{x:,g}"), *(_cell_text(values.get(x), "{:.4g}") for values in known)) for x in levels]
+    tick_texts = dict(figure.ticks)
+    all_x = sorted({x for series in figure.series for x in series.x})
+    y_at = [dict(zip(series.x, series.y, strict=True)) for series in figure.series]
+    rows = [(tick_texts.get(x, f"{x:,g}"), *(_cell_text(values.get(x), "{:.4g}") for values in y_at)) for x in all_x]
     return table(figure.title, (figure.x_label, *(series.name for series in figure.series)), rows, figure.y_label)
 
 

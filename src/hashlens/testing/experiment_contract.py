@@ -1,4 +1,8 @@
-"""The contract of an experiment: its studies give the same rows when interrupted, shared, repacked or extended."""
+"""The contract of an experiment: its studies give the same rows however their runs are executed.
+
+A study is killed and continued, run by several workers, extended, and run in other packs. A pack is a group of runs
+that an experiment executes together.
+"""
 
 import json
 import os
@@ -20,8 +24,8 @@ from hashlens.study.study import Study
 from hashlens.testing.result_contract import check_json
 
 Numbers = dict[tuple[Any, ...], float]
-KILLED = "from hashlens.testing.experiment_contract import work_and_be_killed as work"
-SHARED = "from hashlens.testing.experiment_contract import work_with_others as work"
+IMPORT_KILLED_WORKER = "from hashlens.testing.experiment_contract import work_and_be_killed as work"
+IMPORT_WORKER = "from hashlens.testing.experiment_contract import work_until_done as work"
 
 
 def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: float = 0.0) -> Results:
@@ -34,7 +38,7 @@ def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: f
     folder : str or Path
         An empty folder for output.
     tolerance : float
-        Allowed median difference of the rows of a run between different packs; 0 by default.
+        Largest median absolute difference of values if runs are packed differently or the study grows; 0 by default.
 
     Returns
     -------
@@ -52,7 +56,7 @@ def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: f
     study = Study(spec, folder / "whole.db").run()
     status = study.status()
     assert status.finished, f"not every run is done: {status.failures[:1]}"
-    assert status.runs >= 4, "the contract needs two cells or more"
+    assert status.runs >= 4, "the contract needs four runs or more: two cells with two repeats"
     whole = study.results
     check_spec(spec)
     check_json(whole, folder / "results.json")
@@ -67,8 +71,8 @@ def check_spec(spec: StudySpec) -> None:
     """Assert that a spec can be written to JSON and YAML and read back."""
     plain = spec.to_plain()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain, "the spec is not plain JSON"
-    assert StudySpec.from_plain(plain) == spec, "the spec read from JSON is another"
-    assert StudySpec.from_yaml(spec.to_yaml()) == spec, "the spec read from YAML is another"
+    assert StudySpec.from_plain(plain) == spec, "the spec read from JSON differs from the original"
+    assert StudySpec.from_yaml(spec.to_yaml()) == spec, "the spec read from YAML differs from the original"
 
 
 def check_packing(study: Study, tolerance: float = 0.0) -> None:
@@ -77,7 +81,7 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
     runs = study_runs(experiment, resources, study.store)
     expected = _numbers(study.results)
     for packs, arrangement in (([(run,) for run in runs], "alone"), ([runs], "in one pack")):
-        outcomes = [outcome for pack in packs for outcome in experiment.run(pack, resources, _Silent())]
+        outcomes = [outcome for pack in packs for outcome in experiment.run(pack, resources, _NoReporter())]
         assert len(outcomes) == len(runs), f"{len(runs)} runs, {arrangement}, gave {len(outcomes)} outcomes"
         for outcome in outcomes:
             assert not outcome.failure, f"{outcome.run.cell.key} failed {arrangement}: {outcome.failure}"
@@ -88,7 +92,7 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
 
 def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
     """Assert that a study continues correctly after its worker is killed right after a commit."""
-    status = _start(KILLED, fields, store).wait()
+    status = _start(IMPORT_KILLED_WORKER, fields, store).wait()
     assert status == -signal.SIGKILL, f"the worker ended with {status}, but should have been killed"
     done = [run for run in Store.open(store, create=False).runs() if run.state == "done"]
     assert len(done) == 1, f"{len(done)} runs are done after one commit"
@@ -99,7 +103,7 @@ def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> N
 
 def check_shared(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
     """Assert that two concurrent workers give the same rows as one."""
-    workers = [_start(SHARED, fields, store) for _ in range(2)]
+    workers = [_start(IMPORT_WORKER, fields, store) for _ in range(2)]
     statuses = [worker.wait() for worker in workers]
     assert statuses == [0, 0], f"the workers ended with {statuses}"
     study = Study(StudySpec(**fields), store)
@@ -114,12 +118,14 @@ def check_growth(fields: Mapping[str, Any], store: Path, expected: Results, tole
     after = grown.store.runs()
     assert {run.id for run in small} <= {run.id for run in after}, "runs are missing after the study grew"
     assert list(after[: len(small)]) == list(small), "finished runs changed when the study grew"
-    seeds = {(run.cell, run.repeat): run.seed for run in after}
-    assert len(seeds) == len(after), "a run is stored twice"
+    places = {(run.cell, run.repeat) for run in after}
+    assert len(places) == len(after), "a run is stored twice"
     _assert_same(_numbers(grown.results), _numbers(expected), tolerance, "a study that grew")
 
 
-class _Silent:
+class _NoReporter:
+    """A reporter that shows no progress and stores no files."""
+
     def advance(self, run: Any, steps: int = 1) -> None:
         pass
 
@@ -134,12 +140,13 @@ def _numbers(results: Results) -> Numbers:
     return dict(zip(keys, results.columns["value"].tolist(), strict=True))
 
 
-def _outcome_numbers(outcomes: Sequence[Outcome], like: Results) -> Numbers:
-    steps = () if like.step is None else ("step",)
+def _outcome_numbers(outcomes: Sequence[Outcome], results: Results) -> Numbers:
+    """Return every value with the keys of `_numbers`: cell, factors, repeat, step, measure, split, layer."""
+    steps = () if results.step is None else ("step",)
     return {
         (
             outcome.run.cell.key,
-            *(outcome.run.cell.factors[factor] for factor in like.factors),
+            *(outcome.run.cell.factors[factor] for factor in results.factors),
             outcome.run.repeat,
             *(getattr(row, name) for name in (*steps, "measure", "split", "layer")),
         ): float(row.value)
@@ -150,25 +157,25 @@ def _outcome_numbers(outcomes: Sequence[Outcome], like: Results) -> Numbers:
 
 def _assert_same(result: Numbers, expected: Numbers, tolerance: float, what: str) -> None:
     missing = [key for key in expected if key not in result] or [key for key in result if key not in expected]
-    assert not missing, f"{what}: {len(missing)} rows differ, such as {missing[0]}"
+    assert not missing, f"{what}: {len(missing)} rows differ: they are in only one of the two, such as {missing[0]}"
     one, other = (np.array([numbers[key] for key in expected]) for numbers in (result, expected))
     if not tolerance:
-        assert np.array_equal(one, other, equal_nan=True), f"{what}: other values"
+        assert np.array_equal(one, other, equal_nan=True), f"{what}: values differ from those of the whole study"
         return
-    assert np.array_equal(np.isfinite(one), np.isfinite(other)), f"{what}: other values are missing"
+    assert np.array_equal(np.isfinite(one), np.isfinite(other)), f"{what}: NaN or infinite values are in different rows"
     known = np.isfinite(other)
     apart = float(np.median(np.abs(one[known] - other[known]))) if known.any() else 0.0
-    assert apart <= tolerance, f"{what}: values differ by {apart:g} in the median, at most {tolerance:g}"
+    assert apart <= tolerance, f"{what}: the median difference of values is {apart:g}, allowed is {tolerance:g}"
 
 
 def _start(imports: str, fields: Mapping[str, Any], store: Path) -> "subprocess.Popen[bytes]":
-    code = f"{imports}\nwork({json.dumps(json.dumps(dict(fields)))}, {str(store)!r})"
+    code = f"{imports}\nwork({json.dumps(dict(fields))!r}, {str(store)!r})"
     paths = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
     return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
 
 
-def work_with_others(fields: str, store: str) -> None:
-    """Run a study together with other workers; `fields` is JSON."""
+def work_until_done(fields: str, store: str) -> None:
+    """Run the pending runs of a study, without waiting for those of other workers; `fields` is JSON."""
     Study(StudySpec(**json.loads(fields)), store).run(wait=False)
 
 
@@ -182,4 +189,4 @@ def work_and_be_killed(fields: str, store: str) -> None:
         return True
 
     Store.commit = commit_and_die  # type: ignore[method-assign, assignment]
-    work_with_others(fields, store)
+    work_until_done(fields, store)
