@@ -7,6 +7,8 @@ from hashlens.errors import StudyError
 from hashlens.kernels import Predictor, compute
 from hashlens.kernels.experiment_data import open_all
 from hashlens.kernels.named import network_named
+from hashlens.study.charts.effects import effect_table
+from hashlens.study.page.page import study_page
 from hashlens.study.reproduce.preset import find_preset
 from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
@@ -156,3 +158,23 @@ def test_a_study_gets_further_designs(tmp_path):
     assert len(grown.store.runs()) == 2 * len(before)
     with pytest.raises(StudyError, match="not in this spec"):
         run(tmp_path, {"more": {"examples": [20], "network": ["fc:1"], "diag_reg": [0.01]}})
+
+
+def test_the_page_of_designs_has_no_table_of_all_combinations(tmp_path):
+    """Effects need crossed axes; that of sixteen factors would not fit into memory."""
+    designs = {
+        f"design {i}": {
+            "examples": [20 + i],
+            "network": [f"fc:{i}"],
+            "diag_reg": [0.1 * i],
+            "width": [i],
+            "members": [i],
+            "learning_rate": [float(i)],
+        }
+        for i in range(1, 5)
+    }
+    results = run(tmp_path, designs, repeats=1).results
+    with pytest.raises(StudyError, match="16,384 cells"):
+        effect_table(results)
+    sections = [section.title for section in study_page(results).sections]
+    assert sections == ["Numbers", "Factors"]

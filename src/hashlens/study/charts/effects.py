@@ -1,5 +1,6 @@
 """The effect table: the share of the variance of each measure that each factor of a study explains."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -283,6 +284,13 @@ def effect_table(
             raise StudyError("no factor varies in these results: there is nothing to compare")
     factors = as_names("factors", factors)
     grid = lay_out(results, factors, where)
+    cells = math.prod(map(len, grid.levels))
+    if cells > len(grid.results):
+        # Checked before a table of all combinations is made, which may not fit into memory.
+        raise StudyError(
+            f"the levels of {', '.join(factors)} make {cells:,} cells, and there are {len(grid.results):,} numbers: an "
+            "effect table needs all combinations; give factors= or where="
+        )
     pairs = _response_pairs(grid, responses)
     sizes = _examples(results, examples, pairs)
     values = np.stack([_response(grid, measure, split, sizes) for measure, split in pairs], axis=-1)

@@ -112,6 +112,8 @@ def curve_sections(results: Results) -> Iterator[Section]:
     for drawn in varying:
         where = {axis: level for axis, level in resting.items() if axis != drawn}
         curves = list(_curves(results, drawn, where))
+        if not curves:
+            continue  # where designs have axes of their own
         fixed = conditions(where)
         hint = ": click a cell of the chart above for others" if clickable and len(varying) > 1 else ""
         bands = next((f", with {figure.band_name}" for figure in curves if figure.band_name), "")
