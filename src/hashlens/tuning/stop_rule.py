@@ -42,7 +42,7 @@ class RuleValues:
 
 @dataclass(frozen=True, kw_only=True)
 class StopRule(ABC):
-    """Base class of stopping rules. A subclass implements :meth:`values`.
+    """Base class of stopping rules. A subclass implements :meth:`rule_values`.
 
     A decision depends only on the trials, in the order of their numbers, and not on when it is made.
 
