@@ -14,6 +14,7 @@ from hashlens.kernels.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool
 from hashlens.kernels.network import InfiniteNetwork, Residual, serial
 from hashlens.kernels.predict import Predictor, predict
 from hashlens.kernels.prediction import Prediction
+from hashlens.kernels.rounding import CriticalSize, critical_size
 from hashlens.kernels.solve import Solution, solve
 from hashlens.kernels.tiles import kernel_on_disk
 from hashlens.kernels.weight_decay import layerwise_weight_decay
@@ -27,6 +28,7 @@ __all__ = [
     "Centred",
     "CodeKernelComparison",
     "Conv",
+    "CriticalSize",
     "Dense",
     "Erf",
     "Flatten",
@@ -49,6 +51,7 @@ __all__ = [
     "code_kernel",
     "compare_codes",
     "compute",
+    "critical_size",
     "diagonals",
     "empirical_ntk",
     "finite",
