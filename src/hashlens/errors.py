@@ -8,19 +8,19 @@
     │   └── CaptureError     its gates: none, hidden, non-finite, of varying size
     ├── CodesError           codes: of different models, or a corrupt or newer folder
     ├── MeasureError         a measure that the codes do not support
-    ├── IndexFault           an index: empty, corrupt, repeated ids, an invalid k or radius
+    ├── IndexFault           an index of codes: empty, corrupt, repeated ids, an invalid k or radius
     ├── AuditError           an audit that codes, labels or probabilities do not support
     ├── ExplainError         an explanation that the model, the input or the method does not support
-    ├── StudyError           a study: its spec, its store, its results
-    ├── TEDError             invalid labels or explanations, or an estimator that cannot learn them
-    ├── TuningError          tuning: a trace, a stopping rule, an objective, the space
+    ├── StudyError           a study: its file, its store, its results
+    ├── TEDError             taught explanations (TED): invalid labels or reasons, or an unsuitable estimator
+    ├── TuningError          tuning: recorded trials, a stopping rule, an objective, the space of hyperparameters
     ├── KernelError          kernels of infinite width: a layer without a limit, inputs, a singular matrix
     ├── ReportError          a file or folder that has no report
     ├── OutputError          a file or folder that cannot be written
     ├── DeviceError          a device that is not available
     └── MissingExtraError    an optional dependency that is not installed
     CodesWarning         (a warning) codes lack some gates, or include padding
-    TEDWarning           (a warning) some labels have no explanations to learn
+    TEDWarning           (a warning) some labels have no reasons to learn
     KernelWarning        (a warning) a kernel is nearly singular in the precision of its solver
 
 Each message is one line with the problem, the place, the expected and the received value, and a solution. All of them

@@ -189,7 +189,7 @@ class Broken(Dataset):
         (TensorDataset(INPUTS, LABELS - 2), "the label of row 0 is -2"),
         (
             DataLoader([(INPUTS[0], "ant")] * 3),
-            "rows 0 to 0: labels are names, as 'ant'; number the classes in the data",
+            "rows 0 to 0: labels are class names, such as 'ant'; make the data set return",
         ),
         (
             DataLoader([1, 2], collate_fn=lambda rows: (INPUTS, LABELS[:3])),

@@ -10,7 +10,7 @@ from hashlens.data.decode import COMPOSITED, GREY_FIRST, Decoding, Encoded, as_e
 from hashlens.data.images import ImageExamples, checked
 from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, fitting_names
 from hashlens.data.loader import DatasetExamples
-from hashlens.data.stored_names import LABEL_KEYS, names_of_classes
+from hashlens.data.stored_class_names import LABEL_KEYS, names_of_classes
 from hashlens.data.streamed import StreamedExamples
 from hashlens.errors import DataError
 

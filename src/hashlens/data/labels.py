@@ -71,7 +71,7 @@ def class_labels(labels: Any, name: str, *, all_labels: bool = True) -> tuple[La
         value = f"the values of a regression are not classes: {_CUT}; " if math.isfinite(odd) and odd % 1 else ""
         raise DataError(f"{name}: the label of row {invalid[0]} is {odd}; {value}{_WAY_OUT}")
     if all_labels and is_float:
-        require_few(values[~missing], name)
+        refuse_regression_targets(values[~missing], name)
     labels = np.where(missing, NO_LABEL, values).astype(np.int64) if missing.any() else values.astype(np.int64)
     if not all_labels:
         return labels, None
@@ -128,7 +128,7 @@ def is_missing(value: Any) -> bool:
     )
 
 
-def require_few(
+def refuse_regression_targets(
     values: npt.NDArray[Any], name: str, kind: str = _FLOATS, *, seen: int | None = None, rows: int = 0
 ) -> None:
     """Raise DataError if so many numbers are distinct that they must be the targets of a regression.
@@ -159,7 +159,7 @@ def _require_names(names: npt.NDArray[Any], name: str) -> None:
     except ValueError:
         return
     if (values % 1 != 0).any():
-        require_few(values, name, "numbers with fractions")
+        refuse_regression_targets(values, name, "numbers with fractions")
 
 
 def _number(values: npt.NDArray[Any]) -> tuple[Labels, ClassNames]:

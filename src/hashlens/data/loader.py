@@ -22,7 +22,7 @@ from torch.utils.data import (
 from hashlens.data.examples import Batch
 from hashlens.data.label_batches import LabelBatches
 from hashlens.data.labels import NO_LABEL, ClassNames, Labels, is_missing, renumber
-from hashlens.data.stored_names import LABEL_KEYS, names_of_classes
+from hashlens.data.stored_class_names import LABEL_KEYS, names_of_classes
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
 from hashlens.data.traced import traced_ids
 from hashlens.errors import DataError, HashlensError

@@ -16,7 +16,7 @@ from hashlens.data.decode import Decoding, as_encoded, decode
 from hashlens.data.examples import Batch
 from hashlens.data.labels import class_labels, fitting_names
 from hashlens.data.reading import reading
-from hashlens.data.stored_names import names_of_classes
+from hashlens.data.stored_class_names import names_of_classes
 from hashlens.errors import CodesError, DataError
 from hashlens.integrations.probe import KeptExamples
 

@@ -17,7 +17,7 @@ from hashlens.data.labels import (
     float_labels,
     has_label,
     one_numbering,
-    require_few,
+    refuse_regression_targets,
 )
 from hashlens.errors import DataError, HashlensError, MeasureError
 
@@ -51,7 +51,7 @@ def _read(labels: npt.ArrayLike | None, rows: int, purpose: str) -> tuple[Labels
     try:
         result = class_labels(labels, purpose, all_labels=False)
         if (values := float_labels(labels, purpose)) is not None:
-            require_few(values, purpose)
+            refuse_regression_targets(values, purpose)
         return result
     except DataError as error:
         raise MeasureError(str(error)) from error

@@ -1,7 +1,7 @@
-"""Local complexity: the number of linear regions around an example, counted exactly on diameters of a ball."""
+"""Local complexity: how many linear regions the diameters of a ball around an example cross, counted exactly."""
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import ceil, inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ from hashlens.result import Result
 from hashlens.tables import Table, number, table
 
 Tensor = torch.Tensor
-SHARE = 0.1
-"""Default radius, as a share of the typical distance between two examples."""
+RADIUS_SHARE = 0.1
+"""The default radius is this share of the typical distance between two examples."""
+_WAY_OUT = "give local_complexity a radius"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +33,8 @@ class LocalComplexity(Result):
     radius : float
         Radius of the balls, in units of the input.
     typical_distance : float or None
-        Root mean square distance between two examples, if the radius is a tenth of it by default; None if the radius
-        was an argument.
+        Root mean square distance between two examples, if the radius was derived from it (one tenth, the default);
+        None if the radius was an argument.
     counts : numpy.ndarray
         int64 ``(n, directions)``: number of linear regions that each diameter crosses, at least 1.
     """
@@ -59,7 +60,7 @@ class LocalComplexity(Result):
 
     @property
     def density(self) -> npt.NDArray[np.float64]:
-        """Number of boundaries crossed per unit length, float64 ``(n,)``."""
+        """Mean number of boundaries between regions that a diameter crosses, per unit length, float64 ``(n,)``."""
         return (self.regions - 1) / (2 * self.radius)
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,10 +78,11 @@ class LocalComplexity(Result):
                 ("boundaries per unit length", self.density),
             )
         ]
-        of = "" if self.typical_distance is None else f", a tenth of the typical distance {self.typical_distance:.4g}"
+        typical = self.typical_distance
+        origin = "" if typical is None else f", a tenth of the typical distance {typical:.4g}"
         examples, directions = self.counts.shape
         title = f"Local complexity around {examples:,} examples"
-        note = f"{directions:,} diameters each, of a ball of radius {self.radius:.4g}{of}."
+        note = f"{directions:,} diameters each, of a ball of radius {self.radius:.4g}{origin}."
         return table(title, ("per example", "mean", "least", "median", "most"), rows, note)
 
 
@@ -95,9 +97,10 @@ def local_complexity(
     """Count the linear regions that random diameters of a ball around each example cross, exactly.
 
     The diameters of an example x go from ``x - radius * d`` to ``x + radius * d``, for each of its
-    :func:`~hashlens.regions.random_directions` d. Every diameter is cut as by :func:`~hashlens.regions.along`, so no
-    region is missed. Humayun et al. (2024) count the units whose hyperplanes cut a small polytope around x, which is an
-    approximation in deep layers; this function counts crossed regions, exactly in all layers.
+    :func:`~hashlens.regions.random_directions` d. Every diameter is divided into its linear pieces, as by
+    :func:`~hashlens.regions.along`, so no region is missed. Humayun et al. (2024) count the units whose hyperplanes cut
+    a small polytope around x, which is an approximation in deep layers; this function counts crossed regions, exactly
+    in all layers.
 
     The cost is a forward pass for each region that a diameter crosses: small for a multilayer perceptron, large for a
     convolutional network.
@@ -105,7 +108,7 @@ def local_complexity(
     Parameters
     ----------
     model : torch.nn.Module or Program
-        A piecewise linear network, or one already traced.
+        A piecewise linear network, or the program that :func:`~hashlens.regions.trace` made of it.
     x : torch.Tensor or numpy.ndarray
         Examples ``(n, *input)``, floating point.
     radius : float, optional
@@ -116,7 +119,7 @@ def local_complexity(
     seed : int
         Seed of the directions.
     dtype : torch.dtype
-        Dtype of the computation: float64 or float32. A program keeps its own.
+        Dtype of the computation: float64 or float32. Not used for a program, which has a dtype already.
 
     Raises
     ------
@@ -140,20 +143,22 @@ def local_complexity(
     require_whole(DataError, "directions", directions)
     rows = examples(x)
     typical = typical_distance(rows) if radius is None else None
-    reach = checked_radius(SHARE * typical if typical is not None else radius)
+    radius = _checked_radius(RADIUS_SHARE * typical if typical is not None else radius)
     with torch.no_grad():
         program, centers = program_of(model, rows, dtype)
+        # Examples at a time, if each diameter may take the memory of 16 rows.
         step = program.chunk(16 * directions)
         parts = zip(torch.split(centers, step), drawn_directions(centers, directions, seed, step), strict=True)
-        chunks = track(parts, "counting linear regions", -(-len(centers) // step))
-        counts = [_counts(program, center, reach * drawn.to(dtype)) for center, drawn in chunks]
-    return LocalComplexity(reach, typical, np.concatenate(counts))
+        chunks = track(parts, "counting linear regions", ceil(len(centers) / step))
+        counts = [_counts(program, center, radius * drawn.to(dtype)) for center, drawn in chunks]
+    return LocalComplexity(radius, typical, np.concatenate(counts))
 
 
 def typical_distance(x: Any) -> float:
     """Return the root mean square of the Euclidean distances between two different examples.
 
-    It is computed as ``sqrt(2 * total variance)``, without forming pairs.
+    It is computed without forming pairs, as ``sqrt(2 * total_variance)``. The total variance is the sum of the unbiased
+    variances of all input variables.
 
     Parameters
     ----------
@@ -167,17 +172,22 @@ def typical_distance(x: Any) -> float:
     """
     rows = examples(x).flatten(1)
     if len(rows) == 1:
-        raise DataError("with one example there is no typical distance to derive the radius from: give radius=")
+        raise DataError(
+            "with one example there is no typical distance to derive a radius from: give local_complexity a radius"
+        )
     if bool((rows == rows[0]).all()):
-        raise DataError(f"all {len(rows):,} examples are the same, so no radius can be derived: give radius=")
+        raise DataError(
+            f"all {len(rows):,} examples are the same, so no radius can be derived: give local_complexity a radius"
+        )
+    # Parts of at most 2**24 numbers, so that little memory is needed.
     parts = torch.split(rows, max(1, (1 << 24) // rows.shape[1]))
     mean = torch.stack([part.sum(dim=0, dtype=torch.float64) for part in parts]).sum(dim=0) / len(rows)
     squares = sum(float((part - mean).square().sum()) for part in parts)
     return sqrt(2 * squares / (len(rows) - 1))
 
 
-def checked_radius(radius: Any) -> float:
-    """Return the radius of a ball.
+def _checked_radius(radius: Any) -> float:
+    """Return the radius of a ball as a float.
 
     Raises
     ------
@@ -189,9 +199,12 @@ def checked_radius(radius: Any) -> float:
     return float(radius)
 
 
-def _counts(program: Program, centers: Tensor, reach: Tensor) -> npt.NDArray[np.int64]:
-    """Return the number of regions that the diameters ``centers ± reach`` cross, int64 ``(n, directions)``."""
-    start, end = (centers[:, None] - reach).flatten(0, 1), (centers[:, None] + reach).flatten(0, 1)
+def _counts(program: Program, centers: Tensor, offsets: Tensor) -> npt.NDArray[np.int64]:
+    """Return the number of regions that each diameter from ``center - offset`` to ``center + offset`` crosses.
+
+    `centers` has the shape ``(n, *input)``, `offsets` ``(n, directions, *input)``, and the result ``(n, directions)``.
+    """
+    start, end = (centers[:, None] - offsets).flatten(0, 1), (centers[:, None] + offsets).flatten(0, 1)
     if bool((start == end).flatten(1).all(dim=1).any()):
         raise DataError("the radius is so small that x - radius * d and x + radius * d are the same numbers")
-    return count_pieces(program, start, end).reshape(reach.shape[:2])
+    return count_pieces(program, start, end).reshape(offsets.shape[:2])

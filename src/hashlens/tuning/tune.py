@@ -11,7 +11,7 @@ from hashlens.arguments import is_number, require_whole, shortly
 from hashlens.errors import TuningError, nearest
 from hashlens.progress import bar
 from hashlens.tuning.cross_validated import CrossValidated
-from hashlens.tuning.declared_space import declared, suggested
+from hashlens.tuning.declared_space import distributions_of, with_suggested_values
 from hashlens.tuning.stop_callback import DECISION, STOPPED, StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import StopRule
@@ -112,7 +112,7 @@ def tune(
         if given is not None and not isinstance(given, kind):
             wanted = {"name": "a text", "storage": "a file, a URL or None"}.get(what, f"a {what} of Optuna")
             raise TuningError(f"{what} must be {wanted}, received {shortly(given)}")
-    distributions = {} if space is None else declared(space)
+    distributions = {} if space is None else distributions_of(space)
     objective, direction = _objective(estimator_or_objective, data, cv, scoring, test, direction, seed)
     if isinstance(objective, CrossValidated):
         objective.require(distributions)
@@ -126,7 +126,7 @@ def tune(
         with bar("tuning", n_trials) as advance, explained(storage, "written"):
             callback = StopCallback(rule, lambda decision: advance(_said(decision)))
             study.optimize(
-                lambda trial: _number(trial, objective(suggested(trial, distributions))),
+                lambda trial: _number(trial, objective(with_suggested_values(trial, distributions))),
                 n_trials=left, n_jobs=n_jobs, callbacks=[callback],
             )  # fmt: skip
     return tuned(study, callback.rule, n_trials, "" if storage is None else shown(storage))

@@ -5,7 +5,7 @@ import pytest
 
 from hashlens.study.charts.intervals import Estimate
 from hashlens.study.claims.contrast import contrast_intervals
-from hashlens.study.claims.lines import ClaimedRange, Question, answered, overall
+from hashlens.study.claims.lines import ClaimedRange, PendingLine, computed_lines, overall
 
 ABOVE, BELOW, WITHIN = ClaimedRange(above=0.0), ClaimedRange(below=0.0), ClaimedRange(-0.1, 0.1)
 
@@ -22,12 +22,12 @@ ABOVE, BELOW, WITHIN = ClaimedRange(above=0.0), ClaimedRange(below=0.0), Claimed
     ],
 )  # fmt: skip
 def test_an_interval_decides_only_where_all_of_it_lies_on_one_side(claimed, low, high, verdict):
-    (line,) = answered(iter([Question("", "", claimed, lambda _: Estimate(0.0, low, high, 3))]), 0.95)
+    (line,) = computed_lines(iter([PendingLine("", "", claimed, lambda _: Estimate(0.0, low, high, 3))]), 0.95)
     assert line.verdict == verdict
 
 
 def answers(*intervals):
-    return answered(iter(Question("", "", ABOVE, lambda level, at=at: at(level)) for at in intervals), 0.95)
+    return computed_lines(iter(PendingLine("", "", ABOVE, lambda level, at=at: at(level)) for at in intervals), 0.95)
 
 
 def fixed(low, high):

@@ -34,7 +34,7 @@ from hashlens.tables import Table, table
 DOMINATES, NEGLIGIBLE = 0.10, 0.05
 """Limits of the total share, set by hashlens: a factor dominates from the first, hardly matters below the
 second."""
-EXAMPLES = 10_000
+DEFAULT_EXAMPLES = 10_000
 """Default number of examples behind each share on the logit scale."""
 
 
@@ -235,7 +235,7 @@ def effect_table(
     responses: Sequence[str | tuple[str, str]] | None = None,
     *,
     where: Mapping[str, Any] | None = None,
-    examples: int | Mapping[str, int] = EXAMPLES,
+    examples: int | Mapping[str, int] = DEFAULT_EXAMPLES,
     bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -343,7 +343,9 @@ def _label(variables: Variables, measure: str) -> str:
 
 def _examples(results: Results, examples: int | Mapping[str, int], wanted: Sequence[tuple[str, str]]) -> dict[str, int]:
     splits = dict.fromkeys(split for measure, split in wanted if _is_logit(results, measure))
-    sizes = {split: examples.get(split, EXAMPLES) if isinstance(examples, Mapping) else examples for split in splits}
+    sizes = {
+        split: examples.get(split, DEFAULT_EXAMPLES) if isinstance(examples, Mapping) else examples for split in splits
+    }
     for split, n in sizes.items():
         require_whole(StudyError, f"examples on {split}", n)
     return sizes

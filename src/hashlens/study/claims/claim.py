@@ -14,7 +14,7 @@ from hashlens.errors import StudyError
 from hashlens.study.charts.grid import lay_out, level_name, usual_split
 from hashlens.study.charts.intervals import Array, Estimate, Range, range_of
 from hashlens.study.claims.contrast import contrast_intervals, step_of
-from hashlens.study.claims.lines import Question
+from hashlens.study.claims.lines import PendingLine
 from hashlens.study.results import Results
 
 Level = bool | int | float | str
@@ -52,10 +52,10 @@ class Claim(ABC):
     confidence: float = Field(0.95, gt=0, lt=1)
 
     @abstractmethod
-    def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the questions that decide the claim, one for each number."""
+    def pending_lines(self, results: Results) -> Iterator[PendingLine]:
+        """Yield a pending line for each number that decides the claim."""
 
-    def pairs(self, results: Results) -> Iterator[tuple[str, str]]:
+    def measures_and_splits(self, results: Results) -> Iterator[tuple[str, str]]:
         """Yield each measure with each split that the claim is about."""
         for measure in self.measures:
             name, _, named_split = measure.partition(ON)

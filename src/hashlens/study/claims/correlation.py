@@ -14,7 +14,7 @@ from hashlens.study.charts.grid import lay_out, level_name, narrowed
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.claims.claim import ON, STRICT, Claim
 from hashlens.study.claims.contrast import contrast_intervals
-from hashlens.study.claims.lines import ClaimedRange, Question
+from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
 
 FEWEST_CELLS = 3
@@ -50,12 +50,12 @@ class Correlation(Claim):
             raise ValueError("must say above, below or both: a correlation from -1 to 1")
         return self
 
-    def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the question of the correlation on each split and at each level of `by`."""
+    def pending_lines(self, results: Results) -> Iterator[PendingLine]:
+        """Yield the pending line of the correlation on each split and at each level of `by`."""
         rows = narrowed(results, self.where)
         axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
         levels = rows.levels(self.by) if self.by else [None]
-        for measure, split in self.pairs(results):
+        for measure, split in self.measures_and_splits(results):
             other, _, other_split = self.to.partition(ON)
             for level in levels:
                 where = {**self.where, **({self.by: level} if self.by else {})}
@@ -70,7 +70,7 @@ class Correlation(Claim):
                 cells = int(np.isfinite(values).all(axis=(0, -1)).sum())
                 interval = partial(fisher_interval, per_repeat, cells if self.method == "spearman" else 0)
                 quantity = f"{self.method} correlation over {cells} cells"
-                yield Question(name, quantity, ClaimedRange(self.above, self.below), interval)
+                yield PendingLine(name, quantity, ClaimedRange(self.above, self.below), interval)
 
 
 def correlations(values: Array, method: Method, name: str = "") -> Array:

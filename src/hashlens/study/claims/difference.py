@@ -11,8 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import ON, STRICT, Claim, Level, LevelValues, contrast, values_along
-from hashlens.study.claims.lines import ClaimedRange, Question
-from hashlens.study.claims.shares import factor_questions
+from hashlens.study.claims.factor_differences import factor_differences
+from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
 
 OTHERS = "others"
@@ -34,9 +34,9 @@ class ComparisonClaim(Claim):
     over: str | None = None
     level: Level | None = None
 
-    def differences(self, results: Results, others: Others, claimed: ClaimedRange) -> Iterator[Question]:
-        """Yield a question for each difference from the `others`."""
-        for measure, split in self.pairs(results):
+    def differences(self, results: Results, others: Others, claimed: ClaimedRange) -> Iterator[PendingLine]:
+        """Yield a pending line for each difference from the `others`."""
+        for measure, split in self.measures_and_splits(results):
             rows = values_along(results, self.over or "", measure, split, self.by, self.where)
             if self.level is None:
                 name, _, other_split = str(others).partition(ON)
@@ -88,20 +88,20 @@ class Difference(ComparisonClaim):
             raise ValueError("has a level but no axis: add over")
         return self
 
-    def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the question of each difference."""
+    def pending_lines(self, results: Results) -> Iterator[PendingLine]:
+        """Yield the pending line of each difference."""
         claimed = ClaimedRange(self.margin) if self.above is not None else ClaimedRange(None, 0.0 - self.margin)
         others = self.above if self.above is not None else self.below
         assert others is not None
         if self.factors:
-            yield from factor_questions(self, results, others, claimed)
+            yield from factor_differences(self, results, others, claimed)
         else:
             yield from self.differences(results, others, claimed)
 
 
 def _measure_differences(
     first: LevelValues, second: LevelValues, claimed: ClaimedRange, over: str | None
-) -> Iterator[Question]:
+) -> Iterator[PendingLine]:
     for level in first.levels:
         if level in second.levels:
             place = f", {over.replace('_', ' ')} {level_name(level)}" if over else ""
@@ -112,7 +112,7 @@ def _measure_differences(
 
 def _level_differences(
     by_level: LevelValues, level: Any, others: Others, claimed: ClaimedRange, over: str
-) -> Iterator[Question]:
+) -> Iterator[PendingLine]:
     named = others if isinstance(others, tuple) else (others,)
     for other in (
         [other_level for other_level in by_level.levels if other_level != level] if named == (OTHERS,) else named
@@ -123,7 +123,7 @@ def _level_differences(
 
 def difference(
     first: LevelValues, level: Any, second: LevelValues, other_level: Any, name: str, claimed: ClaimedRange
-) -> Question:
-    """Return the question of the difference of two rows of values, paired by repeat."""
+) -> PendingLine:
+    """Return the pending line of the difference of two rows of values, paired by repeat."""
     pair = np.stack([first.row(level), second.row(other_level)])
-    return Question(name, "difference", claimed, partial(contrast, pair, (1.0, -1.0), (first, second)))
+    return PendingLine(name, "difference", claimed, partial(contrast, pair, (1.0, -1.0), (first, second)))

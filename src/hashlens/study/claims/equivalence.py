@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import STRICT, values_along
 from hashlens.study.claims.difference import ComparisonClaim, Others, difference
-from hashlens.study.claims.lines import ClaimedRange, Question
+from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
 
 
@@ -45,14 +45,14 @@ class Equivalence(ComparisonClaim):
             raise ValueError("has a level but no axis: add over")
         return self
 
-    def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the question of the difference of each pair."""
+    def pending_lines(self, results: Results) -> Iterator[PendingLine]:
+        """Yield the pending line of the difference of each pair."""
         claimed = ClaimedRange(-self.margin, self.margin)
         if self.to is not None:
             yield from self.differences(results, self.to, claimed)
             return
         assert self.over is not None
-        for measure, split in self.pairs(results):
+        for measure, split in self.measures_and_splits(results):
             for by_level in values_along(results, self.over, measure, split, self.by, self.where):
                 for first, second in combinations(by_level.levels, 2):
                     levels = f"{self.over.replace('_', ' ')} {level_name(first)} minus {level_name(second)}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from hashlens.study.charts.intervals import Array, Estimate, mean_intervals
 
-FEWEST = 3
+MIN_REPEATS = 3
 """Smallest number of repeats with an interval: the jackknife leaves out one, and the statistic needs two."""
 
 
@@ -33,8 +33,8 @@ def jackknife_interval(values: Array, statistic: Callable[[Array], float], confi
     Tukey (1958): Bias and confidence in not-quite large samples.
     """
     n = len(values)
-    if n < FEWEST:
-        estimate = statistic(values) if n == FEWEST - 1 else np.nan
+    if n < MIN_REPEATS:
+        estimate = statistic(values) if n == MIN_REPEATS - 1 else np.nan
         return Estimate(estimate, np.nan, np.nan, n)
     leave_one_out = np.array([statistic(np.delete(values, i, axis=0)) for i in range(n)])
     return mean_intervals(n * statistic(values) - (n - 1) * leave_one_out, "plain", confidence).at()

@@ -110,7 +110,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class PendingLine:
     """A line whose intervals are not computed yet.
 
     Attributes
@@ -128,13 +128,11 @@ class Question:
     needed: int = 2
 
 
-def answered(questions: Iterator[Question], confidence: float) -> tuple[Line, ...]:
-    """Compute the lines of questions: for each its own interval and its simultaneous interval (Bonferroni)."""
-    claimed = tuple(questions)
-    joint_confidence = 1 - (1 - confidence) / max(1, len(claimed))
-    return tuple(
-        _line(question, question.interval(confidence), question.interval(joint_confidence)) for question in claimed
-    )
+def computed_lines(pending_lines: Iterator[PendingLine], confidence: float) -> tuple[Line, ...]:
+    """Compute the intervals of pending lines: for each its own and its simultaneous interval (Bonferroni)."""
+    pending = tuple(pending_lines)
+    joint_confidence = 1 - (1 - confidence) / max(1, len(pending))
+    return tuple(_line(each, each.interval(confidence), each.interval(joint_confidence)) for each in pending)
 
 
 def overall(lines: tuple[Line, ...]) -> Verdict:
@@ -155,7 +153,7 @@ def overall(lines: tuple[Line, ...]) -> Verdict:
     return "not reproduced" if "not reproduced" in verdicts else "inconclusive"
 
 
-def _line(question: Question, single: Estimate, joint: Estimate) -> Line:
+def _line(pending: PendingLine, single: Estimate, joint: Estimate) -> Line:
     repeats = single.repeats if isfinite(single.mean) else 0
-    ends = (single.low, single.high, joint.low, joint.high) if repeats >= question.needed else (nan,) * 4
-    return Line(question.name, question.quantity, question.claimed, single.mean, *ends, repeats, question.needed)
+    ends = (single.low, single.high, joint.low, joint.high) if repeats >= pending.needed else (nan,) * 4
+    return Line(pending.name, pending.quantity, pending.claimed, single.mean, *ends, repeats, pending.needed)

@@ -11,7 +11,7 @@ from hashlens.study.claims.correlation import Correlation
 from hashlens.study.claims.difference import Difference
 from hashlens.study.claims.equivalence import Equivalence
 from hashlens.study.claims.finding import Finding
-from hashlens.study.claims.lines import answered, overall
+from hashlens.study.claims.lines import computed_lines, overall
 from hashlens.study.claims.threshold import Threshold
 from hashlens.study.claims.trend import Trend
 from hashlens.study.results import Results
@@ -86,7 +86,7 @@ def decide(results: Results, claim: Claim) -> Finding:
     """
     if not isinstance(claim, Claim):
         raise StudyError(f"expected a claim, as read_claims returns, received a {type(claim).__name__}")
-    lines = answered(claim.questions(results), claim.confidence)
+    lines = computed_lines(claim.pending_lines(results), claim.confidence)
     return Finding(claim.says, _kind(claim), overall(lines), lines, claim.confidence)
 
 

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
 from hashlens.study.claims.claim import STRICT, Claim, contrast, values_along
-from hashlens.study.claims.lines import ClaimedRange, Question
+from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
 
 
@@ -38,12 +38,12 @@ class Threshold(Claim):
             raise ValueError(f"above must be less than below, received {self.above:g} and {self.below:g}")
         return self
 
-    def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the question of the mean at each level."""
+    def pending_lines(self, results: Results) -> Iterator[PendingLine]:
+        """Yield the pending line of the mean at each level."""
         claimed = ClaimedRange(self.above, self.below)
-        for measure, split in self.pairs(results):
+        for measure, split in self.measures_and_splits(results):
             for by_level in values_along(results, self.over or "", measure, split, self.by, self.where):
                 for i, level in enumerate(by_level.levels):
                     level_text = f", {self.over.replace('_', ' ')} {level_name(level)}" if self.over else ""
                     interval = partial(contrast, by_level.values[[i]], (1.0,), (by_level,))
-                    yield Question(by_level.name + level_text, "mean", claimed, interval)
+                    yield PendingLine(by_level.name + level_text, "mean", claimed, interval)

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from hashlens.errors import StudyError
 from hashlens.study.charts.grid import is_numeric, level_name
 from hashlens.study.claims.claim import STRICT, Claim, LevelValues, contrast, values_along
-from hashlens.study.claims.lines import ClaimedRange, Question
+from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
 
 
@@ -41,14 +41,14 @@ class Trend(Claim):
     step: float | None = Field(None, gt=0)
     since: float | None = None
 
-    def questions(self, results: Results) -> Iterator[Question]:
-        """Yield the questions of the slope of each line, then of its steps."""
+    def pending_lines(self, results: Results) -> Iterator[PendingLine]:
+        """Yield the pending lines of the slope of each line, then of its steps."""
         rises = self.direction == "rises"
-        for measure, split in self.pairs(results):
+        for measure, split in self.measures_and_splits(results):
             for values in values_along(results, self.over, measure, split, self.by, self.where):
                 by_level = self._since(values)
                 slopes = slope_weights(len(by_level.levels))
-                yield self._question(
+                yield self._pending_line(
                     by_level, slopes, "slope on ranks", ClaimedRange(0.0) if rises else ClaimedRange(None, 0.0)
                 )
                 if self.step is None:
@@ -58,7 +58,7 @@ class Trend(Claim):
                     weights = np.zeros(len(by_level.levels))
                     weights[i : i + 2] = -1.0, 1.0
                     place = f", {self.over.replace('_', ' ')} {level_name(level)} to {level_name(next_level)}"
-                    yield self._question(by_level, weights, "step", claimed, place)
+                    yield self._pending_line(by_level, weights, "step", claimed, place)
 
     def _since(self, by_level: LevelValues) -> LevelValues:
         if not is_numeric(by_level.levels) and set(by_level.levels) != {False, True}:
@@ -72,12 +72,12 @@ class Trend(Claim):
             by_level.step,
         )
 
-    def _question(
+    def _pending_line(
         self, by_level: LevelValues, weights: Any, quantity: str, claimed: ClaimedRange, place: str = ""
-    ) -> Question:
+    ) -> PendingLine:
         used = [i for i, weight in enumerate(weights) if weight]
         interval = partial(contrast, by_level.values[used], weights[used], [by_level] * len(used))
-        return Question(by_level.name + place, quantity, claimed, interval)
+        return PendingLine(by_level.name + place, quantity, claimed, interval)
 
 
 def slope_weights(levels: int) -> Any:

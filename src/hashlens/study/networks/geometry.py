@@ -12,7 +12,7 @@ import torch
 from hashlens.data.examples import ArrayExamples
 from hashlens.regions.chord import chord
 from hashlens.regions.directions import random_directions
-from hashlens.regions.local_complexity import SHARE, local_complexity, typical_distance
+from hashlens.regions.local_complexity import RADIUS_SHARE, local_complexity, typical_distance
 from hashlens.regions.program import Program
 from hashlens.regions.trace import trace
 
@@ -65,7 +65,7 @@ def ball_radius(train: ArrayExamples) -> float:
     DataError
         If there is only one example, or all are equal.
     """
-    return SHARE * typical_distance(_first(train))
+    return RADIUS_SHARE * typical_distance(_first(train))
 
 
 def require_geometry(measure: str, network: torch.nn.Module, train: ArrayExamples) -> None:

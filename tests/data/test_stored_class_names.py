@@ -7,7 +7,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset
 
 import hashlens as hl
 from hashlens.data import load_data
-from hashlens.data.stored_names import names_of_classes
+from hashlens.data.stored_class_names import names_of_classes
 from hashlens.errors import DataError
 from hashlens.measures import knn_accuracy
 
