@@ -58,7 +58,7 @@ def test_the_layer_is_chosen_and_all_rows_searched_in_it():
     train, _, _ = planted(train=ORDINARY_ROWS + 700, test=10, leaked=1)
     packed = train.packed.copy()
     packed[-50:] = packed[:50]
-    sharp = train.layers[1].columns
+    sharp = train.layers[1].byte_slice
     # In the other layer the copies are near as well, and less so.
     packed[:50, : sharp.start] ^= pack_bits(np.random.default_rng(0).random((50, 400)) < 0.08)
     found = duplicates(Codes(packed, train.layers))
@@ -70,7 +70,7 @@ def test_the_layer_is_chosen_and_all_rows_searched_in_it():
 def test_pairs_near_in_one_layer_alone_are_no_duplicates():
     train, _, _ = planted(train=2000, test=10, leaked=1)
     packed = train.packed.copy()
-    sharp = train.layers[1].columns
+    sharp = train.layers[1].byte_slice
     packed[-100:, sharp.start : sharp.stop] = packed[:100, sharp.start : sharp.stop]
     found = duplicates(Codes(packed, train.layers))
     assert len(found.extra_rows) <= 2

@@ -8,7 +8,7 @@ from torch import nn
 
 from hashlens.errors import DataError, ModelError
 from hashlens.regions import along, at, chord, decision_boundary, plane
-from hashlens.regions.rounding import first_largest, median_size, tolerances
+from hashlens.regions.rounding import first_largest, median_magnitude, tolerances
 
 BOX = (-1.0, 1.0, -1.0, 1.0)
 ENDS = torch.tensor([[-1.0, -1.0]]), torch.tensor([[1.0, 1.0]])
@@ -250,7 +250,7 @@ def test_layers_and_outputs_of_no_width(known):
 def test_what_is_zero():
     values = torch.tensor([[1.0, -3.0, 1e30, 5.0, -torch.inf]])
     reach = torch.tensor([[1.0, 1.0, 0.0, 1.0, 0.0]])
-    assert median_size(values, reach).tolist() == [4.0]
-    assert median_size(values[:, 2:3], reach[:, 2:3]).tolist() == [0.0]
+    assert median_magnitude(values, reach).tolist() == [4.0]
+    assert median_magnitude(values[:, 2:3], reach[:, 2:3]).tolist() == [0.0]
     assert first_largest(torch.tensor([[1.0, 2.0, 2.1]]), torch.full((1, 3), 0.06)).tolist() == [1]
     assert tolerances(torch.float32)[1] > tolerances(torch.float64)[1] == 1e-12

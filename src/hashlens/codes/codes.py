@@ -177,11 +177,11 @@ class Codes:
         if values is not None:
             first = sum(prod(item.shape) for item in self.layers[: self.layers.index(layer)])
             values = values[:, first : first + prod(layer.shape)]
-        return replace(self, packed=self.packed[:, layer.columns], layers=lay_out([layer]), values=values)
+        return replace(self, packed=self.packed[:, layer.byte_slice], layers=lay_out([layer]), values=values)
 
     def unpack(self, rows: slice = slice(None)) -> Bool[npt.NDArray[np.bool_], "k {self.code_bits}"]:
         """Return the bits of `rows` without padding, bool ``(k, code_bits)``."""
-        parts = [unpack_bits(self.packed[rows, layer.columns], layer.bits) for layer in self.layers]
+        parts = [unpack_bits(self.packed[rows, layer.byte_slice], layer.bits) for layer in self.layers]
         if not parts:
             return np.zeros((len(self.packed[rows]), 0), np.bool_)
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
@@ -219,7 +219,7 @@ class Codes:
         if mask.all():
             return self
         choice = choose_bits(self.layers, np.flatnonzero(mask))
-        packed = choice.empty(len(self))
+        packed = choice.zeros(len(self))
         for rows in self.chunks():
             choice.take(self.packed[rows], out=packed[rows])
         return replace(self, packed=packed, layers=choice.targets, values=None)

@@ -68,7 +68,7 @@ def hash_padded_rows(packed: Packed, layers: Sequence[Layer]) -> npt.NDArray[np.
     for row in packed:
         hasher = xxhash.xxh3_128()
         for layer in layers:
-            content = row[layer.columns].tobytes().rstrip(b"\0")
+            content = row[layer.byte_slice].tobytes().rstrip(b"\0")
             hasher.update(len(content).to_bytes(8, "little") + content)
         hashes.append(hasher.digest())
     return np.frombuffer(b"".join(hashes), np.uint64).reshape(-1, 2)

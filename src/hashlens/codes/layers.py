@@ -16,7 +16,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One gate of a network and its span in a code.
+    """One call of a gate (activation function) in a network, and its span in a code.
 
     Attributes
     ----------
@@ -27,7 +27,8 @@ class Layer:
     shape : tuple of int
         Shape of the activation without the batch axis.
     planes : int
-        Bits per unit: 1 for a ReLU, 2 for a ReLU6. The bits of a unit are next to each other.
+        Bits per unit: 1 for a ReLU, 2 for a ReLU6, and the size of the window for a max-pool. The bits of a unit are
+        next to each other. A breakpoint of a unit is a plane in the space of the gate's inputs; hence the name.
     soft : bool
         Whether the gate is smooth, so that its bit does not bound a linear region.
     bits : int
@@ -53,12 +54,12 @@ class Layer:
         return self.planes * prod(self.shape)
 
     @property
-    def columns(self) -> slice:
+    def byte_slice(self) -> slice:
         """Slice of the layer's bytes in a packed row."""
         return slice(self.start // 8, self.start // 8 + packed_bytes(self.bits))
 
     def same_as(self, other: "Layer") -> bool:
-        """Return whether both layers hold the same bits of the same gate."""
+        """Return whether both layers hold the same bits of the same gate, at the same place in the code."""
         own_positions, other_positions = self.positions, other.positions
         same_positions = own_positions is other_positions or (
             own_positions is not None and other_positions is not None and np.array_equal(own_positions, other_positions)
@@ -81,7 +82,7 @@ def widen(packed: Packed, layers: Sequence[Layer], target: Sequence[Layer]) -> P
     """Return rows of `layers` in the layout of `target`, whose layers may be longer; they are padded with zeros."""
     out = np.zeros((len(packed), sum(packed_bytes(layer.bits) for layer in target)), np.uint8)
     for source, wide in zip(layers, target, strict=True):
-        part = packed[:, source.columns]
+        part = packed[:, source.byte_slice]
         out[:, wide.start // 8 : wide.start // 8 + part.shape[1]] = part
     return out
 
@@ -96,48 +97,51 @@ class BitChoice:
         Layers of which at least one bit is kept.
     targets : tuple of Layer
         The same layers with the kept bits only, in their new layout.
-    columns : tuple of numpy.ndarray
-        Indices of the kept bits of each source, int64, sorted.
+    kept : tuple of numpy.ndarray
+        Indices of the kept bits of each source, among its bits, int64, sorted.
     """
 
     sources: tuple[Layer, ...]
     targets: tuple[Layer, ...]
-    columns: tuple[Positions, ...]
+    kept: tuple[Positions, ...]
 
-    def empty(self, n: int) -> Packed:
+    def zeros(self, n: int) -> Packed:
         """Return n rows of zeros in the layout of the targets."""
         return np.zeros((n, sum(packed_bytes(layer.bits) for layer in self.targets)), np.uint8)
 
     def take(self, packed: Packed, out: Packed | None = None) -> Packed:
         """Return the chosen bits of packed rows, packed."""
-        out = self.empty(len(packed)) if out is None else out
-        for source, target, columns in zip(self.sources, self.targets, self.columns, strict=True):
-            part = packed[:, source.columns]
-            if 16 * len(columns) < source.bits:  # few bits of many: take their bytes, and leave the rest packed
-                bits = (part[:, columns >> 3] >> (columns & 7).astype(np.uint8)) & np.uint8(1) == 1
+        out = self.zeros(len(packed)) if out is None else out
+        for source, target, kept in zip(self.sources, self.targets, self.kept, strict=True):
+            part = packed[:, source.byte_slice]
+            if 16 * len(kept) < source.bits:  # few bits of many: take their bytes, and leave the rest packed
+                bits = ((part[:, kept >> 3] >> (kept & 7).astype(np.uint8)) & np.uint8(1)) == 1
             else:
-                bits = unpack_bits(part, source.bits)[:, columns]
-            pack_bits(bits, out=out[:, target.columns])
+                bits = unpack_bits(part, source.bits)[:, kept]
+            pack_bits(bits, out=out[:, target.byte_slice])
         return out
 
 
 def choose_bits(layers: Sequence[Layer], chosen: Positions) -> BitChoice:
-    """Return the choice of the bits `chosen`, sorted; bits are numbered through all layers."""
+    """Return the choice of the bits `chosen`, which must be sorted; bits are numbered through all layers."""
     ends = np.cumsum([layer.bits for layer in layers])
     parts = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
-    sources, targets, columns = [], [], []
+    sources, targets, kept_bits = [], [], []
     for layer, part, end in zip(layers, parts, ends, strict=True):
         if len(part):
             kept = part - (end - layer.bits)
             positions = kept if layer.positions is None else layer.positions[kept]
             sources.append(layer)
             targets.append(replace(layer, bits=len(kept), positions=positions))
-            columns.append(kept)
-    return BitChoice(tuple(sources), lay_out(targets), tuple(columns))
+            kept_bits.append(kept)
+    return BitChoice(tuple(sources), lay_out(targets), tuple(kept_bits))
 
 
 def sample_positions(total: int, bits: int, seed: int, *keys: str) -> npt.NDArray[np.int64]:
-    """Return a sample of `bits` of `total` bits, sorted, int64 ``(min(bits, total),)``; `keys` give other samples."""
+    """Draw `bits` of the numbers 0..total-1, or all if there are fewer; different `keys` give different samples.
+
+    The result is sorted, int64 ``(min(bits, total),)``.
+    """
     if bits < 1:
         raise CodesError(f"bits must be at least 1, received {bits}")
     if bits >= total:

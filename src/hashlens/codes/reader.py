@@ -165,7 +165,7 @@ class Reader:
             positions = sample_positions(self.sampled_from, bits, self.reading.seed)
         choice = choose_bits(layers, positions)
         self.capture.kept_positions = {
-            layer.name: columns for layer, columns in zip(choice.sources, choice.columns, strict=True)
+            layer.name: kept for layer, kept in zip(choice.sources, choice.kept, strict=True)
         }
         self.capture.layout.reset()
 

@@ -266,7 +266,7 @@ def export_codes(codes: Codes, path: str | Path, packed: bool = True, *, overwri
 
     names = ["code"] if len(codes.layers) == 1 else [f"code:{layer.name}" for layer in codes.layers]
     types = [
-        pa.binary(codes.packed[:, layer.columns].shape[1]) if packed else pa.list_(pa.uint8(), layer.bits)
+        pa.binary(codes.packed[:, layer.byte_slice].shape[1]) if packed else pa.list_(pa.uint8(), layer.bits)
         for layer in codes.layers
     ]
     id_type = pa.array(codes.ids).type

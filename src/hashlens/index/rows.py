@@ -202,7 +202,7 @@ class Rows:
         """Return the columns of the chosen layers in the rows of a part; None for whole rows."""
         if [layer.name for layer in part.layers] == [layer.name for layer in self.layers]:
             return None
-        places = {layer.name: layer.columns for layer in part.layers}
+        places = {layer.name: layer.byte_slice for layer in part.layers}
         return [places[layer.name] for layer in self.layers]
 
 

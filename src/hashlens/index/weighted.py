@@ -63,7 +63,7 @@ def weighted_distances(rows: Rows, queries: Packed, numbers: Numbers, weights: W
         known = rows.take(wanted.ravel()).reshape(*wanted.shape, rows.row_bytes)
         differing = np.bitwise_count((known ^ asked[:, None]).view(np.uint64))
         for layer, weight in zip(rows.layers, weights, strict=True):
-            words = slice(layer.columns.start // 8, layer.columns.stop // 8)
+            words = slice(layer.byte_slice.start // 8, layer.byte_slice.stop // 8)
             distances[start : start + step] += weight * differing[..., words].sum(axis=-1, dtype=np.int64)
     return distances
 
@@ -74,8 +74,8 @@ def ranked_again(
     """Return the k best candidates by weighted distance, ties by row number, and for which queries this is proven.
 
     A row that is not a candidate of an exact search is at least as far, in bits, as the last candidate. So its weighted
-    distance is at least that distance times the smallest weight. If all k results are within this bound, no other row
-    is nearer.
+    distance is at least that distance times the smallest weight. If all k results are nearer than this bound, no
+    other row is nearer.
     """
     distances = weighted_distances(rows, queries, numbers, weights)
     order = np.lexsort((numbers, distances), axis=1)[:, :k]

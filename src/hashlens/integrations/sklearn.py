@@ -160,7 +160,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             named = [
                 f"{layer.name}.byte{i}"
                 for layer in self.layers_
-                for i in range(layer.columns.stop - layer.columns.start)
+                for i in range(layer.byte_slice.stop - layer.byte_slice.start)
             ]
         else:
             named = [

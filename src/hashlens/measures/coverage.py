@@ -240,7 +240,7 @@ def _layer(
     codes: Codes, layer: Layer, ever: Packed, always: Packed, unseen: npt.NDArray[np.bool_] | None
 ) -> LayerCoverage:
     sizes = group_rows(codes).sizes
-    switched, constant_on = (unpack_bits(row[None, layer.columns], layer.bits)[0] for row in (ever, always))
+    switched, constant_on = (unpack_bits(row[None, layer.byte_slice], layer.bits)[0] for row in (ever, always))
     numbers = np.arange(layer.bits) if layer.positions is None else layer.positions
     return LayerCoverage(
         name=layer.name,

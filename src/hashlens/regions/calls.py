@@ -14,7 +14,10 @@ import torch
 from hashlens.codes.gates import Bound
 
 Tensor = torch.Tensor
-Rows = Callable[..., Tensor]
+RowFunction = Callable[..., Tensor]
+"""Function from the rows of each argument that depends on the input, in order, to the rows of the result."""
+RowFunctions = tuple[RowFunction, RowFunction]
+"""The action of a call on values, and its action on tangents."""
 
 
 class NotAffineError(Exception):
@@ -85,8 +88,8 @@ class Affine:
 
     inputs: tuple[int, ...]
     output: int
-    apply: Rows = field(repr=False)
-    push: Rows = field(repr=False)
+    apply: RowFunction = field(repr=False)
+    push: RowFunction = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class Rule:
         Arguments that are added; any of them may depend on the input.
     """
 
-    build: Callable[[Call], tuple[Rows, Rows]]
+    build: Callable[[Call], RowFunctions]
     factors: tuple[str, ...] = ("self",)
     addends: tuple[str, ...] = ()
 

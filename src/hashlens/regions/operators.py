@@ -6,15 +6,18 @@ from typing import Any
 import torch
 
 from hashlens.codes.gates import Bound
-from hashlens.regions.calls import Call, NotAffineError, Rows, Rule, Wire, aligned, filled
+from hashlens.regions.calls import Call, NotAffineError, RowFunction, RowFunctions, Rule, Wire, aligned, filled
 from hashlens.regions.products import multiply
 
 Tensor = torch.Tensor
-STATISTICS = "normalises by statistics of the input: it needs running statistics, and eval mode"
+NEEDS_RUNNING_STATISTICS = "normalises by statistics of the input: it needs running statistics, and eval mode"
 
 
 def _zero(value: Any) -> Any:
-    """Return zero for a constant addend: a scalar tensor for a tensor, 0 for a number. A wire is returned unchanged."""
+    """Return zero for a constant addend: a scalar tensor for a tensor, 0 for a number.
+
+    An argument that depends on the input (a `Wire`) is returned unchanged.
+    """
     if isinstance(value, Wire):
         return value
     return value.new_zeros(()) if isinstance(value, Tensor) else 0
@@ -25,28 +28,28 @@ def _axis(axis: int, rank: int) -> int:
     return axis % rank + 1 if rank else 1
 
 
-def _identity(call: Call) -> tuple[Rows, Rows]:
+def _identity(call: Call) -> RowFunctions:
     def same(rows: Tensor) -> Tensor:
         return rows
 
     return same, same
 
 
-def _reshape(call: Call) -> tuple[Rows, Rows]:
+def _reshape(call: Call) -> RowFunctions:
     def reshape(rows: Tensor) -> Tensor:
         return rows.reshape(rows.shape[0], *call.shape)
 
     return reshape, reshape
 
 
-def _expand(call: Call) -> tuple[Rows, Rows]:
+def _expand(call: Call) -> RowFunctions:
     def expand(rows: Tensor) -> Tensor:
         return aligned(rows, len(call.shape)).expand(rows.shape[0], *call.shape)
 
     return expand, expand
 
 
-def _repeat(call: Call) -> tuple[Rows, Rows]:
+def _repeat(call: Call) -> RowFunctions:
     repeats = list(call.bound["repeats"])
 
     def repeat(rows: Tensor) -> Tensor:
@@ -55,56 +58,68 @@ def _repeat(call: Call) -> tuple[Rows, Rows]:
     return repeat, repeat
 
 
-def _copy(call: Call) -> tuple[Rows, Rows]:
+def _copy(call: Call) -> RowFunctions:
     """``copy(self, src)`` returns src, expanded to the shape of self."""
     if "src" not in call.dependent:
-        raise NotAffineError("overwrites a tensor that depends on the input")
-    first = len(call.dependent.get("self", []))
+        raise NotAffineError("overwrites a tensor that depends on the input by a constant, which is not supported")
+    source_position = len(call.dependent.get("self", []))
 
     def copy(*rows: Tensor) -> Tensor:
-        source = rows[first]
+        source = rows[source_position]
         return aligned(source, len(call.shape)).expand(source.shape[0], *call.shape)
 
     return copy, copy
 
 
-def _pointwise(*addends: str) -> Callable[[Call], tuple[Rows, Rows]]:
-    """Return the builder for an elementwise operator.
+def _pointwise(*addends: str) -> Callable[[Call], RowFunctions]:
+    """Return the function from a call of an elementwise operator to its two row functions.
 
     `addends` names the arguments that are added. Where they are constant, they are zero for tangents.
     """
 
-    def build(call: Call) -> tuple[Rows, Rows]:
+    def build(call: Call) -> RowFunctions:
         homogeneous = {name: _zero(value) if name in addends else value for name, value in call.bound.items()}
 
-        def acting(bound: Bound) -> Rows:
+        def row_function(bound: Bound) -> RowFunction:
             def act(*rows: Tensor) -> Tensor:
-                lifted = filled(bound, lambda at, _: aligned(at, len(call.shape)), rows)
+                lifted = filled(bound, lambda argument_rows, _: aligned(argument_rows, len(call.shape)), rows)
                 result: Tensor = call.run(lifted)
                 return result.expand(rows[0].shape[0], *call.shape)
 
             return act
 
-        return acting(call.bound), acting(homogeneous)
+        return row_function(call.bound), row_function(homogeneous)
 
     return build
 
 
-def _divide(call: Call) -> tuple[Rows, Rows]:
+def _divide(call: Call) -> RowFunctions:
     if call.bound.get("rounding_mode") is not None:
         raise NotAffineError("rounds")
     return _pointwise()(call)
 
 
-def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = False) -> Callable[[Call], Any]:
-    """Return the builder for an operator whose arguments `names` are axes of one example.
+def _along_axes(
+    *names: str, tensors: tuple[str, ...] = ("self",), adds_axis: bool = False
+) -> Callable[[Call], RowFunctions]:
+    """Return the function from a call of an operator along axes of one example to its two row functions.
 
     Rows have a leading axis, so these axes are shifted by one.
+
+    Parameters
+    ----------
+    *names : str
+        Arguments that are axes.
+    tensors : tuple of str
+        Arguments that are tensors, or lists of tensors, of one example. They may depend on the input; constants among
+        them are repeated for each row, and are zero for tangents.
+    adds_axis : bool
+        Whether the result has one axis more than the tensors, so that axes are counted with it.
     """
 
-    def build(call: Call) -> tuple[Rows, Rows]:
+    def build(call: Call) -> RowFunctions:
         first = call.bound[tensors[0]]
-        rank = len((first[0] if isinstance(first, (list, tuple)) else first).shape) + new
+        rank = len((first[0] if isinstance(first, (list, tuple)) else first).shape) + adds_axis
         shifted = dict(call.bound)
         for name in names:
             value = call.bound[name]
@@ -113,27 +128,28 @@ def _along_axes(*names: str, tensors: tuple[str, ...] = ("self",), new: bool = F
             else:
                 shifted[name] = _axis(value, rank)
 
-        def acting(keep: bool) -> Rows:
+        def row_function(with_constants: bool) -> RowFunction:
             def act(*rows: Tensor) -> Tensor:
                 def constant(value: Any) -> Any:
                     if isinstance(value, (list, tuple)):
                         return [constant(item) for item in value]
                     if not isinstance(value, Tensor):
                         return value
-                    return (value if keep else torch.zeros_like(value)).expand(rows[0].shape[0], *value.shape)
+                    kept = value if with_constants else torch.zeros_like(value)
+                    return kept.expand(rows[0].shape[0], *value.shape)
 
                 spread = {name: constant(value) if name in tensors else value for name, value in shifted.items()}
-                result: Tensor = call.run(filled(spread, lambda at, _: at, rows))
+                result: Tensor = call.run(filled(spread, lambda argument_rows, _: argument_rows, rows))
                 return result
 
             return act
 
-        return acting(True), acting(False)
+        return row_function(True), row_function(False)
 
     return build
 
 
-def _permute(call: Call) -> tuple[Rows, Rows]:
+def _permute(call: Call) -> RowFunctions:
     rank = len(call.shape)
     axes = [0, *(_axis(axis, rank) for axis in call.bound["dims"])]
 
@@ -143,7 +159,7 @@ def _permute(call: Call) -> tuple[Rows, Rows]:
     return permute, permute
 
 
-def _transpose(call: Call) -> tuple[Rows, Rows]:
+def _transpose(call: Call) -> RowFunctions:
     """``t`` swaps the two axes of a matrix and leaves a vector as it is."""
 
     def transpose(rows: Tensor) -> Tensor:
@@ -152,7 +168,7 @@ def _transpose(call: Call) -> tuple[Rows, Rows]:
     return transpose, transpose
 
 
-def _reduce(call: Call) -> tuple[Rows, Rows]:
+def _reduce(call: Call) -> RowFunctions:
     """Take the mean or the sum over some axes of an example, or over all of them."""
     wire = call.bound["self"]
     axes = call.bound.get("dim")
@@ -168,13 +184,13 @@ def _reduce(call: Call) -> tuple[Rows, Rows]:
     return reduce, reduce
 
 
-def _roll(call: Call) -> Any:
+def _roll(call: Call) -> RowFunctions:
     if not call.bound["dims"]:
         raise NotAffineError("rolls over all axes, so it mixes the examples of a batch: give dims")
     return _along_axes("dims")(call)
 
 
-def _pick(call: Call) -> tuple[Rows, Rows]:
+def _pick(call: Call) -> RowFunctions:
     """Allow ``index`` with one constant index tensor; two or more may reorder axes, so they are refused."""
     indices = list(call.bound["indices"])
     if sum(index is not None for index in indices) != 1:
@@ -187,24 +203,25 @@ def _pick(call: Call) -> tuple[Rows, Rows]:
     return pick, pick
 
 
-def _pad(call: Call) -> tuple[Rows, Rows]:
-    def pad(value: Any) -> Rows:
+def _pad(call: Call) -> RowFunctions:
+    def pad(value: Any) -> RowFunction:
         return lambda rows: torch.constant_pad_nd(rows, call.bound["pad"], value)
 
     return pad(call.bound["value"]), pad(0)
 
 
-def _spatial(axes: int, channels: bool = True) -> Callable[[Call], tuple[Rows, Rows]]:
-    """Return the builder for an operator on the last `axes` axes, and on the channel axis before them if `channels`.
+def _spatial(axes: int, channels: bool = True) -> Callable[[Call], RowFunctions]:
+    """Return the function from a call of an operator on the last axes of an example to its two row functions.
 
-    All axes before these are batch axes.
+    The operator acts on the last `axes` axes, and on the channel axis before them if `channels`. All axes before these
+    are batch axes.
     """
 
-    def build(call: Call) -> tuple[Rows, Rows]:
-        plane = call.bound["self"].shape[-axes - channels :]
+    def build(call: Call) -> RowFunctions:
+        item_shape = call.bound["self"].shape[-axes - channels :]
 
         def act(rows: Tensor) -> Tensor:
-            result: Tensor = call.run({**call.bound, "self": rows.reshape(-1, *plane)})
+            result: Tensor = call.run({**call.bound, "self": rows.reshape(-1, *item_shape)})
             return result.reshape(rows.shape[0], *call.shape)
 
         return act, act
@@ -212,24 +229,24 @@ def _spatial(axes: int, channels: bool = True) -> Callable[[Call], tuple[Rows, R
     return build
 
 
-def _convolve(call: Call) -> tuple[Rows, Rows]:
-    plane = call.bound["input"].shape[1:]
+def _convolve(call: Call) -> RowFunctions:
+    item_shape = call.bound["input"].shape[1:]
 
-    def acting(bias: Any) -> Rows:
+    def row_function(bias: Any) -> RowFunction:
         def act(rows: Tensor) -> Tensor:
-            result: Tensor = call.run({**call.bound, "input": rows.reshape(-1, *plane), "bias": bias})
+            result: Tensor = call.run({**call.bound, "input": rows.reshape(-1, *item_shape), "bias": bias})
             return result.reshape(rows.shape[0], *call.shape)
 
         return act
 
-    return acting(call.bound["bias"]), acting(None)
+    return row_function(call.bound["bias"]), row_function(None)
 
 
-def _normalise(call: Call) -> tuple[Rows, Rows]:
+def _normalise(call: Call) -> RowFunctions:
     """BatchNorm in eval mode is a scale and a shift for each channel."""
     bound = call.bound
     if bound.get("training") or bound.get("running_mean") is None:
-        raise NotAffineError(STATISTICS)
+        raise NotAffineError(NEEDS_RUNNING_STATISTICS)
     deviation = (bound["running_var"] + bound.get("eps", bound.get("epsilon"))).sqrt()
     scale = deviation.reciprocal() if bound.get("weight") is None else bound["weight"] / deviation
     shift = -bound["running_mean"] * scale
@@ -264,24 +281,24 @@ def _rules() -> dict[str, Rule]:
     rules |= dict.fromkeys(("mean", "sum"), Rule(_reduce))
     rules |= dict.fromkeys(
         ("native_batch_norm", "cudnn_batch_norm", "miopen_batch_norm", "_native_batch_norm_legit_no_training",
-         "_batch_norm_no_update"), Rule(_normalise, ("self", "input"))
+         "_batch_norm_no_update"), Rule(_normalise, factors=("self", "input"))
     )  # fmt: skip
-    scatter = Rule(_along_axes("dim", tensors=("self", "src")), (), ("self", "src"))
+    scatter = Rule(_along_axes("dim", tensors=("self", "src")), factors=(), addends=("self", "src"))
     return rules | {
         "expand": Rule(_expand),
         "repeat": Rule(_repeat),
-        "copy": Rule(_copy, (), ("self", "src")),
-        "add": Rule(_pointwise("self", "other"), (), ("self", "other")),
-        "sub": Rule(_pointwise("self", "other"), (), ("self", "other")),
-        "rsub": Rule(_pointwise("self", "other"), (), ("self", "other")),
+        "copy": Rule(_copy, factors=(), addends=("self", "src")),
+        "add": Rule(_pointwise("self", "other"), factors=(), addends=("self", "other")),
+        "sub": Rule(_pointwise("self", "other"), factors=(), addends=("self", "other")),
+        "rsub": Rule(_pointwise("self", "other"), factors=(), addends=("self", "other")),
         "neg": Rule(_pointwise()),
-        "mul": Rule(_pointwise(), ("self", "other")),
+        "mul": Rule(_pointwise(), factors=("self", "other")),
         "div": Rule(_divide),
-        "where": Rule(_pointwise("self", "other"), (), ("self", "other")),
-        "masked_fill": Rule(_pointwise("value"), ("self",), ("value",)),
-        "lerp": Rule(_pointwise("self", "end"), (), ("self", "end")),
-        "cat": Rule(_along_axes("dim", tensors=("tensors",)), (), ("tensors",)),
-        "stack": Rule(_along_axes("dim", tensors=("tensors",), new=True), (), ("tensors",)),
+        "where": Rule(_pointwise("self", "other"), factors=(), addends=("self", "other")),
+        "masked_fill": Rule(_pointwise("value"), factors=("self",), addends=("value",)),
+        "lerp": Rule(_pointwise("self", "end"), factors=(), addends=("self", "end")),
+        "cat": Rule(_along_axes("dim", tensors=("tensors",)), factors=(), addends=("tensors",)),
+        "stack": Rule(_along_axes("dim", tensors=("tensors",), adds_axis=True), factors=(), addends=("tensors",)),
         "select_scatter": scatter,
         "slice_scatter": scatter,
         "transpose": Rule(_along_axes("dim0", "dim1")),
@@ -289,20 +306,24 @@ def _rules() -> dict[str, Rule]:
         "t": Rule(_transpose),
         "index": Rule(_pick),
         "constant_pad_nd": Rule(_pad),
-        "convolution": Rule(_convolve, ("input",)),
-        "_convolution": Rule(_convolve, ("input",)),  # its name in the output of torch.jit.trace
-        "mm": Rule(multiply("self", "mat2"), ("self", "mat2")),
-        "bmm": Rule(multiply("self", "mat2"), ("self", "mat2")),
-        "mv": Rule(multiply("self", "vec"), ("self", "vec")),
-        "dot": Rule(multiply("self", "tensor"), ("self", "tensor")),
-        "addmm": Rule(multiply("mat1", "mat2", "self"), ("mat1", "mat2"), ("self",)),
-        "addmv": Rule(multiply("mat", "vec", "self"), ("mat", "vec"), ("self",)),
-        "baddbmm": Rule(multiply("batch1", "batch2", "self"), ("batch1", "batch2"), ("self",)),
+        "convolution": Rule(_convolve, factors=("input",)),
+        "_convolution": Rule(_convolve, factors=("input",)),  # its name in the output of torch.jit.trace
+        "mm": Rule(multiply("self", "mat2"), factors=("self", "mat2")),
+        "bmm": Rule(multiply("self", "mat2"), factors=("self", "mat2")),
+        "mv": Rule(multiply("self", "vec"), factors=("self", "vec")),
+        "dot": Rule(multiply("self", "tensor"), factors=("self", "tensor")),
+        "addmm": Rule(multiply("mat1", "mat2", "self"), factors=("mat1", "mat2"), addends=("self",)),
+        "addmv": Rule(multiply("mat", "vec", "self"), factors=("mat", "vec"), addends=("self",)),
+        "baddbmm": Rule(multiply("batch1", "batch2", "self"), factors=("batch1", "batch2"), addends=("self",)),
     }
 
 
 RULES = _rules()
-"""The allow-list: every affine operator, by ATen name. Traces contain no in-place operators, only functional ones."""
+"""The allow-list: the operators accepted as affine, by ATen name.
+
+Composite operators that are not listed, such as ``linear``, are decomposed before they are recorded. Traces contain no
+in-place operators, only functional ones.
+"""
 
 SHAPE_ONLY = ("empty_like", "zeros_like", "ones_like", "full_like", "new_empty", "new_zeros", "new_ones", "new_full",
               "new_empty_strided", "fill", "zero")  # fmt: skip

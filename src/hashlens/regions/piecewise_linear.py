@@ -9,7 +9,7 @@ import torch
 
 from hashlens.codes.gates import Bound
 from hashlens.codes.layers import Layer
-from hashlens.regions.rounding import median_size
+from hashlens.regions.rounding import median_magnitude
 
 Tensor = torch.Tensor
 Number = Tensor | float
@@ -134,7 +134,7 @@ class PiecewiseLinear:
         """
         rows, times = list[Tensor](), list[Tensor]()
         flat, slope = values.flatten(1), tangents.expand_as(values).flatten(1)
-        median = median_size(flat, slope)
+        median = median_magnitude(flat, slope)
         for breakpoint in self.pieces.breakpoints:
             shifted = (values - breakpoint).flatten(1) if isinstance(breakpoint, Tensor) else flat - breakpoint
             first, last = (torch.addcmul(shifted, slope, end[:, None]) for end in span)

@@ -5,15 +5,15 @@ from collections.abc import Callable
 import torch
 
 from hashlens.codes.gates import Bound
-from hashlens.regions.calls import Call, Rows, Wire, aligned, filled
+from hashlens.regions.calls import Call, RowFunctions, Wire, aligned, filled
 
 Tensor = torch.Tensor
 
 
-def multiply(left: str, right: str, addend: str | None = None) -> Callable[[Call], tuple[Rows, Rows]]:
-    """Return the builder for a product of matrices or vectors with an optional addend."""
+def multiply(left: str, right: str, addend: str | None = None) -> Callable[[Call], RowFunctions]:
+    """Return the function from a call of a product, with an optional addend, to its two row functions."""
 
-    def build(call: Call) -> tuple[Rows, Rows]:
+    def build(call: Call) -> RowFunctions:
         alpha, beta = call.bound.get("alpha", 1), call.bound.get("beta", 1)
         bound = {name: value for name, value in call.bound.items() if name in (left, right, addend)}
         vectors = [len(bound[name].shape) == 1 for name in (left, right)]
@@ -26,14 +26,14 @@ def multiply(left: str, right: str, addend: str | None = None) -> Callable[[Call
             return result.reshape(rows, *call.shape) if any(vectors) else result
 
         def apply(*rows: Tensor) -> Tensor:
-            operands = filled(bound, lambda at, _: at, rows)
+            operands = filled(bound, lambda argument_rows, _: argument_rows, rows)
             if _is_linear_layer(call, left, right, addend):
                 return torch.nn.functional.linear(operands[left], operands[right].t(), operands[addend or ""])
             result = alpha * product(operands, len(rows[0])) if alpha != 1 else product(operands, len(rows[0]))
             return result if addend is None else result + beta * _addend(operands[addend], call, addend)
 
         def push(*rows: Tensor) -> Tensor:
-            operands = filled(bound, lambda at, _: at, rows)
+            operands = filled(bound, lambda argument_rows, _: argument_rows, rows)
             parts = []
             if product_depends:
                 result = product(operands, len(rows[0]))

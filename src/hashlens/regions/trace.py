@@ -26,7 +26,7 @@ from hashlens.nets.copying import copied
 from hashlens.nets.output import Output, OutputLike, check_output
 from hashlens.regions.calls import Affine, Call, NotAffineError, Wire, affine_step
 from hashlens.regions.choices import Choice
-from hashlens.regions.operators import RULES, SHAPE_ONLY, STATISTICS
+from hashlens.regions.operators import NEEDS_RUNNING_STATISTICS, RULES, SHAPE_ONLY
 from hashlens.regions.piecewise_linear import BENDS, DIFFERENCE, PiecewiseLinear
 from hashlens.regions.program import Program, Step, states
 from hashlens.regions.windows import WindowMax, pool_windows
@@ -95,7 +95,7 @@ def trace(
             if recorder.fault is not None:
                 raise recorder.fault from None
             if "more than 1 value per channel" in str(error):  # torch checks this before it runs an operator
-                raise recorder.refusal("batch_norm", STATISTICS, recorder.failed) from error
+                raise recorder.refusal("batch_norm", NEEDS_RUNNING_STATISTICS, recorder.failed) from error
             kind = str(dtype).removeprefix("torch.")
             way_out = f"it runs on one example, as a copy in {kind}: check the shape it takes"
             raise model_error(error, example, way_out) from error
@@ -209,7 +209,7 @@ class _Recorder(Observer):
     def enter(self, module: torch.nn.Module) -> None:
         """Raise, before torch does, on a BatchNorm without running statistics: it needs more than one example."""
         if isinstance(module, torch.nn.modules.batchnorm._BatchNorm) and module.running_mean is None:
-            raise self.refusal("batch_norm", STATISTICS)
+            raise self.refusal("batch_norm", NEEDS_RUNNING_STATISTICS)
 
     def leave(self, path: str, module: torch.nn.Module, raised: bool) -> None:
         """Record the module that an exception came from."""

@@ -12,7 +12,7 @@ from hashlens.files import atomic_write
 from hashlens.report.figure_tables import figure_table
 from hashlens.report.figures import Figure
 from hashlens.report.sprite import Sprite
-from hashlens.report.traces import can_trace, plotly
+from hashlens.report.traces import plotly, plotly_can_draw
 from hashlens.tables import Table
 from hashlens.version import __version__
 from hashlens.visible import visible
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHOWN_ROWS = 200
-"""Largest number of rows of a table on a page; the CSV file has all rows."""
+"""Largest number of rows of a table on a page; the CSV that the page's button exports has all of them."""
 SHOWN_ITEMS = 24
 """Number of items of a gallery that are visible at first."""
 
@@ -43,7 +43,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Item:
-    """One item of a gallery: its images in the sprite, its text, and its row in the file of selected items."""
+    """One item of a gallery: its images in the sprite, its text, and its cells in the CSV of ticked items."""
 
     images: tuple[int, ...]
     caption: str
@@ -54,7 +54,7 @@ class Item:
 class Gallery:
     """Examples that the reader can view and select; `columns` are the headings of each item's cells.
 
-    `name` is the name of the list in the file of selected items, by default its title.
+    `name` is the name of this gallery in the CSV of ticked items; by default the gallery's title.
     """
 
     title: str
@@ -73,7 +73,8 @@ class Widget:
     title : str
         Heading of the widget.
     template : str
-        Jinja template of its HTML; ``title`` is the heading, and ``number`` is the number of the part.
+        Jinja template of its HTML; ``title`` is the heading, and ``number`` is the position of this block
+        on the page, from 0.
     script : str
         JavaScript of the widget, which reads `data` from the page.
     data : dict
@@ -149,7 +150,7 @@ def page_html(page: Page) -> str:
     """Return a page as HTML."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    pages = Environment(
+    templates = Environment(
         loader=PackageLoader("hashlens.report", "html"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -157,24 +158,27 @@ def page_html(page: Page) -> str:
     )
     sections = [section for section in page.sections if section.blocks]
     numbers = count()
-    parts = [(section, [_part(block, next(numbers), pages) for block in section.blocks]) for section in sections]
-    drawn = [part for _, blocks in parts for part in blocks]
-    charts = [part["chart"] for part in drawn if part["chart"] is not None]
-    scripts = dict.fromkeys(part["block"].script for part in drawn if part["kind"] == "Widget")
+    section_parts = [
+        (section, [_part(block, next(numbers), templates) for block in section.blocks]) for section in sections
+    ]
+    all_parts = [part for _, parts in section_parts for part in parts]
+    charts = [part["chart"] for part in all_parts if part["chart"] is not None]
+    scripts = dict.fromkeys(part["block"].script for part in all_parts if part["kind"] == "Widget")
+    # Plotly draws the charts of a page; scripts of widgets may draw with it too.
     uses_plotly = bool(charts or scripts)
-    return pages.get_template("page.html.jinja").render(
+    return templates.get_template("page.html.jinja").render(
         page=page,
-        sections=[{"title": section.title, "note": section.note, "parts": blocks} for section, blocks in parts],
+        sections=[{"title": section.title, "note": section.note, "parts": parts} for section, parts in section_parts],
         shown=SHOWN_ITEMS,
         sprite=page.sprite.encoded(),
         style=_file("page.css"),
-        data=_json({"title": page.title, "parts": [_data(part) for part in drawn]}),
+        data=_json({"title": page.title, "parts": [_data(part) for part in all_parts]}),
         scripts=[
             *([_file("vendor/plotly-basic.min.js")] if uses_plotly else []),
             _file("page.js"),
             *map(_escape_closing_tag, scripts),
         ],
-        ticks=any(part["kind"] == "Gallery" for part in drawn),
+        has_checkboxes=any(part["kind"] == "Gallery" for part in all_parts),
         version=__version__,
     )
 
@@ -184,20 +188,20 @@ def _escape_text(value: Any) -> Any:
     return visible(value) if type(value) is str else value
 
 
-def _part(block: Block, number: int, pages: "Environment") -> dict[str, Any]:
+def _part(block: Block, number: int, templates: "Environment") -> dict[str, Any]:
     """Return the variables of the template for a block; `number` is its position on the page."""
     kind = type(block).__name__
     table = block if isinstance(block, Table) else getattr(block, "table", None)
     chart = picture = None
     if isinstance(block, Chart):
         table = table or figure_table(block.figure)
-        if can_trace(block.figure):
+        if plotly_can_draw(block.figure):
             chart = plotly(block.figure)
         else:
             picture = _picture(block.figure)
     shown = None if table is None else table.rows[:SHOWN_ROWS]
     widget = (
-        pages.from_string(block.template).render(title=block.title, number=number)
+        templates.from_string(block.template).render(title=block.title, number=number)
         if isinstance(block, Widget)
         else None
     )
@@ -224,9 +228,9 @@ def _picture(figure: Figure) -> str:
     from hashlens.report.plots import draw
 
     picture = io.BytesIO()
-    canvas = draw([figure])
-    canvas.axes[0].set_title("", loc="left")  # the page shows the title above
-    canvas.savefig(picture, format="png", dpi=130)
+    mpl_figure = draw([figure])
+    mpl_figure.axes[0].set_title("", loc="left")  # the page shows the title above
+    mpl_figure.savefig(picture, format="png", dpi=130)
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 

@@ -39,7 +39,7 @@ BAR_HEIGHT, MIN_HEIGHT = 26, 300
 """Height of a bar, and smallest height of a figure, in pixels."""
 
 
-def can_trace(figure: Figure) -> bool:
+def plotly_can_draw(figure: Figure) -> bool:
     """Return whether :func:`plotly` can draw a figure; other figures are shown as images."""
     return type(figure) in TRACED
 

@@ -23,7 +23,7 @@ from hashlens.report.figures import (
 )
 from hashlens.report.plots import draw
 from hashlens.report.polygon_traces import is_image, plane_traces
-from hashlens.report.traces import can_trace, plotly
+from hashlens.report.traces import plotly, plotly_can_draw
 
 Places = npt.NDArray[np.float64]
 TOLERANCE = 2e-4
@@ -60,7 +60,7 @@ def check_figure(figure: Figure) -> None:
         for tile, colour in zip(figure.tiles, painted, strict=False):
             paint = figure.paint(tile)
             assert tile.opacity < 1 or colour == _rgb(paint), f"{description}: matplotlib paints {tile} not {paint}"
-    traced = plotly(figure) if can_trace(figure) else None
+    traced = plotly(figure) if plotly_can_draw(figure) else None
     if isinstance(figure, Polygons) and not is_image(figure):
         traced = plane_traces(figure)
     if traced is None:

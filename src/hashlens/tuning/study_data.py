@@ -1,4 +1,4 @@
-"""The data of studies of tuning: those that scikit-learn ships, and your own tables."""
+"""Data sets for the tuning experiment: those of scikit-learn, and your own tables."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def require_data(name: str) -> None:
-    """Raise TuningError unless data with this name exist: one of `DATA`, or ``FILE#COLUMN``."""
+    """Raise TuningError unless the name is one of `DATA` or has the form ``FILE#COLUMN``."""
     if name not in DATA and "#" not in name:
         raise TuningError(
             f"no data {name!r}; {nearest(name, DATA)}; or write FILE#COLUMN: a CSV or Parquet file, and the column of "
@@ -36,7 +36,7 @@ def study_data(name: str) -> tuple[Any, Any, bool]:
     inputs, labels : numpy.ndarray
         ``(rows, columns)`` and ``(rows,)``.
     regression : bool
-        Whether the labels are numbers, and not classes.
+        True for floating-point labels; integers and text are classes.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def _columns(path: Path) -> dict[str, Any]:
 
 
 def _numbers(values: Any) -> Any:
-    """Return a column of numbers unchanged, and a column of text as one column for each of its values."""
+    """Return a column of numbers as float64, and a column of text as a column of 0 and 1 for each of its values."""
     if values.dtype.kind in "iufb":
         return values.astype(np.float64)
     words = np.array(list(map(str, values)))
