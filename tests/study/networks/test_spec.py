@@ -112,7 +112,7 @@ def test_batch_norm_of_the_network_is_that_of_the_recipe_that_is_trained():
             "line 4: axes.architecture[1]: unknown architecture 'vgg17'; did",
         ),
         ("measures: [knn, knm]", "line 1: measures[1]: unknown measure 'knm'; did you mean 'knn'?"),
-        ("measures: [[]]", "measures[0]: unknown measure []; known: bits_to_determinism, chord, collision_probability"),
+        ("measures: [[]]", "measures[0]: unknown measure []; known: bits_to_determinism, chord, code_movement"),
         ("training: {recipe: figure}", "training.recipe: unknown recipe 'figure'; did you mean 'figures'?"),
         ("training: {optimizer: lion}", "training.optimizer: unknown optimizer 'lion'; known: adam, sgd"),
         ("training: {loss: mes}", "training.loss: unknown loss 'mes'; did you mean 'mse'?"),

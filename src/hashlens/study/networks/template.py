@@ -40,7 +40,7 @@ repeats: 3 # networks per cell, with different seeds
 seed: 0
 
 measures: [redundancy_ratio, knn, logistic, kmeans, network_accuracy]
-# more: loss, knn_train, collision_probability, bits_to_determinism, separation, local_complexity, chord
+# more: loss, knn_train, collision_probability, bits_to_determinism, separation, local_complexity, chord, code_movement
 k: 9 # neighbours of knn
 logistic: one-vs-one # or multinomial
 """
