@@ -62,6 +62,7 @@ def _heatmap_table(figure: Heatmap) -> Table:
         for tile in figure.tiles
     ]
     columns = (figure.x_label, figure.y_label, figure.group_label, figure.text_label, figure.opacity_label, heading)
+    # The first three columns name a tile.
     return table(figure.title, columns, rows, figure.note, names=3)
 
 

@@ -126,6 +126,16 @@ def test_factors_are_compared_by_what_they_explain(made, noise, verdict):
     assert "2 repeats give no interval: 3 or more are needed" in str(few)
 
 
+def test_factors_without_a_whole_repeat_are_undecided(made):
+    def measure(repeat, width, label_noise, **_):
+        return {} if width == 10 * 2**repeat and label_noise == 0.0 else {("a", "test"): 0.01 * width + label_noise}
+
+    results = made({"width": [10, 20, 40], "label_noise": [0.0, 1.0]}, measure)
+    verdict = decide(results, difference(factors=("width",), above="label_noise"))
+    assert verdict.verdict == "inconclusive"
+    assert verdict.lines[0].repeats == 0
+
+
 @pytest.mark.parametrize(
     ("apart", "margin", "verdict"),
     [

@@ -74,7 +74,7 @@ def _interval(
         shares = variance_shares(np.moveaxis(repeats, 0, -1)[..., None], step_axis).total[:, 0]
         return float(shares[axes.index(factor)] - shares[axes.index(other)])
 
-    if np.ptp(values) == 0:  # nothing varies: the shares would be 0 / 0
+    if len(values) and np.ptp(values) == 0:  # nothing varies: the shares would be 0 / 0
         return Estimate(0.0, 0.0, 0.0, len(values))
     return jackknife_interval(values, difference, confidence)
 
