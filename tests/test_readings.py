@@ -41,7 +41,7 @@ def _metric(network, **how):
     metric = pytest.importorskip("hashlens.integrations.torchmetrics").CodeKNNAccuracy(network, k=3, **how)
     metric.update(*map(torch.as_tensor, TRAIN), reference=True)
     metric.update(*map(torch.as_tensor, TEST))
-    return metric.compute().item(), metric._rows("asked_codes")
+    return metric.compute().item(), metric._rows("query_codes")
 
 
 def _predicted(network, **how):

@@ -19,6 +19,7 @@ from hashlens.generative import VAE, evaluate
 from hashlens.index import Index
 from hashlens.integrations.history import CodeHistory, CodeReading
 from hashlens.kernels.classified import classified
+from hashlens.kernels.computed import summarise
 from hashlens.measures.features import as_features
 from hashlens.measures.kmeans import kmeans
 from hashlens.measures.projection import project
@@ -45,6 +46,7 @@ WRITTEN = Path(__file__).parents[1] / "saved/written/0.1"
 SOURCE = Path(hl.__file__).parent
 ELSEWHERE = {
     "Reproduction", "Provenance", "Finding", "EarlierFinding", "Comparison", "Picture", "StudyStatus",  # tests/study
+    "BarCheck",  # tests/study/reproduce
 }  # fmt: skip
 """Results that are made by long runs, in the tests of their own rooms."""
 COMES_BACK: dict[str, str] = {}
@@ -145,6 +147,7 @@ def results_of_kernels():
         kernels.predict(linear, x[:3], x[:3, 0], x[3:], diag_reg=0.1),
         kernels.compare_codes(network, torch.from_numpy(x).float(), draws=1),
         classified(linear, (x[:4], [0, 1, 0, 1]), (x[4:], [0, 1])),
+        summarise(kernels.compute(linear, x, None, ("nngp",)).nngp, linear, "nngp", "kernel.npy", True),
     ]
 
 

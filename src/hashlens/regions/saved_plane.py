@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from hashlens.nets.output import Output
 from hashlens.regions.figures import painted_by_gradient
 from hashlens.regions.plane import plane_sentences
 from hashlens.report.figures import Polygons
@@ -52,6 +53,11 @@ class SavedPlane(Result):
     vertices: int
     boundary_length: float
     regions: tuple[SavedRegion, ...]
+
+    @property
+    def read_as(self) -> Output:
+        """How the output was read: as scores of classes, since files of this kind are of networks that classify."""
+        return Output("logits", "")
 
     def figures(self) -> tuple[Polygons, ...]:
         """Return the regions, coloured by the norm of the gradient."""
