@@ -1,4 +1,4 @@
-"""Why does this employee leave? Five methods on a table whose rules are known.
+"""Why does this employee leave? Six methods on a table whose rules are known.
 
     python examples/explain_table.py [FOLDER]
 

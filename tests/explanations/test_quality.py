@@ -11,7 +11,7 @@ from torch import nn
 import hashlens as hl
 from hashlens.errors import ExplainError
 from hashlens.explanations import ExplanationComparison, compare_explanations, explain
-from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, per_input, removal_curve
+from hashlens.explanations.faithfulness import area, baseline_inputs, expand_values, infidelity, removal_curve
 from hashlens.explanations.metrics import METRICS
 from hashlens.explanations.stability import randomise, spearman
 from hashlens.explanations.subject import Subject
@@ -141,13 +141,13 @@ def test_infidelity_by_hand():
 def test_values_of_parts_are_divided_over_what_they_share():
     network, x = convolutional(), drawn(1, 2, 12, 12)
     found = explain(network, x, "lime", segments=9, samples=100)
-    values = per_input(found, (2, 12, 12))
+    values = expand_values(found, (2, 12, 12))
     assert values.shape == (1, 2, 12, 12)
     assert float(values.sum()) == pytest.approx(found.values.sum())
     cam = explain(network, x, "grad_cam", layer="two", relu=False)
-    assert float(per_input(cam, (2, 12, 12)).sum()) == pytest.approx(cam.values.sum())
+    assert float(expand_values(cam, (2, 12, 12)).sum()) == pytest.approx(cam.values.sum())
     with pytest.raises(ExplainError, match=r"grad_cam gives values \(6, 6\), which do not match inputs \(2, 12, 12\)"):
-        per_input(explain(network, x, "grad_cam", layer="two", upsample=False), (2, 12, 12))
+        expand_values(explain(network, x, "grad_cam", layer="two", upsample=False), (2, 12, 12))
 
 
 def test_a_blurred_image_keeps_its_mean_and_loses_its_edges():

@@ -13,7 +13,7 @@ import torch
 from hashlens.explanations.controls import CONTROLS, control
 from hashlens.explanations.explain import explain
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.faithfulness import per_input
+from hashlens.explanations.faithfulness import expand_values
 from hashlens.explanations.methods import find_method
 from hashlens.explanations.subject import Subject
 
@@ -91,7 +91,7 @@ class Candidate:
     @cached_property
     def values(self) -> Tensor:
         """The values on the input, ``(n, ...)`` float64."""
-        return per_input(self.explanation, tuple(self.evaluation_set.x.shape[1:]))
+        return expand_values(self.explanation, tuple(self.evaluation_set.x.shape[1:]))
 
     def recompute(
         self, model: Any = None, x: Tensor | None = None, target: Tensor | None = None, seed: int | None = None
@@ -104,7 +104,7 @@ class Candidate:
             evaluation_set.target if target is None else target,
             evaluation_set.seed if seed is None else seed,
         )
-        return per_input(result, tuple(evaluation_set.x.shape[1:]))
+        return expand_values(result, tuple(evaluation_set.x.shape[1:]))
 
 
 def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
@@ -118,7 +118,7 @@ def explainer(name: str, options: Mapping[str, Any]) -> Explainer:
     def one_by_one(model: Any, x: Tensor, target: Tensor, seed: int) -> Explanation:
         """Explain examples one at a time: each image has its own parts, and some methods take a single example."""
         rows = [together(model, x[i : i + 1], target[i : i + 1], seed) for i in range(len(x))]
-        values = torch.cat([per_input(row, tuple(x.shape[1:])) for row in rows])
+        values = torch.cat([expand_values(row, tuple(x.shape[1:])) for row in rows])
         diagnostics: dict[str, Any] = {"rows_run": sum(row.diagnostics["rows_run"] for row in rows)}
         if "completeness_gap" in rows[0].diagnostics:
             diagnostics["completeness_gap"] = [row.diagnostics["completeness_gap"] for row in rows]

@@ -43,12 +43,13 @@ class Metric:
 def _removal(baseline: str, insertion: bool) -> Callable[[EvaluationSet, Candidate], Floats]:
     def measure(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
         x, values = evaluation_set.x, candidate.values
-        gone = baseline_inputs(x, baseline, evaluation_set.background)
-        if gone is None:
+        replacement = baseline_inputs(x, baseline, evaluation_set.background)
+        if replacement is None:
             if baseline == "mean":
                 evaluation_set.notes.append(NO_BASELINE)
             return evaluation_set.unknown
-        return area(removal_curve(evaluation_set.subject, x, evaluation_set.target, values, gone, insertion))
+        curve = removal_curve(evaluation_set.subject, x, evaluation_set.target, values, replacement, insertion)
+        return area(curve)
 
     return measure
 

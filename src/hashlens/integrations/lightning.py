@@ -1,4 +1,4 @@
-"""Lightning: callbacks that read the codes of a probe during training."""
+"""Lightning: callbacks that read the codes of a fixed set of examples during training."""
 
 import importlib
 import sys
@@ -27,16 +27,18 @@ def _callback_class() -> Any:
 
 
 class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
-    """Read the codes of a fixed probe at the start of training, and every `every` optimiser steps.
+    """Read the codes of a fixed set of labelled examples, the probe, during training.
 
-    The metrics go to all loggers of the trainer, at the steps of the readings. From the first step on they also go to
-    ``trainer.callback_metrics``, where early stopping and checkpoints find them. Only the first of several processes
-    reads.
+    A reading is taken at the start, and then every `every` optimiser steps, unless it would exceed the monitor's time
+    budget. The metrics go to all loggers of the trainer, at the steps of the readings. From the first step on they also
+    go to ``trainer.callback_metrics``, where early stopping and checkpoints find them. With several processes, only the
+    first one reads.
 
     Parameters
     ----------
     monitor : CodeMonitor, or train_probe
-        A monitor, or its arguments: ``CodeMonitorCallback("digits#train", "digits#test", every=100)``.
+        A monitor. Or the train probe, from which a monitor is created with the other arguments:
+        ``CodeMonitorCallback("digits#train", "digits#test", every=100)``.
     test_probe, **settings
         As in :class:`~hashlens.integrations.CodeMonitor`.
     network : str or callable, optional
@@ -83,16 +85,17 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
 
 
 class CodeValidationCallback(_callback_class()):  # type: ignore[misc]
-    """Read the codes of a fixed probe at the end of every validation.
+    """Read the codes of a fixed set of labelled examples, the probe, at the end of every validation.
 
     The metrics are logged with those of the validation: to all loggers, and to ``trainer.callback_metrics``, where
-    early stopping and checkpoints find them. Only the first of several processes reads; the sanity check before
-    training is skipped.
+    early stopping and checkpoints find them. With several processes, only the first one reads. The sanity check
+    before training is skipped.
 
     Parameters
     ----------
     monitor : CodeMonitor, or train_probe
-        A monitor, or its arguments without ``every``: ``CodeValidationCallback("digits#train", "digits#test")``.
+        A monitor. Or the train probe, from which a monitor is created with the other arguments, without ``every``:
+        ``CodeValidationCallback("digits#train", "digits#test")``.
     test_probe, **settings
         As in :class:`~hashlens.integrations.CodeMonitor`.
     network : str or callable, optional

@@ -1,4 +1,4 @@
-"""Transformers: a callback that reads the codes of a probe while a Hugging Face Trainer is training."""
+"""Transformers: a callback that reads the codes of a fixed set of examples while a Hugging Face Trainer is training."""
 
 import importlib
 from typing import Any
@@ -18,17 +18,21 @@ def _callback_class() -> Any:
 
 
 class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
-    """Read the codes of a fixed probe at the start of training, and every `every` optimiser steps.
+    """Read the codes of a fixed set of labelled examples, the probe, during training.
+
+    A reading is taken at the start, and then every `every` optimiser steps, unless it would exceed the monitor's time
+    budget. With several processes, only the first one reads.
 
     A Trainer does not pass itself to its callbacks. So metrics reach its loggers (``report_to``) only after
-    ``CodeMonitorCallback(...).attach(trainer)``. A callback that is passed in ``callbacks=[...]`` instead writes to
-    ``trainer.state.log_history`` and to the monitor's own ``log=``. Only the first of several processes reads.
+    ``CodeMonitorCallback(...).attach(trainer)``. If the callback is passed in ``callbacks=[...]`` instead, metrics are
+    appended to ``trainer.state.log_history`` only. The monitor's own ``log=`` receives them in both cases.
 
     Parameters
     ----------
     monitor : CodeMonitor, or train_probe
-        A monitor, or its arguments. Batches that are dicts are passed to the network by their keys, without ``label``
-        and ``labels``; use ``forward=`` for any other call, and ``mask="attention_mask"`` to leave padding out.
+        A monitor. Or the train probe, from which a monitor is created with the other arguments. Batches that are dicts
+        are passed to the network by their keys, without ``label`` and ``labels``; use ``forward=`` for any other call,
+        and ``mask="attention_mask"`` to leave padding out.
     test_probe, **settings
         As in :class:`~hashlens.integrations.CodeMonitor`.
 
@@ -53,14 +57,14 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
         """Read the network before the first step."""
         if state.is_world_process_zero:
-            self._write(state, self.monitor(model, state.global_step))
+            self._log_metrics(state, self.monitor(model, state.global_step))
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **others: Any) -> None:
         """Read the network if a reading is due."""
         if state.is_world_process_zero and (reading := self.monitor.step(model, state.global_step)) is not None:
-            self._write(state, reading)
+            self._log_metrics(state, reading)
 
-    def _write(self, state: Any, reading: CodeReading) -> None:
+    def _log_metrics(self, state: Any, reading: CodeReading) -> None:
         metrics = reading.metrics(self.monitor.prefix)
         if self._trainer is not None:
             self._trainer.log(metrics)

@@ -8,8 +8,8 @@ from jaxtyping import Float
 
 from hashlens.errors import DataError
 from hashlens.regions.inputs import matching_examples, numbers
-from hashlens.regions.program import Program, push_tangents
-from hashlens.regions.transpose import pulled_back
+from hashlens.regions.program import Program, output_tangents
+from hashlens.regions.transpose import apply_transpose
 
 Tensor = torch.Tensor
 LARGEST_MATRIX = 1 << 28
@@ -76,7 +76,7 @@ class AffineMap:
         vectors, single = self._vectors(u, self.program.output_shape, "u")
         products = []
         for chunk in torch.split(vectors, self.program.chunk(len(self))):
-            products.append(pulled_back(self._forward, chunk, (len(chunk), len(self), *self.program.input_shape)))
+            products.append(apply_transpose(self._forward, chunk, (len(chunk), len(self), *self.program.input_shape)))
         joined = torch.cat(products)
         return joined[0] if single else joined
 
@@ -109,7 +109,7 @@ class AffineMap:
 
     def _forward(self, v: Tensor) -> Tensor:
         rows = v.reshape(len(v), len(self), *self.program.shapes[0])
-        tangent = push_tangents(self.program, self.states, rows).expand(
+        tangent = output_tangents(self.program, self.states, rows).expand(
             -1, len(self), *self.program.shapes[self.program.output]
         )
         return tangent.reshape(len(v), len(self), *self.program.output_shape)

@@ -17,7 +17,7 @@ from math import inf, pi, prod
 import torch
 
 from hashlens.regions.program import Flow, Program
-from hashlens.regions.transpose import pulled_back
+from hashlens.regions.transpose import apply_transpose
 from hashlens.regions.units import nearest_unit
 from hashlens.seeds import torch_generator
 
@@ -169,4 +169,4 @@ def _gradients(program: Program, states: list[Tensor], bits: Tensor) -> Tensor:
         return chosen
 
     ones = torch.ones(m, n, dtype=program.dtype, device=program.device)
-    return pulled_back(slack, ones, (m, n, *program.shapes[0]))
+    return apply_transpose(slack, ones, (m, n, *program.shapes[0]))

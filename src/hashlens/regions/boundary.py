@@ -15,14 +15,14 @@ from hashlens.result import Result
 
 @dataclass(frozen=True, eq=False)
 class DecisionBoundary(Result):
-    """Line segments of the decision boundary, one in each linear region that it crosses.
+    """Line segments of the decision boundary; each lies in one linear region, or on the edge between two.
 
     Attributes
     ----------
     segments : numpy.ndarray
-        float64 ``(n, 2, 2)``: both ends of each segment, as coordinates s, t.
+        float64 ``(n, 2, 2)``: both ends of each segment, as coordinates s, t on the plane.
     classes : numpy.ndarray
-        int64 ``(n, 2)``: classes on its two sides, the smaller first.
+        int64 ``(n, 2)``: classes on both sides of each segment, the smaller first.
     """
 
     segments: npt.NDArray[np.float64]
@@ -59,19 +59,20 @@ class ClassParts(Result):
 def class_parts(plane: Plane) -> ClassParts:
     """Return the faces of a plane, cut further where the predicted class changes.
 
-    On each face the outputs are affine, so the classes meet on straight lines, which are found like those of regions.
+    On each face the outputs are affine, so the classes meet on straight lines. The mesh is cut along them as along the
+    lines of gates: a single output is cut like a ReLU, and several outputs like a max-pool of one window.
     """
-    value, slope = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
     if not plane.has_classes:
         raise DataError(no_classes(plane.read_as))
-    cut = value.new_full((1,), plane.read_as.cut)
-    if value.shape[1] > 1:
-        value, slope, cut = value[:, None], slope[:, :, None], value.new_zeros(value.shape[1])
+    middle, slope = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
+    if middle.shape[1] > 1:
+        middle, slope, breakpoints = middle[:, None], slope[:, :, None], middle.new_zeros(middle.shape[1])
     else:
-        value = value - cut
+        breakpoints = middle.new_full((1,), plane.read_as.cut)
+        middle = middle - breakpoints
     mesh = plane.mesh.copy()
-    mesh.born[:] = -1
-    parents, parts = mesh.cut(np.arange(len(plane)), value, slope, cut, 0, *tolerances(value.dtype))
+    mesh.born[:] = -1  # lines are numbered from 0 again, and none of them has created a vertex
+    parents, parts = mesh.cut(np.arange(len(plane)), middle, slope, breakpoints, 0, *tolerances(middle.dtype))
     faces = np.empty(len(parts), np.int64)
     faces[parts] = parents
     return ClassParts(mesh.trimmed(), faces, plane.predicted(mesh.centers(np.arange(len(faces))) + mesh.center, faces))
@@ -80,9 +81,11 @@ def class_parts(plane: Plane) -> ClassParts:
 def decision_boundary(plane: Plane) -> DecisionBoundary:
     """Return the lines on a plane where the predicted class changes.
 
-    The class is that of the largest output. A single logit is cut at 0, a single probability at 1/2.
+    The class is that of the largest output. A single output gives class 1 above 0 if it is a logit, and above 1/2 if it
+    is a probability.
 
-    Where an output jumps between two faces, the edge between them is part of the boundary.
+    At a gate that is not continuous, such as a hardshrink, the outputs may jump from one face to the next. If the class
+    changes there, the edge between the faces is part of the boundary.
 
     Parameters
     ----------
@@ -92,11 +95,11 @@ def decision_boundary(plane: Plane) -> DecisionBoundary:
     Raises
     ------
     DataError
-        If the network has no classes: no outputs, or those of a regression.
+        If the network predicts no classes: it has no outputs, or they are values of a regression.
     """
     parts = class_parts(plane)
     sides, ends = parts.mesh.edges
-    inner = (sides >= 0).all(axis=1)
-    classes, ends = parts.classes[sides[inner]], ends[inner]
-    border = classes[:, 0] != classes[:, 1]
-    return DecisionBoundary(parts.mesh.vertices[ends[border]], np.sort(classes[border], axis=1))
+    is_inner = (sides >= 0).all(axis=1)
+    classes, ends = parts.classes[sides[is_inner]], ends[is_inner]
+    is_boundary = classes[:, 0] != classes[:, 1]
+    return DecisionBoundary(parts.mesh.vertices[ends[is_boundary]], np.sort(classes[is_boundary], axis=1))

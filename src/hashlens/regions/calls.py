@@ -82,14 +82,14 @@ class Affine:
         Register of its result.
     apply : callable
         Function from rows of values to rows of values.
-    push : callable
+    map_tangents : callable
         Function from rows of tangents to rows of tangents: the linear part of `apply`.
     """
 
     inputs: tuple[int, ...]
     output: int
     apply: RowFunction = field(repr=False)
-    push: RowFunction = field(repr=False)
+    map_tangents: RowFunction = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Rule:
     Attributes
     ----------
     build : callable
-        Function from a call to the functions `apply` and `push` of its step.
+        Function from a call to the functions `apply` and `map_tangents` of its step.
     factors : tuple of str
         Arguments that the result is linear in; at most one of them may depend on the input.
     addends : tuple of str
@@ -125,9 +125,9 @@ def affine_step(rule: Rule, call: Call, output: int) -> Affine:
     for name in dependent:
         if name not in rule.factors and name not in rule.addends:
             raise NotAffineError(f"is not affine in its argument {name!r}, which depends on the input")
-    apply, push = rule.build(call)
+    apply, map_tangents = rule.build(call)
     registers = tuple(wire.register for wires in dependent.values() for wire in wires)
-    return Affine(registers, output, apply, push)
+    return Affine(registers, output, apply, map_tangents)
 
 
 def _wires(value: Any) -> Iterator[Wire]:

@@ -33,7 +33,7 @@ class Choice(PiecewiseLinear):
         first, second = values.unbind(-1) if self.larger else values.flip(-1).unbind(-1)
         return torch.where(state[..., 0], first, second)
 
-    def push(self, state: Tensor, tangents: Tensor) -> Tensor:
+    def map_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the chosen tangents ``(directions, rows, *shape)``."""
         return self.apply(state, tangents)
 

@@ -15,8 +15,8 @@ from hashlens.progress import bar
 from hashlens.regions.mesh import Mesh
 from hashlens.regions.partition import partition
 from hashlens.regions.plane import Plane
+from hashlens.regions.plane_arguments import program_and_slice
 from hashlens.regions.program import Program
-from hashlens.regions.requested_plane import requested_plane
 from hashlens.regions.windows import WindowMax
 
 MAX_REGIONS = 1_000_000
@@ -78,10 +78,10 @@ def plane(
     from hashlens.compiling import compiling
 
     with torch.no_grad():
-        program, flat = requested_plane(model, box, origin, directions, through, pca, dtype, output)
-        mesh = Mesh.rectangle(*flat.box)
+        program, plane_slice = program_and_slice(model, box, origin, directions, through, pca, dtype, output)
+        mesh = Mesh.rectangle(*plane_slice.box)
         with bar("regions") as advance, compiling():
-            leaves = list(partition(program, flat, mesh, max_regions, advance))
+            leaves = list(partition(program, plane_slice, mesh, max_regions, advance))
     faces, packed, values, slopes = zip(*leaves, strict=True)
     order = np.argsort(np.concatenate(faces))
     codes = program.codes([np.concatenate(packed)[order]], len(order))
@@ -89,8 +89,9 @@ def plane(
     slope = torch.cat(slopes, dim=1).cpu()[:, order].reshape(2, len(order), *program.output_shape)
     kind, reason = program.read_as.kind, program.read_as.reason
     whole = Plane(
-        flat, mesh, middle, slope, hash_rows(codes.packed), codes, program, output_kind=kind, output_reason=reason
-    )
+        plane_slice, mesh, middle, slope, hash_rows(codes.packed), codes, program,
+        output_kind=kind, output_reason=reason,
+    )  # fmt: skip
     return _join(whole, codes) if any(isinstance(gate, WindowMax) for gate in program.gates) else whole
 
 

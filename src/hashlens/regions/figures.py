@@ -295,38 +295,44 @@ def _is_single(plane: Plane) -> bool:
     return plane.value[0].numel() == 1
 
 
-def _is_isometric(flat: Slice) -> bool:
+def _is_isometric(plane_slice: Slice) -> bool:
     """Return whether the directions are orthogonal and of equal length."""
-    basis = flat.directions.flatten(1).numpy()
+    basis = plane_slice.directions.flatten(1).numpy()
     gram = basis @ basis.T
     return bool(np.allclose(gram, gram[0, 0] * np.eye(2), rtol=1e-6, atol=1e-9 * gram[0, 0]))
 
 
-def _is_through(flat: Slice) -> bool:
+def _is_through(plane_slice: Slice) -> bool:
     """Return whether a slice passes through three examples: the first is the origin, the second on the s axis."""
-    spread = np.abs(flat.marks).max(initial=0.0)
-    return len(flat.marks) == 3 and bool((np.abs(flat.marks[[0, 0, 1], [0, 1, 1]]) <= 1e-9 * spread).all())
+    spread = np.abs(plane_slice.marks).max(initial=0.0)
+    return len(plane_slice.marks) == 3 and bool(
+        (np.abs(plane_slice.marks[[0, 0, 1], [0, 1, 1]]) <= 1e-9 * spread).all()
+    )
 
 
-def _axis_labels(flat: Slice) -> tuple[str, str]:
-    if _is_through(flat):
+def _axis_labels(plane_slice: Slice) -> tuple[str, str]:
+    if _is_through(plane_slice):
         return "s: towards the second example (input units)", "t: at a right angle, towards the third"
-    if len(flat.marks):
+    if len(plane_slice.marks):
         return "s: first principal component (input units)", "t: second principal component"
-    if flat.origin.shape == (2,) and bool((flat.directions == torch.eye(2)).all()) and not bool(flat.origin.any()):
+    if (
+        plane_slice.origin.shape == (2,)
+        and bool((plane_slice.directions == torch.eye(2)).all())
+        and not bool(plane_slice.origin.any())
+    ):
         return "s: first input", "t: second input"
     return "s: steps of the first direction", "t: steps of the second direction"
 
 
-def _marks(flat: Slice, names: Sequence[str] | None) -> tuple[Mark, ...]:
-    if names is not None and len(names) != len(flat.marks):
-        raise DataError(f"the plane goes through {len(flat.marks)} examples, but received {len(names)} names")
-    if names is None and _is_through(flat):
+def _marks(plane_slice: Slice, names: Sequence[str] | None) -> tuple[Mark, ...]:
+    if names is not None and len(names) != len(plane_slice.marks):
+        raise DataError(f"the plane goes through {len(plane_slice.marks)} examples, but received {len(names)} names")
+    if names is None and _is_through(plane_slice):
         names = ("first", "second", "third")
     if names is None or len(names) > MAX_MARKS:
         return ()
-    inside = _inside(flat.box, flat.marks)
-    named = zip(names, flat.marks.tolist(), inside, strict=True)
+    inside = _inside(plane_slice.box, plane_slice.marks)
+    named = zip(names, plane_slice.marks.tolist(), inside, strict=True)
     return tuple(Mark(name, s, t) for name, (s, t), shown in named if shown)
 
 

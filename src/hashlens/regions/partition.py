@@ -30,7 +30,7 @@ def _names(gate: Gate) -> int:
 
 
 def partition(
-    program: Program, flat: Slice, mesh: Mesh, most: int, advance: Callable[[str], None]
+    program: Program, plane_slice: Slice, mesh: Mesh, most: int, advance: Callable[[str], None]
 ) -> Iterator[tuple[npt.NDArray[np.int64], Packed, Tensor, Tensor]]:
     """Cut the mesh of a slice into linear regions.
 
@@ -51,7 +51,7 @@ def partition(
     """
     origin, directions = (
         tensor.to(device=program.device, dtype=program.dtype)
-        for tensor in (flat.points(mesh.center[None]), flat.directions)
+        for tensor in (plane_slice.points(mesh.center[None]), plane_slice.directions)
     )
     whole = Flow(program, program.rows(origin), program.rows(directions)[:, None])
     labels = np.concatenate([[0], np.cumsum([_names(gate) for gate in program.gates])])

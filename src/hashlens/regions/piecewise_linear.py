@@ -74,7 +74,7 @@ class PiecewiseLinear:
             return bent
         return bent + self._chosen(state, offsets, values)
 
-    def push(self, state: Tensor, tangents: Tensor) -> Tensor:
+    def map_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the tangents ``(directions, rows, *shape)`` of the output."""
         return self._scale(state, tangents)
 

@@ -338,7 +338,7 @@ def _bits(program: Program, found: list[Tensor], rows: int) -> Packed:
     return np.concatenate([np.zeros((rows, 0), np.uint8), *packed], axis=1)
 
 
-def _gram(flat: Slice) -> npt.NDArray[np.float64]:
-    basis = flat.directions.flatten(1).numpy()
+def _gram(plane_slice: Slice) -> npt.NDArray[np.float64]:
+    basis = plane_slice.directions.flatten(1).numpy()
     gram: npt.NDArray[np.float64] = basis @ basis.T
     return gram

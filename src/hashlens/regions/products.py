@@ -32,7 +32,7 @@ def multiply(left: str, right: str, addend: str | None = None) -> Callable[[Call
             result = alpha * product(operands, len(rows[0])) if alpha != 1 else product(operands, len(rows[0]))
             return result if addend is None else result + beta * _addend(operands[addend], call, addend)
 
-        def push(*rows: Tensor) -> Tensor:
+        def map_tangents(*rows: Tensor) -> Tensor:
             operands = filled(bound, lambda argument_rows, _: argument_rows, rows)
             parts = []
             if product_depends:
@@ -44,7 +44,7 @@ def multiply(left: str, right: str, addend: str | None = None) -> Callable[[Call
                 parts.append(part.expand(len(part), *call.shape))
             return parts[0] if len(parts) == 1 else parts[0] + parts[1]
 
-        return apply, push
+        return apply, map_tangents
 
     return build
 

@@ -180,7 +180,7 @@ class Flow:
         if self._values:
             self._values[gate.output] = gate.apply(state, self._values[gate.input])
         if self._tangents:
-            self._tangents[gate.output] = gate.push(state, self._tangents[gate.input])
+            self._tangents[gate.output] = gate.map_tangents(state, self._tangents[gate.input])
         self._advance()
 
     def take(self, row_numbers: Tensor) -> None:
@@ -203,7 +203,9 @@ class Flow:
             tangents = [self._tangents[register] for register in step.inputs]
             directions, rows = len(tangents[0]), max(tangent.shape[1] for tangent in tangents)
             flat = [tangent.expand(-1, rows, *tangent.shape[2:]).flatten(0, 1) for tangent in tangents]
-            self._tangents[step.output] = step.push(*flat).reshape(directions, rows, *self.program.shapes[step.output])
+            self._tangents[step.output] = step.map_tangents(*flat).reshape(
+                directions, rows, *self.program.shapes[step.output]
+            )
 
     def _advance(self) -> None:
         for register in self.program.last_used[self._position]:
@@ -222,7 +224,7 @@ def states(program: Program, x: Tensor) -> tuple[Tensor, list[Tensor]]:
     return flow.value, result
 
 
-def push_tangents(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:
+def output_tangents(program: Program, gate_states: list[Tensor], tangent: Tensor) -> Tensor:
     """Return the tangents of the output: the linear map of the region with these gate states, applied to `tangent`."""
     flow = Flow(program, tangent=tangent)
     for _, state in zip(flow, gate_states, strict=True):

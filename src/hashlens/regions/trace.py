@@ -338,12 +338,12 @@ class _Recorder(Observer):
         wire = bound["self"]
         axes = 3 if "3d" in operator else 2
         out = tuple(values.shape[-axes:])
-        positions, inside = pool_windows(operator, bound, wire.shape[-axes:], out)
+        positions, is_inside = pool_windows(operator, bound, wire.shape[-axes:], out)
         layer = self._layer(operator, tuple(values.shape), positions.shape[1])
         output = self._tape.register(tuple(values.shape))
         device = values.device
         step = WindowMax(
-            wire.register, output.register, layer, output.shape, axes, positions.to(device), inside.to(device)
+            wire.register, output.register, layer, output.shape, axes, positions.to(device), is_inside.to(device)
         )
         self._tape.steps.append(step)
         self._known[id(values)] = (output, values)

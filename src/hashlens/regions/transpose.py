@@ -7,15 +7,15 @@ import torch
 Tensor = torch.Tensor
 
 
-def pulled_back(push: Callable[[Tensor], Tensor], u: Tensor, shape: tuple[int, ...]) -> Tensor:
+def apply_transpose(linear_map: Callable[[Tensor], Tensor], u: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the transpose of a linear map times `u`.
 
     ``torch.func.vjp`` gives the same, but imports torch's compiler at its first call, which takes a second.
 
     Parameters
     ----------
-    push : callable
-        The linear map.
+    linear_map : callable
+        The map, as a function of one tensor.
     u : torch.Tensor
         A tensor of the shape of its output.
     shape : tuple of int
@@ -23,4 +23,4 @@ def pulled_back(push: Callable[[Tensor], Tensor], u: Tensor, shape: tuple[int, .
     """
     with torch.inference_mode(False), torch.enable_grad():
         start = torch.zeros(shape, dtype=u.dtype, device=u.device, requires_grad=True)
-        return torch.autograd.grad(push(start), start, u)[0]
+        return torch.autograd.grad(linear_map(start), start, u)[0]

@@ -14,7 +14,11 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, eq=False)
 class WindowMax:
-    """A step of a program: a max-pool. Its state is the winner of each window, int64 ``(rows, *kept, outputs)``.
+    """A step of a program: a max-pool.
+
+    Its state is the winner of each window, its largest element: the index in the window, int64 ``(rows, *kept,
+    outputs)``. The axes `kept` are those that are not pooled, such as channels; `outputs` counts the windows over the
+    pooled axes.
 
     Attributes
     ----------
@@ -24,21 +28,21 @@ class WindowMax:
         Name, shape and span in the code: one bit for each element of a window.
     shape : tuple of int
         Shape of the result for one example.
-    pooled : int
+    pooled_axes : int
         Number of pooled axes, the last ones of the input.
     positions : torch.Tensor
         int64 ``(outputs, window)``: flat indices, in the pooled axes, of the elements of each window.
-    inside : torch.Tensor
-        bool ``(outputs, window)``: False for padding.
+    is_inside : torch.Tensor
+        bool ``(outputs, window)``: False for padding, and after the end of a window that is smaller than the largest.
     """
 
     input: int
     output: int
     layer: Layer
     shape: tuple[int, ...]
-    pooled: int
+    pooled_axes: int
     positions: Tensor
-    inside: Tensor
+    is_inside: Tensor
 
     @property
     def inputs(self) -> tuple[int, ...]:
@@ -48,7 +52,7 @@ class WindowMax:
     def state(self, values: Tensor, noise: Tensor | None = None) -> Tensor:
         """Return the winner of each window, its first largest element, from the input ``(rows, *shape)``.
 
-        Elements that differ by no more than their `noise` ``(rows, *shape)`` count as equal.
+        Elements that differ by no more than their rounding errors `noise` ``(rows, *shape)`` count as equal.
         """
         elements = self._elements(values, -inf)
         return elements.argmax(-1) if noise is None else first_largest(elements, self._elements(noise, 0.0))
@@ -60,29 +64,29 @@ class WindowMax:
 
     def apply(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the winners' values ``(rows, *output shape)``."""
-        flat = values.flatten(-self.pooled)
+        flat = values.flatten(-self.pooled_axes)
         return flat.gather(-1, self._winners(state)).reshape(len(values), *self.shape)
 
-    def push(self, state: Tensor, tangents: Tensor) -> Tensor:
+    def map_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the winners' tangents ``(directions, rows, *output shape)``."""
         winners = self._winners(state)
-        flat = tangents.flatten(-self.pooled).expand(-1, len(state), *state.shape[1:-1], -1)
+        flat = tangents.flatten(-self.pooled_axes).expand(-1, len(state), *state.shape[1:-1], -1)
         chosen = flat.gather(-1, winners.expand(len(tangents), *winners.shape))
         return chosen.reshape(*chosen.shape[:2], *self.shape)
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the winner minus each element, ``(rows, bits)``; infinite for the winner itself and for padding."""
         elements = self._elements(values, -inf)
-        lost = elements.gather(-1, state.unsqueeze(-1)) - elements
-        return lost.scatter(-1, state.unsqueeze(-1), inf).flatten(1)
+        lead = elements.gather(-1, state.unsqueeze(-1)) - elements
+        return lead.scatter(-1, state.unsqueeze(-1), inf).flatten(1)
 
     def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the derivatives of :meth:`slack`, ``(directions, rows, bits)``; 0 where it is infinite."""
         elements = self._elements(tangents, 0.0)
         elements = elements.expand(-1, len(state), *elements.shape[2:])
         winner = state.unsqueeze(-1).expand(len(tangents), *state.shape, 1)
-        lost = elements.gather(-1, winner) - elements
-        return torch.where(self.inside, lost, 0.0).flatten(2)
+        lead = elements.gather(-1, winner) - elements
+        return torch.where(self.is_inside, lead, 0.0).flatten(2)
 
     def slack_norm(self, state: Tensor, tangents: Tensor, order: float) -> Tensor:
         """Return the norm over directions of :meth:`slack_tangents`, ``(rows, bits)``."""
@@ -90,49 +94,52 @@ class WindowMax:
         return norm
 
     def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return values and tangents of the elements of each window, and a breakpoint of 0.
+        """Return values and tangents of the elements of each window, and a breakpoint of 0: nothing was subtracted.
 
-        Their shapes are ``(rows, windows, elements)`` and ``(directions, rows, windows, elements)``.
+        Their shapes are ``(rows, windows, elements)`` and ``(directions, rows, windows, elements)``. The largest
+        element changes where two of them are equal; :meth:`hashlens.regions.mesh.Mesh.cut` finds these lines.
         """
         window = self.positions.shape[1]
-        heights = self._elements(values, -inf).reshape(len(values), -1, window)
-        return heights, self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window), values.new_zeros(1)
+        element_values = self._elements(values, -inf).reshape(len(values), -1, window)
+        slopes = self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window)
+        return element_values, slopes, values.new_zeros(1)
 
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
         """Return the positions t on straight lines ``values + t * tangents`` where the winner of a window changes.
 
-        Each window follows the upper envelope of its elements: the first element to overtake the winner is the next
-        winner. Parameters and returns are those of
+        The maximum of a window is the upper envelope of its elements: the first element to overtake the winner is the
+        next winner. Parameters and returns are those of
         :meth:`hashlens.regions.piecewise_linear.PiecewiseLinear.crossings`.
         """
         window = self.positions.shape[1]
-        many = prod(self.layer.shape)
-        heights = self._elements(values, -inf).reshape(-1, window)
+        windows = prod(self.layer.shape)
+        heights = self._elements(values, -inf).reshape(-1, window)  # values at t = 0
         slopes = self._elements(tangents.expand_as(values), 0.0).reshape(-1, window)
-        at, until = (ends.repeat_interleave(many) for ends in span)
+        start, end = (bounds.repeat_interleave(windows) for bounds in span)
         reach = tangents.abs().expand_as(values).flatten(1)
-        zero = self._elements(noise_of(values.flatten(1), reach, noise).reshape(values.shape), 0.0).reshape(-1, window)
-        owner = torch.arange(len(values), device=values.device).repeat_interleave(many)
-        winner = (heights + slopes * at[:, None]).argmax(-1, keepdim=True)
-        rows, times = [owner[:0]], [at[:0]]
-        while len(owner):
-            behind = heights.gather(1, winner) - heights
-            faster = slopes - slopes.gather(1, winner)
-            gained = faster * until[:, None] - behind  # its lead over the winner at the end of the range
-            time = torch.where((faster > 0) & (gained > zero + zero.gather(1, winner)), behind / faster, inf)
-            soonest, challenger = time.min(dim=1)
-            moving = soonest < until
-            owner, at, until, zero = owner[moving], at[moving], until[moving], zero[moving]
-            heights, slopes, winner = heights[moving], slopes[moving], challenger[moving, None]
-            rows.append(owner)
-            times.append(torch.maximum(soonest[moving], at))
-        return torch.cat(rows), torch.cat(times)
+        tolerance = noise_of(values.flatten(1), reach, noise).reshape(values.shape)
+        tolerance = self._elements(tolerance, 0.0).reshape(-1, window)
+        row = torch.arange(len(values), device=values.device).repeat_interleave(windows)
+        winner = (heights + slopes * start[:, None]).argmax(-1, keepdim=True)
+        rows, positions = [row[:0]], [start[:0]]
+        while len(row):  # one change of the winner per turn, in all windows at once
+            lead = heights.gather(1, winner) - heights  # lead of the winner at t = 0
+            relative_slopes = slopes - slopes.gather(1, winner)
+            final_lead = relative_slopes * end[:, None] - lead  # lead of each element over the winner at the end
+            overtakes = (relative_slopes > 0) & (final_lead > tolerance + tolerance.gather(1, winner))
+            crossing, next_winner = torch.where(overtakes, lead / relative_slopes, inf).min(dim=1)
+            kept = crossing < end
+            row, start, end, tolerance = row[kept], start[kept], end[kept], tolerance[kept]
+            heights, slopes, winner = heights[kept], slopes[kept], next_winner[kept, None]
+            rows.append(row)
+            positions.append(torch.maximum(crossing[kept], start))
+        return torch.cat(rows), torch.cat(positions)
 
-    def _elements(self, rows: Tensor, padding: float) -> Tensor:
-        """Return the elements of each window, ``(..., *kept, outputs, window)``."""
-        flat = rows.flatten(-self.pooled)
+    def _elements(self, values: Tensor, padding: float) -> Tensor:
+        """Return the elements of each window, ``(..., *kept, outputs, window)``; `padding` where not `is_inside`."""
+        flat = values.flatten(-self.pooled_axes)
         elements = flat[..., self.positions]
-        return torch.where(self.inside, elements, padding)
+        return torch.where(self.is_inside, elements, padding)
 
     def _winners(self, state: Tensor) -> Tensor:
         """Return the flat indices of the winners in the pooled axes, int64 ``(rows, *kept, outputs)``."""
@@ -140,7 +147,7 @@ class WindowMax:
 
 
 def pool_windows(operator: str, bound: Bound, space: tuple[int, ...], out: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return the positions of the elements of each window of a max-pool.
+    """Return the positions of the elements of each window of a max-pool, and a mask of its true elements.
 
     Parameters
     ----------
@@ -154,15 +161,18 @@ def pool_windows(operator: str, bound: Bound, space: tuple[int, ...], out: tuple
     Returns
     -------
     torch.Tensor, torch.Tensor
-        int64 and bool ``(outputs, window)``: flat positions (0 for padding), and whether they are inside.
+        int64 and bool ``(outputs, window)``: flat positions in the pooled axes, 0 where the mask is False; and the
+        mask, which is False for padding and after the end of a window that is smaller than the largest.
     """
-    positions, inside = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
+    positions, is_inside = torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, 1, dtype=torch.bool)
+    # Axis by axis: the windows over the first axes, combined with those along the next one.
     for axis, (size, outputs) in enumerate(zip(space, out, strict=True)):
         starts, extent, step = axis_windows(operator, bound, axis, size, outputs)
-        here = starts[:, None] + step * torch.arange(extent)
+        indices = starts[:, None] + step * torch.arange(extent)
+        # Adaptive windows differ in size: window i ends before index (i + 1) * size / outputs, rounded up.
         ends = -(-(torch.arange(outputs) + 1) * size // outputs) if operator.startswith("adaptive") else size
-        within = (here >= 0) & (here < torch.as_tensor(ends).reshape(-1, 1))
-        joined = positions[:, None, :, None] * size + here.clamp(0, size - 1)[None, :, None, :]
-        positions = joined.reshape(-1, joined.shape[2] * extent)
-        inside = (inside[:, None, :, None] & within[None, :, None, :]).reshape(positions.shape)
-    return positions * inside, inside
+        is_index = (indices >= 0) & (indices < torch.as_tensor(ends).reshape(-1, 1))
+        combined = positions[:, None, :, None] * size + indices.clamp(0, size - 1)[None, :, None, :]
+        positions = combined.reshape(-1, combined.shape[2] * extent)
+        is_inside = (is_inside[:, None, :, None] & is_index[None, :, None, :]).reshape(positions.shape)
+    return positions * is_inside, is_inside
