@@ -106,8 +106,8 @@ class Along(Result):
         if self.codes is None:
             return self.named
         first = []
-        for before, behind in self._code_pairs():
-            differ = before != behind
+        for before, after in self._code_pairs():
+            differ = before != after
             first.append(np.where(differ.any(axis=1), differ.argmax(axis=1), -1))
         return Units(self.codes.layers, np.concatenate([np.zeros(0, np.int64), *first]))
 
@@ -115,8 +115,8 @@ class Along(Result):
         """Return every unit that flips at one breakpoint; for a max-pool, the elements that lose and win."""
         piece = int(self.after[breakpoint])
         codes = of_network(self.codes, "this segment")
-        before, behind = codes.unpack(slice(piece - 1, piece + 1))
-        return tuple(unit for unit in Units(codes.layers, np.flatnonzero(before != behind)) if unit is not None)
+        before, after = codes.unpack(slice(piece - 1, piece + 1))
+        return tuple(unit for unit in Units(codes.layers, np.flatnonzero(before != after)) if unit is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, and the unit that flips at the start of each piece, as plain values."""
@@ -216,9 +216,9 @@ def along(model: torch.nn.Module | Program, a: Any, b: Any, dtype: torch.dtype =
             raise DataError(f"a and b are the same in row {int(same.nonzero()[0])}, so the segment has no length")
         step = program.chunk(64)
         parts = [_cut_segments(program, start[i : i + step], end[i : i + step]) for i in range(0, len(start), step)]
-    owners = [owner + position * step for position, (owner, *_) in enumerate(parts)]
+    segments = [segment + position * step for position, (segment, *_) in enumerate(parts)]
     _, spans, packed, values, slopes = zip(*parts, strict=True)
-    segment = torch.cat(owners).cpu().numpy()
+    segment = torch.cat(segments).cpu().numpy()
     left, right = torch.cat(spans, dim=1).cpu().numpy().astype(np.float64)
     rows = [np.concatenate(arrays) for arrays in zip(*packed, strict=True)]
     codes = program.codes(rows, len(segment))
@@ -242,8 +242,8 @@ def count_pieces(
     with torch.no_grad():
         counts = torch.zeros(len(a), dtype=torch.int64, device=a.device)
         for rows in torch.split(torch.arange(len(a), device=a.device), program.chunk(CACHE * ROOM)):
-            owner, span, flow = _initial_pieces(program, a[rows], b[rows])
-            counts[rows] = _piece_counts(flow, owner, span, len(rows))
+            segment, span, flow = _initial_pieces(program, a[rows], b[rows])
+            counts[rows] = _piece_counts(flow, segment, span, len(rows))
         return counts.cpu().numpy()
 
 
@@ -255,20 +255,20 @@ def _initial_pieces(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Ten
 
 def _cut_segments(program: Program, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[Packed], Tensor, Tensor]:
     """Return the segment of each piece, its span ``(2, pieces)``, packed bits of each gate, values and slopes."""
-    owner, span, flow = _initial_pieces(program, a, b)
+    segment, span, flow = _initial_pieces(program, a, b)
     bits, lineage = list[Packed](), list[Tensor]()
     for gate in flow:
         parents, span = _parts_at_gate(gate, flow, span)
-        owner = owner[parents]
+        segment = segment[parents]
         state = _state(gate, flow, parents, span)
         bits.append(pack_bits(gate.bits(state).cpu().numpy()))
         lineage.append(parents)
         flow.pass_gate(state)
-    tangent = flow.tangent[0].expand(len(owner), *flow.tangent.shape[2:])
-    return owner, span, _inherit(bits, lineage, len(owner)), flow.value, tangent
+    tangent = flow.tangent[0].expand(len(segment), *flow.tangent.shape[2:])
+    return segment, span, _inherit(bits, lineage, len(segment)), flow.value, tangent
 
 
-def _piece_counts(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Tensor:
+def _piece_counts(flow: Flow, segment: Tensor, span: Tensor, segments: int) -> Tensor:
     """Return the final number of pieces of each segment, int64 ``(segments,)``.
 
     If there are many pieces, they are processed in parts, each to the end of the network.
@@ -276,15 +276,15 @@ def _piece_counts(flow: Flow, owner: Tensor, span: Tensor, segments: int) -> Ten
     most, few = (flow.program.chunk(CACHE * each) for each in (1, ROOM))
     for gate in flow:
         parents, span = _parts_at_gate(gate, flow, span)
-        owner = owner[parents]
+        segment = segment[parents]
         if gate is flow.program.gates[-1]:
             break
         flow.pass_gate(_state(gate, flow, parents, span))
-        if len(owner) > most:
-            parts = torch.split(torch.arange(len(owner), device=owner.device), few)
-            counts = [_piece_counts(flow.part(rows), owner[rows], span[:, rows], segments) for rows in parts]
+        if len(segment) > most:
+            parts = torch.split(torch.arange(len(segment), device=segment.device), few)
+            counts = [_piece_counts(flow.part(rows), segment[rows], span[:, rows], segments) for rows in parts]
             return torch.stack(counts).sum(dim=0)
-    return torch.bincount(owner, minlength=segments)
+    return torch.bincount(segment, minlength=segments)
 
 
 def _parts_at_gate(gate: Gate, flow: Flow, span: Tensor) -> tuple[Tensor, Tensor]:
@@ -302,20 +302,20 @@ def _state(gate: Gate, flow: Flow, parents: Tensor, span: Tensor) -> Tensor:
     return gate.state(flow.value + middle * flow.tangent[0])
 
 
-def _divide(span: Tensor, row: Tensor, time: Tensor, resolution: float) -> tuple[Tensor, Tensor]:
+def _divide(span: Tensor, row: Tensor, crossing: Tensor, resolution: float) -> tuple[Tensor, Tensor]:
     """Return the parts into which crossings divide pieces: the original row of each part, and its span."""
-    inside = (time - span[0, row] > resolution) & (span[1, row] - time > resolution)
-    row, time = row[inside], time[inside]
-    order = torch.argsort(time)
+    inside = (crossing - span[0, row] > resolution) & (span[1, row] - crossing > resolution)
+    row, crossing = row[inside], crossing[inside]
+    order = torch.argsort(crossing)
     order = order[torch.argsort(row[order], stable=True)]
-    row, time = row[order], time[order]
+    row, crossing = row[order], crossing[order]
     new = torch.ones_like(row, dtype=torch.bool)
-    new[1:] = (row[1:] != row[:-1]) | (time[1:] - time[:-1] > resolution)
-    row, time = row[new], time[new]
+    new[1:] = (row[1:] != row[:-1]) | (crossing[1:] - crossing[:-1] > resolution)
+    row, crossing = row[new], crossing[new]
     pieces = torch.arange(span.shape[1], device=span.device)
     parents = torch.cat([pieces, row])
     order = torch.argsort(parents, stable=True)
-    parents, starts = parents[order], torch.cat([span[0], time])[order]
+    parents, starts = parents[order], torch.cat([span[0], crossing])[order]
     ends = torch.cat([starts[1:], span[1, -1:]])
     last = torch.ones_like(parents, dtype=torch.bool)
     last[:-1] = parents[1:] != parents[:-1]

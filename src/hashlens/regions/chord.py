@@ -113,15 +113,15 @@ def _reach(region: Region, rows: slice, lines: Tensor) -> tuple[Tensor, Tensor]:
     tangent = lines.movedim(1, 0).reshape(k, n, *program.shapes[0])
     flow = Flow(program, program.rows(region.x[rows]), tangent)
 
-    def times() -> Iterator[Tensor]:
+    def flip_distances() -> Iterator[Tensor]:
         for gate, state in zip(flow, [state_[rows] for state_ in region.states], strict=True):
             slack = gate.slack(state, flow.value)
             speed = gate.slack_tangents(state, flow.tangent)
-            time = slack / speed.abs()
-            yield torch.stack([torch.where(side, time, inf) for side in (speed > 0, speed < 0)]).flatten(0, 2)
+            distance = slack / speed.abs()
+            yield torch.stack([torch.where(side, distance, inf) for side in (speed > 0, speed < 0)]).flatten(0, 2)
             flow.pass_gate(state)
 
-    reach, bits = nearest_unit(times(), 2 * k * n, lines)
+    reach, bits = nearest_unit(flip_distances(), 2 * k * n, lines)
     return reach.reshape(2, k, n).mT, bits.reshape(2, k, n).mT
 
 

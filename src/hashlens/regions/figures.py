@@ -161,8 +161,8 @@ def pieces_figure(
     """
     outputs = (value[:, None] + spans[:, :, None] * slope[:, None]).reshape(2 * len(spans), -1)
     # If there are too many outputs, those that come nearest to being the largest are drawn.
-    behind = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
-    shown = np.sort(np.argsort(behind, kind="stable")[:MAX_LINES]).tolist()
+    deficit = (outputs.max(axis=1, keepdims=True) - outputs).min(axis=0)
+    shown = np.sort(np.argsort(deficit, kind="stable")[:MAX_LINES]).tolist()
     count = outputs.shape[1]
     names = _output_names(count, class_names)
     x = tuple(spans.flatten().tolist())

@@ -132,7 +132,7 @@ class PiecewiseLinear:
         torch.Tensor, torch.Tensor
             Row of each crossing, int64, and its t.
         """
-        rows, times = list[Tensor](), list[Tensor]()
+        rows, crossings = list[Tensor](), list[Tensor]()
         flat, slope = values.flatten(1), tangents.expand_as(values).flatten(1)
         median = median_magnitude(flat, slope)
         for breakpoint in self.pieces.breakpoints:
@@ -146,8 +146,8 @@ class PiecewiseLinear:
             real = torch.minimum(first[row, unit].abs(), last[row, unit].abs()) > noise * size
             real &= torch.isfinite(height)
             rows.append(row[real])
-            times.append(-height[real] / speed[real])
-        return torch.cat(rows), torch.cat(times)
+            crossings.append(-height[real] / speed[real])
+        return torch.cat(rows), torch.cat(crossings)
 
     def _scale(self, state: Tensor, rows: Tensor) -> Tensor:
         """Return rows, or tangents with one more axis in front, times the slopes."""

@@ -14,7 +14,7 @@ from hashlens.regions.trace import trace
 POINTS_PER_SIDE = 8
 """Points per side of the grid on which the network is run to decide how its output is read, which takes 64 rows."""
 TRACED_POINT = (0.4142135623730951, -0.7320508075688772)
-"""Point at which a network of two numbers is traced: sqrt(2) - 1 and 1 - sqrt(3), which hardly lie on a boundary."""
+"""Point at which a network of two numbers is traced: sqrt(2) - 1 and 1 - sqrt(3). It is hardly on a boundary."""
 
 
 def program_and_slice(

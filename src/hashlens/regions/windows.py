@@ -121,7 +121,7 @@ class WindowMax:
         tolerance = self._elements(tolerance, 0.0).reshape(-1, window)
         row = torch.arange(len(values), device=values.device).repeat_interleave(windows)
         winner = (heights + slopes * start[:, None]).argmax(-1, keepdim=True)
-        rows, positions = [row[:0]], [start[:0]]
+        rows, crossings = [row[:0]], [start[:0]]
         while len(row):  # one change of the winner per turn, in all windows at once
             lead = heights.gather(1, winner) - heights  # lead of the winner at t = 0
             relative_slopes = slopes - slopes.gather(1, winner)
@@ -132,8 +132,8 @@ class WindowMax:
             row, start, end, tolerance = row[kept], start[kept], end[kept], tolerance[kept]
             heights, slopes, winner = heights[kept], slopes[kept], next_winner[kept, None]
             rows.append(row)
-            positions.append(torch.maximum(crossing[kept], start))
-        return torch.cat(rows), torch.cat(positions)
+            crossings.append(torch.maximum(crossing[kept], start))
+        return torch.cat(rows), torch.cat(crossings)
 
     def _elements(self, values: Tensor, padding: float) -> Tensor:
         """Return the elements of each window, ``(..., *kept, outputs, window)``; `padding` where not `is_inside`."""
