@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isnan, nan
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hashlens.errors import ReportError
-from hashlens.plain import plain, rebuilt
+from hashlens.plain import plain, rebuilt, written_as
 from hashlens.result import Result, Split
 
 
@@ -52,6 +52,11 @@ class Numbers(Result):
 @dataclass(frozen=True)
 class Many(Result):
     values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Renamed(Result):
+    values: npt.NDArray[np.int64] = field(metadata=written_as("numbers"))
 
 
 @dataclass(frozen=True)
@@ -195,3 +200,11 @@ def test_arrays_that_contradict_themselves_are_refused(tag):
     with pytest.raises(ReportError, match=r"^any ") as caught:
         rebuilt(Arrays, {"any": tag, "small": []})
     assert "\n" not in str(caught.value)
+
+
+def test_a_renamed_field_keeps_its_key_in_files():
+    body = Renamed(np.array([1, 2])).to_dict()
+    assert body["numbers"] == [1, 2]
+    assert "values" not in body
+    assert rebuilt(Renamed, body).values.tolist() == [1, 2]
+    assert rebuilt(Renamed, {}).values.tolist() == []

@@ -6,6 +6,7 @@ or shape cannot be inferred from its list is written as ``{"dtype": ..., "shape"
 
 A class may define its own conversion (``to_dict`` and ``from_dict``, or ``to_plain`` and ``from_plain`` if it is not
 written as a dict); results do. Fields with ``metadata=UNWRITTEN`` are not written, and have their default when read.
+Fields with ``metadata=written_as(key)`` have another name in files.
 """
 
 import re
@@ -38,6 +39,11 @@ _tuples = _converter.get_structure_hook(tuple)
 
 class Misfit(ValueError):
     """A value does not have the declared type."""
+
+
+def written_as(key: str) -> dict[str, str]:
+    """Return the metadata of a field that is called `key` in files, because it had that name when they were written."""
+    return {"key": key}
 
 
 def plain(value: Any) -> Any:
@@ -172,7 +178,7 @@ def values_of(array: Any) -> Any:
 
 @cache
 def _writer(kind: Any) -> Callable[[Any], dict[str, Any]]:
-    return make_dict_unstructure_fn(kind, _converter, **_unwritten(kind))
+    return make_dict_unstructure_fn(kind, _converter, **_overrides(kind))
 
 
 # Reading
@@ -270,19 +276,24 @@ def _array(value: Any, kind: Any) -> Any:
 
 @cache
 def _reader(kind: Any) -> Callable[[Any, Any], Any]:
-    fill = make_dict_structure_fn(kind, _converter, **_unwritten(kind))
+    fill = make_dict_structure_fn(kind, _converter, **_overrides(kind))
     structure = get_origin(kind) or kind
     hints = get_type_hints(structure)
-    needed = [
-        field_.name for field_ in fields(structure) if field_.default is MISSING and field_.default_factory is MISSING
-    ]
-    empty = {name: _empty(hints[name]) for name in needed if _empty(hints[name]) is not MISSING}
+    needed = [field_ for field_ in fields(structure) if field_.default is MISSING and field_.default_factory is MISSING]
+    defaults = {field_.metadata.get("key", field_.name): _empty(hints[field_.name]) for field_ in needed}
+    empty = {key: default for key, default in defaults.items() if default is not MISSING}
     return lambda body, _: fill({**empty, **_expect(dict, body)}, kind)
 
 
-def _unwritten(kind: Any) -> Any:
-    left_out = [field_.name for field_ in fields(get_origin(kind) or kind) if not field_.metadata.get("written", True)]
-    return dict.fromkeys(left_out, override(omit=True))
+def _overrides(kind: Any) -> Any:
+    """Return how fields are written that are left out of files, or have another name there."""
+    overrides = {}
+    for field_ in fields(get_origin(kind) or kind):
+        if not field_.metadata.get("written", True):
+            overrides[field_.name] = override(omit=True)
+        elif "key" in field_.metadata:
+            overrides[field_.name] = override(rename=field_.metadata["key"])
+    return overrides
 
 
 def _empty(kind: Any) -> Any:

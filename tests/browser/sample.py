@@ -78,7 +78,7 @@ def pictures(name: str) -> tuple:
         Bars(f"Bars of {name}", "accuracy", (name, "untrained"), (("K-NN", (0.9, 0.4)), (name, (0.8, None)))),
         Histogram(f"Distances of {name}", "distance", (0.0, 0.5, 1.0), ((name, (0.7, 0.3)), ("other", (0.2, 0.8)))),
         Heatmap(f"Phases of {name}", name, "epochs", columns, rows, tiles, colours, regimes, contours=(contour,),
-                group_label="regime", text_label="R", faint="unsure", note=name),
+                group_label="regime", text_label="R", pale_name="unsure", note=name),
         Shares("Shares", "threshold", "share of cells", (0.0, 0.5, 1.0),
                ((0.2, 0.3, 0.5), (0.3, 0.3, 0.2), (0.5, 0.4, 0.3)),
                regimes, colours, (Rule("x", 0.5, "as used"),)),

@@ -101,7 +101,7 @@ def test_numbers_beside_names_are_joined_by_number_where_they_fit(caplog):
     named, plain = Codes.from_bits([[0], [1]], ["a", "b"]), Codes.from_bits([[0], [1]], [1, 1])
     assert concatenate([plain, named]).labels.tolist() == [1, 1, 0, 1]
     assert "have no class names: they are compared by number" in caplog.text
-    with pytest.raises(CodesError, match="labels without class names, as 2, and arrays has 2 named classes"):
+    with pytest.raises(CodesError, match="labels without class names, such as 2, and arrays has 2 named classes"):
         concatenate([named, Codes.from_bits([[0], [1]], [0, 2])])
 
 

@@ -118,7 +118,7 @@ def test_numbers_beside_names_are_compared_by_number_where_they_fit_and_it_is_sa
     ours, theirs = numbered(["a", "b"], [1, 0])
     assert (ours.class_names, theirs.labels.tolist()) == (("a", "b"), [1, 0])
     assert "have no class names: they are compared by number" in caplog.text
-    with pytest.raises(DataError, match="labels without class names, as 2, and arrays has 2 named classes"):
+    with pytest.raises(DataError, match="labels without class names, such as 2, and arrays has 2 named classes"):
         numbered(["a", "b"], [1, 2])
 
 

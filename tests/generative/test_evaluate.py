@@ -9,7 +9,7 @@ from torch import nn
 import hashlens as hl
 from hashlens.errors import DataError, ModelError
 from hashlens.generative import GAN, VAE, BiGAN, evaluate, pictures
-from hashlens.generative.pictures import PAIRS, STEPS, WAYS
+from hashlens.generative.pictures import INTERPOLATIONS, RECONSTRUCTIONS, STEPS
 from hashlens.testing.result_contract import check_result
 
 SHAPE = (1, 8, 8)
@@ -119,7 +119,7 @@ def test_one_image_for_all_codes_is_a_collapse(classifier):
     assert found.collapsed
     assert found.diversity == pytest.approx(0, abs=1e-9)
     assert "COLLAPSED" in str(found)
-    assert "nothing here is a result" in found.page().verdict
+    assert "these numbers have no meaning" in found.page().verdict
 
 
 BAD = {
@@ -151,16 +151,17 @@ def test_bad_input_is_one_clear_line(classifier, what):
 
 
 @pytest.mark.slow
-def test_pictures_show_samples_reconstructions_and_ways(tmp_path):
+def test_pictures_show_samples_reconstructions_and_interpolations(tmp_path):
     model = VAE(**SMALL).build(SHAPE)
     shown = pictures(model, TEST, n=30)
-    images = (hl.load_data(TEST).load().tensor()[:PAIRS, 0] * 255).round().numpy()
+    images = (hl.load_data(TEST).load().tensor()[:RECONSTRUCTIONS, 0] * 255).round().numpy()
     assert (shown.originals == images).all()
-    assert shown.reconstructions.shape == (PAIRS, 8, 8)
-    assert shown.ways.shape == (WAYS, STEPS, 8, 8)
-    assert np.abs(shown.ways[:, 0].astype(int) - shown.reconstructions[:WAYS]).max() <= 1
-    assert [figure.title for figure in shown.figures()] == ["Samples", "Reconstructions", "Ways between images"]
+    assert shown.reconstructions.shape == (RECONSTRUCTIONS, 8, 8)
+    assert "ways" in shown.to_dict()  # the key of earlier files
+    assert shown.interpolations.shape == (INTERPOLATIONS, STEPS, 8, 8)
+    assert np.abs(shown.interpolations[:, 0].astype(int) - shown.reconstructions[:INTERPOLATIONS]).max() <= 1
+    assert [figure.title for figure in shown.figures()] == ["Samples", "Reconstructions", "Interpolations"]
     check_result(shown, tmp_path)
     drawn = pictures(GAN(**SMALL).build(SHAPE), TEST, n=30)
     assert drawn.originals.shape == (0, 8, 8)
-    assert drawn.ways.shape == (WAYS, STEPS, 8, 8)
+    assert drawn.interpolations.shape == (INTERPOLATIONS, STEPS, 8, 8)

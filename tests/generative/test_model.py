@@ -10,7 +10,7 @@ from torch import nn
 
 from hashlens.errors import DataError, ModelError, OutputError
 from hashlens.generative import GAN, VAE, BiGAN, InvertedGAN, load, write_grid
-from hashlens.generative.latent import between
+from hashlens.generative.latent import interpolate_codes
 from hashlens.testing.result_contract import check_result
 
 SHAPE = (1, 8, 8)
@@ -56,20 +56,20 @@ def test_reading_leaves_modes_and_statistics_alone(digits):
     assert all(torch.equal(value, before[name]) for name, value in model.networks.state_dict().items())
 
 
-def test_ways_begin_and_end_at_their_codes_and_spherical_ones_keep_their_length():
+def test_interpolations_begin_and_end_at_their_codes_and_spherical_ones_keep_their_length():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         first, second = torch.randn(2, 3, 40)
     for spherical in (True, False):
-        way = between(first, second, 5, spherical)
-        torch.testing.assert_close(way[:, 0], first)
-        torch.testing.assert_close(way[:, -1], second)
-    torch.testing.assert_close(between(first, second, 5, False)[:, 2], (first + second) / 2)
-    middle = between(first, second, 5, True)[:, 2].norm(dim=1)
+        codes = interpolate_codes(first, second, 5, spherical=spherical)
+        torch.testing.assert_close(codes[:, 0], first)
+        torch.testing.assert_close(codes[:, -1], second)
+    torch.testing.assert_close(interpolate_codes(first, second, 5, spherical=False)[:, 2], (first + second) / 2)
+    middle = interpolate_codes(first, second, 5, spherical=True)[:, 2].norm(dim=1)
     torch.testing.assert_close(middle, (first.norm(dim=1) + second.norm(dim=1)) / 2)
-    # Opposite ends and equal ones have no way on a sphere.
+    # Between opposite or equal ends there is no unique path on a sphere.
     for end in (-first, first):
-        assert between(first, end, 3, True).isfinite().all()
+        assert interpolate_codes(first, end, 3, spherical=True).isfinite().all()
 
 
 def test_interpolations_are_between_images_or_codes(digits):
@@ -79,12 +79,12 @@ def test_interpolations_are_between_images_or_codes(digits):
     torch.testing.assert_close(images[:, 0], model.reconstruct(digits[:2]))
     codes = model.interpolate(model.encode(digits[:2]), model.encode(digits[2:4]), 4)
     torch.testing.assert_close(images, codes)
-    with pytest.raises(DataError, match="as many ends as beginnings, received 1 and 2"):
+    with pytest.raises(DataError, match="as many first images as second ones, received 2 and 1"):
         model.interpolate(digits[:2], digits[0])
     with pytest.raises(ModelError, match="steps must be a whole number, 2 or more"):
         model.interpolate(digits[0], digits[1], 1)
-    with pytest.raises(ModelError, match='"spherical" or "straight", received'):
-        model.interpolate(digits[0], digits[1], way="round")
+    with pytest.raises(ModelError, match='method must be "spherical" or "linear", received'):
+        model.interpolate(digits[0], digits[1], method="round")
 
 
 @pytest.mark.slow

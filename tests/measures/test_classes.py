@@ -258,7 +258,7 @@ class TestVectors:
 
     def test_numbers_beyond_the_names_are_refused(self, rows):
         train, known, test, _ = rows
-        with pytest.raises(MeasureError, match="labels without class names, as 3"):
+        with pytest.raises(MeasureError, match="labels without class names, such as 3"):
             knn_accuracy_features(train, known, test, np.full(len(test), 3))
 
 

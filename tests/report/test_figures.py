@@ -32,7 +32,7 @@ def phase_map(columns=3, rows=2, sure=1.0, note="The thresholds are this project
     names = ("under-expressive: R > 0.5", "critically-expressive", "sufficiently-expressive")
     return Heatmap(
         "map", "width", "epochs", tuple(str(10 * x + 10) for x in range(columns)), tuple(map(str, range(rows))), tiles,
-        REGIME_COLOURS, names, contours=(contour,), faint="paler: repeats disagree", note=note,
+        REGIME_COLOURS, names, contours=(contour,), pale_name="paler: repeats disagree", note=note,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def phase_chart():
         ("under-expressive: R > 0.5", "critically-expressive", "sufficiently-expressive: R < 0.1"),
         contours=(Contour("R on train = 0.5", False, True, lines[0]),
                   Contour("R on test = 0.1", True, False, lines[1])),
-        faint="paler: repeats disagree", note="The thresholds are this project's.",
+        pale_name="paler: repeats disagree", note="The thresholds are this project's.",
     )  # fmt: skip
 
 

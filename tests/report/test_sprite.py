@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hashlens.report.sprite import LETTERS, Sprite
+from hashlens.report.sprite import MAX_CHARACTERS, Sprite
 
 
 @pytest.mark.slow
@@ -13,7 +13,7 @@ def test_many_thumbnails_are_made_smaller_until_they_fit_a_page(shape, side):
     sprite = Sprite()
     for image in np.random.default_rng(0).integers(0, 256, shape, np.uint8):
         sprite.add(image)
-    found = sprite.encoded()
-    assert len(found.source) <= LETTERS
+    found = sprite.picture()
+    assert len(found.url) <= MAX_CHARACTERS
     assert found.height == side
     assert found.rows * found.columns >= len(sprite.images)

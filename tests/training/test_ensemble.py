@@ -218,10 +218,10 @@ def test_what_on_epoch_raises_ends_the_training(few):
         ({"checkpoints": (4,)}, ModelError, "checkpoints must be epochs from 0 to 3, received 4"),
         ({"checkpoints": 2}, ModelError, "checkpoints must be a list of epochs, such as [3], received 2"),
         ({"checkpoints": ["2"]}, ModelError, "checkpoints must be epochs from 0 to 3, received '2'"),
-        ({"recipe": "figures"}, ModelError, "recipe must be a Recipe, as find_recipe('figures'), received 'figures'"),
-        ({"train": "digits"}, DataError, "train must be ArrayExamples, as load_data('digits').load(), received a str"),
-        ({"steps_of": "500"}, ModelError, "steps_of must be a whole number, 1 or more, received '500'"),
-        ({"steps_of": 5}, ModelError, "has 193 examples and steps_of=5"),
+        ({"recipe": "figures"}, ModelError, "must be a Recipe, such as find_recipe('figures'), received 'figures'"),
+        ({"train": "digits"}, DataError, "must be ArrayExamples, such as load_data('digits').load(), received a str"),
+        ({"epoch_size": "500"}, ModelError, "epoch_size must be a whole number, 1 or more, received '500'"),
+        ({"epoch_size": 5}, ModelError, "has 193 examples and epoch_size=5"),
     ],
 )  # fmt: skip
 def test_bad_members(few, change, kind, message):

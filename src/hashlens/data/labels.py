@@ -303,7 +303,7 @@ def _number_note(
         if labels.max() >= len(names) or labels.min() < NO_LABEL or are_signs(labels):
             odd = int(labels.max() if labels.max() >= len(names) else labels.min())
             raise error(
-                f"{source} has labels without class names, as {odd}, and {named} has {len(names)} named classes "
+                f"{source} has labels without class names, such as {odd}, and {named} has {len(names)} named classes "
                 f"({names[0]!r}, ...): give both class names, or both numbers"
             )
     numbers = sorted({label for _, labels in unnamed for label in labels.tolist()} - {NO_LABEL})
@@ -315,8 +315,8 @@ def _number_note(
     for number in numbers:
         if str(number) in names and names[number] != str(number):
             raise error(
-                f"{unnamed[0][0]} has labels without class names, as {number}, and class {number} of {named} is called "
-                f"{names[number]!r}, another {str(number)!r}: give both class names, or both numbers"
+                f"{unnamed[0][0]} has labels without class names, such as {number}, and class {number} of {named} is "
+                f"called {names[number]!r}, another {str(number)!r}: give both class names, or both numbers"
             )
     # A class 7 that is called '7' is the same by number and by name.
     if all(names[number] == str(number) for number in numbers):

@@ -6,7 +6,7 @@ import torch
 
 from hashlens.data.examples import Examples
 from hashlens.errors import DataError
-from hashlens.report.sprite import Image, fitted
+from hashlens.report.sprite import Image, shrink
 
 BATCH = 64
 Rows = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ def _images(examples: Examples, rows: Rows) -> dict[int, Image]:
                 image = as_image(batch.inputs[row - start]) if isinstance(batch.inputs, torch.Tensor) else None
                 if image is None:
                     return {}
-                images[row] = fitted(image)
+                images[row] = shrink(image)
             start += len(batch)
     except DataError:
         return {}

@@ -175,7 +175,7 @@ def score_explanation(
 def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     """Return the options of each method, by its name in the comparison."""
     if isinstance(methods, str) or not isinstance(methods, (Sequence, Mapping)) or not methods:
-        raise ExplainError("methods must be names, at least one, as ['gradient', 'integrated_gradients']")
+        raise ExplainError("methods must be names, at least one, such as ['gradient', 'integrated_gradients']")
     options = methods if isinstance(methods, Mapping) else {name: {} for name in methods}
     result: dict[str, Mapping[str, Any]] = {}
     for name, method_options in options.items():

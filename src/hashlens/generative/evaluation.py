@@ -146,7 +146,7 @@ class GenerativeEvaluation(Result):
         )
         rows = [(name, number(value), number(beside), of) for name, value, beside, of in shown if value is not None]
         rows.append(("classes covered", f"{self.covered} of {len(self.class_shares)}", "", ""))
-        state = ": COLLAPSED, nothing here is a result" if self.collapsed else ""
+        state = ", COLLAPSED: these numbers have no meaning" if self.collapsed else ""
         return table(f"{self.model}, {self.n:,} samples{state}", ("", "value", "beside", "of"), rows)
 
     def figures(self) -> tuple[Figure, ...]:
@@ -158,7 +158,7 @@ class GenerativeEvaluation(Result):
 
     def page(self) -> Page:
         """Return the page: measures, classes, samples, reconstructions, and interpolations with a slider."""
-        verdict = "its samples have collapsed: nothing here is a result" if self.collapsed else ""
+        verdict = "the samples have collapsed, so these numbers have no meaning" if self.collapsed else ""
         classes, *_ = self.figures()
         return Page(
             f"Evaluation of a {self.model}", f"{self.n:,} samples beside as many test images", verdict, "",

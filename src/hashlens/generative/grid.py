@@ -9,28 +9,28 @@ import torch
 from hashlens.errors import OutputError
 from hashlens.files import atomic_write
 
-Bytes = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 
 
-def as_bytes(images: torch.Tensor) -> Bytes:
+def as_uint8(images: torch.Tensor) -> Images:
     """Return images ``(..., c, h, w)`` with pixels from 0 to 1 as uint8 ``(..., h, w)``, or ``(..., h, w, 3)``.
 
     If there are neither one nor three channels, the first is shown.
     """
     pixels = (images.clamp(0, 1) * 255).round().to(torch.uint8)
     pixels = pixels.movedim(-3, -1) if pixels.shape[-3] == 3 else pixels.select(-3, 0)
-    found: Bytes = np.ascontiguousarray(pixels.cpu().numpy())
-    return found
+    array: Images = np.ascontiguousarray(pixels.cpu().numpy())
+    return array
 
 
-def tiled(images: Bytes, columns: int) -> Bytes:
+def tile_images(images: Images, columns: int) -> Images:
     """Return images ``(n, h, w)`` or ``(n, h, w, 3)`` as one image, row by row, separated by one pixel."""
     n, height, width = images.shape[:3]
     rows = -(-n // columns)
     sheet = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1, *images.shape[3:]), 255, np.uint8)
-    for at in range(n):
-        top, left = at // columns * (height + 1), at % columns * (width + 1)
-        sheet[top : top + height, left : left + width] = images[at]
+    for i in range(n):
+        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        sheet[top : top + height, left : left + width] = images[i]
     return sheet
 
 
@@ -48,5 +48,5 @@ def write_grid(path: str | Path, images: torch.Tensor, columns: int = 10, *, ove
         raise OutputError(f"{path}: grids of images are written as .png")
 
     with atomic_write(path, overwrite=overwrite) as partial:
-        Image.fromarray(tiled(as_bytes(images), columns)).save(partial, format="PNG")
+        Image.fromarray(tile_images(as_uint8(images), columns)).save(partial, format="PNG")
     return Path(path)

@@ -16,7 +16,7 @@ from hashlens.generative.average import AVERAGED, add_means
 from hashlens.generative.build import built_networks, check_fit, check_own
 from hashlens.generative.images import image_batches
 from hashlens.generative.info import GenerativeInfo
-from hashlens.generative.latent import between
+from hashlens.generative.latent import interpolate_codes
 from hashlens.generative.networks import Shape
 from hashlens.generative.settings import Settings, SettingsOptions
 from hashlens.seeds import torch_generator
@@ -251,7 +251,7 @@ class GenerativeModel(ABC):
         """Return the reconstructions G(E(x)) of images, float32 ``(n, c, h, w)``; errors as in `encode`."""
         return self.decode(self.encode(data))
 
-    def interpolate(self, first: Any, second: Any, steps: int = 9, *, way: str = "") -> Tensor:
+    def interpolate(self, first: Any, second: Any, steps: int = 9, *, method: str = "") -> Tensor:
         """Return interpolations between pairs of images.
 
         Parameters
@@ -260,8 +260,8 @@ class GenerativeModel(ABC):
             Images ``(n, c, h, w)``, or codes ``(n, latent)``.
         steps : int
             Number of images of each interpolation, including both ends.
-        way : {"spherical", "straight"}
-            Path between codes; by default spherical if the prior is normal.
+        method : {"spherical", "linear"}
+            Interpolation between the latent codes; by default spherical if the prior is normal, else linear.
 
         Returns
         -------
@@ -269,13 +269,15 @@ class GenerativeModel(ABC):
             float32 ``(n, steps, c, h, w)``: the images.
         """
         require_whole(ModelError, "steps", steps, 2)
-        way = way or ("spherical" if self.settings.prior == "normal" else "straight")
-        if way not in ("spherical", "straight"):
-            raise ModelError(f'way must be "spherical" or "straight", received {shortly(way)}')
-        begins, ends = self._codes(first), self._codes(second)
-        if len(begins) != len(ends):
-            raise DataError(f"ways need as many ends as beginnings, received {len(ends)} and {len(begins)}")
-        codes = between(begins, ends, steps, way == "spherical")
+        method = method or ("spherical" if self.settings.prior == "normal" else "linear")
+        if method not in ("spherical", "linear"):
+            raise ModelError(f'method must be "spherical" or "linear", received {shortly(method)}')
+        starts, ends = self._codes(first), self._codes(second)
+        if len(starts) != len(ends):
+            raise DataError(
+                f"an interpolation needs as many first images as second ones, received {len(starts)} and {len(ends)}"
+            )
+        codes = interpolate_codes(starts, ends, steps, spherical=method == "spherical")
         return self.decode(codes.flatten(0, 1)).reshape(*codes.shape[:2], *self.image_shape)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:

@@ -1,36 +1,41 @@
-"""Pictures of a generative model: samples, reconstructions, and interpolations with a slider."""
+"""Samples, reconstructions and interpolations of a generative model, as figures and as a page with a slider."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hashlens.arguments import require_whole
 from hashlens.data.sources import load_data
 from hashlens.errors import ModelError
-from hashlens.generative.grid import as_bytes, tiled
+from hashlens.generative.grid import Images, as_uint8, tile_images
 from hashlens.generative.images import image_batches
 from hashlens.generative.model import GenerativeModel
+from hashlens.plain import written_as
 from hashlens.report.figures import Figure, Pixels
 from hashlens.report.page import Block, Chart, Page, Section, Widget
 from hashlens.result import Result
 from hashlens.seeds import torch_generator
 from hashlens.tables import Table, table
 
-Bytes = npt.NDArray[np.uint8]
-COLUMNS, PAIRS, WAYS, STEPS = 10, 20, 6, 17
-"""Numbers of images in a row, of originals with reconstructions, of interpolations, and of steps of each."""
-TEMPLATE = """<p><label for="way-{{ number }}">from one image to the other</label>
-<input id="way-{{ number }}" type="range" min="0" value="0" style="width:20em"> <output></output></p>
+COLUMNS = 10
+"""Number of images in a row of samples, or of reconstructions."""
+RECONSTRUCTIONS = 20
+"""Number of images that are reconstructed."""
+INTERPOLATIONS = 6
+"""Number of interpolations, each between two images."""
+STEPS = 17
+"""Number of images of an interpolation, including both ends; with an odd number there is one in the middle."""
+TEMPLATE = """<p><label for="interpolation-{{ number }}">position between the two images</label>
+<input id="interpolation-{{ number }}" type="range" min="0" value="0" style="width:20em"> <output></output></p>
 <canvas role="img" aria-label="{{ title }}" style="image-rendering:pixelated;max-width:100%"></canvas>"""
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratedPictures(Result):
-    """Pictures of a generative model; pixels are from 0 to 255.
+    """Samples, reconstructions and interpolations of a generative model; pixels are from 0 to 255.
 
     Attributes
     ----------
@@ -42,99 +47,108 @@ class GeneratedPictures(Result):
         uint8 ``(n, h, w)`` or ``(n, h, w, 3)``: samples.
     originals, reconstructions : numpy.ndarray
         uint8: images and their reconstructions; empty without an encoder or images.
-    ways : numpy.ndarray
-        uint8 ``(ways, steps, h, w)`` or ``(ways, steps, h, w, 3)``: interpolations between originals, or between
-        random codes.
+    interpolations : numpy.ndarray
+        uint8 ``(k, steps, h, w)`` or ``(k, steps, h, w, 3)``: interpolations between pairs of originals, or between
+        pairs of random latent codes; ``ways`` in files.
     """
 
     model: str
     collapsed: bool
-    samples: Bytes
-    originals: Bytes
-    reconstructions: Bytes
-    ways: Bytes
+    samples: Images
+    originals: Images
+    reconstructions: Images
+    interpolations: Images = field(metadata=written_as("ways"))
 
     def __rich__(self) -> Table:
+        count, steps = self.interpolations.shape[:2]
         rows = [("samples", f"{len(self.samples):,}"), ("reconstructions", f"{len(self.reconstructions):,}"),
-                ("ways between images", f"{len(self.ways):,} of {self.ways.shape[1]} steps")]  # fmt: skip
+                ("interpolations", f"{count:,} of {steps} images each")]  # fmt: skip
         return table(f"Pictures of a {self.model}" + (", COLLAPSED" if self.collapsed else ""), ("", ""), rows)
 
     def figures(self) -> tuple[Figure, ...]:
         """Return one figure each of samples, of originals above their reconstructions, and of interpolations."""
-        found = [_picture("Samples", "drawn from the prior", self.samples, COLUMNS)]
+        figures = [_grid_figure("Samples", "of random latent codes", self.samples, COLUMNS)]
         if len(self.originals):
-            rows = [part[at : at + COLUMNS] for at in range(0, len(self.originals), COLUMNS)
-                    for part in (self.originals, self.reconstructions)]  # fmt: skip
-            title = "Reconstructions"
-            found.append(_picture(title, "each row of images above its reconstructions", np.concatenate(rows), COLUMNS))
-        ways = self.ways.reshape(-1, *self.ways.shape[2:])
-        found.append(_picture("Ways between images", "from left to right", ways, self.ways.shape[1]))
-        return tuple(found)
+            rows = [images[start : start + COLUMNS] for start in range(0, len(self.originals), COLUMNS)
+                    for images in (self.originals, self.reconstructions)]  # fmt: skip
+            caption = "each row of images above its reconstructions"
+            figures.append(_grid_figure("Reconstructions", caption, np.concatenate(rows), COLUMNS))
+        steps = self.interpolations.shape[1]
+        images = self.interpolations.reshape(-1, *self.interpolations.shape[2:])
+        figures.append(_grid_figure("Interpolations", "each row is one, from left to right", images, steps))
+        return tuple(figures)
 
     def page(self) -> Page:
         """Return the page."""
-        verdict = "its samples have collapsed: nothing here is a result" if self.collapsed else ""
+        verdict = "the samples have collapsed, so the model is useless" if self.collapsed else ""
         return Page(f"Pictures of a {self.model}", "", verdict, "", self.sections())
 
     def sections(self) -> tuple[Section, ...]:
-        """Return the pictures as parts of a page."""
-        samples, *reconstructed, _ = self.figures()
+        """Return the pictures as sections of a page."""
+        samples, *reconstructions, _ = self.figures()
         return (
             Section("Samples", (Chart(samples),)),
-            Section("Reconstructions", tuple(map(Chart, reconstructed))),
-            Section("Interpolation", _scrubbed(self.ways)),
+            Section("Reconstructions", tuple(map(Chart, reconstructions))),
+            Section("Interpolations", _interpolation_widget(self.interpolations)),
         )
 
 
-def _picture(title: str, name: str, images: Bytes, columns: int) -> Pixels:
-    return Pixels(title, (name,), (tiled(images, columns).astype(np.float64) / 255,))
+def _grid_figure(title: str, caption: str, images: Images, columns: int) -> Pixels:
+    return Pixels(title, (caption,), (tile_images(images, columns).astype(np.float64) / 255,))
 
 
-def _scrubbed(ways: Bytes) -> tuple[Block, ...]:
-    """Return the ways, of which a slider shows one step of each."""
-    coloured = ways if ways.ndim == 5 else np.repeat(ways[..., None], 3, axis=4)
+def _interpolation_widget(interpolations: Images) -> tuple[Block, ...]:
+    """Return a widget that shows one step of every interpolation; its slider chooses the step."""
+    coloured = interpolations if interpolations.ndim == 5 else np.repeat(interpolations[..., None], 3, axis=4)
     count, steps, height, width = coloured.shape[:4]
     data: dict[str, Any] = {
-        "ways": count, "steps": steps, "height": height, "width": width,
+        "interpolations": count, "steps": steps, "height": height, "width": width,
         "pixels": base64.b64encode(np.ascontiguousarray(coloured).tobytes()).decode(),
     }  # fmt: skip
-    script = files("hashlens.generative").joinpath("ways.js").read_text(encoding="utf-8")
+    script = files("hashlens.generative").joinpath("interpolations.js").read_text(encoding="utf-8")
     return (Widget("From one image to another", TEMPLATE, script, data),)
 
 
 def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: int = 0) -> GeneratedPictures:
-    """Return pictures of a model.
+    """Return samples, reconstructions and interpolations of a model.
 
     Parameters
     ----------
     model : GenerativeModel
         The trained model.
     data : str, Examples or array, optional
-        Images; the first ones are reconstructed if the model has an encoder.
+        Images. If the model has an encoder, the first 20 are reconstructed, and the interpolations are between the
+        first 6 and the next 6. Without an encoder, or with fewer images than 12, the interpolations are between random
+        latent codes.
     n : int
         Number of samples.
     seed : int
-        Seed of the codes.
+        Seed of the random latent codes.
 
     Raises
     ------
     ModelError
-        If the model has no networks.
+        If the model has no networks, or `n` is below 1.
     DataError
-        If the images have another size than those of the model.
+        If the images have another size than those of the model, or pixels are below 0 or above 1.
     """
     require_whole(ModelError, "n", n)
     shape, samples = model.image_shape, model.sample(n, seed=seed)
-    images = reconstructed = samples[:0]
+    images = reconstructions = samples[:0]
     if data is not None and "encoder" in model.roles:
-        images = next(image_batches(load_data(data).narrow(0, PAIRS), shape, PAIRS))
-        reconstructed = model.reconstruct(images)
-    if len(images) >= 2 * WAYS:
-        ways = model.interpolate(images[:WAYS], images[WAYS : 2 * WAYS], STEPS)
+        images = next(image_batches(load_data(data).narrow(0, RECONSTRUCTIONS), shape, RECONSTRUCTIONS))
+        reconstructions = model.reconstruct(images)
+    if len(images) >= 2 * INTERPOLATIONS:
+        first, second = images[:INTERPOLATIONS], images[INTERPOLATIONS : 2 * INTERPOLATIONS]
     else:
-        codes = model.settings.draw(2 * WAYS, torch_generator(seed, "ways"))
-        ways = model.interpolate(codes[:WAYS], codes[WAYS:], STEPS)
+        # "ways" keeps the codes of earlier versions.
+        codes = model.settings.draw(2 * INTERPOLATIONS, torch_generator(seed, "ways"))
+        first, second = codes[:INTERPOLATIONS], codes[INTERPOLATIONS:]
     return GeneratedPictures(
-        model.kind, bool(model.info and model.info.collapsed), as_bytes(samples), as_bytes(images),
-        as_bytes(reconstructed), as_bytes(ways),
-    )  # fmt: skip
+        model=model.kind,
+        collapsed=bool(model.info and model.info.collapsed),
+        samples=as_uint8(samples),
+        originals=as_uint8(images),
+        reconstructions=as_uint8(reconstructions),
+        interpolations=as_uint8(model.interpolate(first, second, STEPS)),
+    )

@@ -1,4 +1,4 @@
-"""The page of a folder of codes: layers, coverage, groups of rows with equal codes, and a map."""
+"""The page of a folder of codes: layers, coverage, groups of rows that share a code, and a map of the codes."""
 
 import numpy as np
 
@@ -18,45 +18,49 @@ from hashlens.report.sprite import Sprite
 from hashlens.seeds import numpy_generator
 from hashlens.tables import number, table
 
-MAP_ROWS = 2000
-LISTED, SHOWN = 60, 6
-"""Largest number of groups with equal codes, and of rows shown of each."""
+MAX_MAP_ROWS = 2000
+"""Largest number of rows on the map; of more rows, a random sample is drawn."""
+MAX_GROUPS = 60
+"""Largest number of groups of rows that share a code in the gallery."""
+MAX_GROUP_ROWS = 6
+"""Largest number of rows of a group whose images and ids are visible."""
 MAX_CLASSES = len(FILLS)
+"""Largest number of classes with a colour of their own on the map."""
 
 
 def codes_page(codes: Codes, examples: Examples | None = None, notes: tuple[str, ...] = ()) -> Page:
-    """Return the page of codes, with images if the examples are passed.
+    """Return the page of codes, with images if `examples` are images.
 
     Parameters
     ----------
     codes : Codes
         n rows.
     examples : Examples, optional
-        Examples of these rows, in the same order.
+        The examples that were encoded, in the order of the rows.
     notes : tuple of str
         Notes for the top of the page.
     """
     origin = codes.provenance
     title = f"{origin.model}: {len(codes):,} codes of {codes.code_bits:,} bits"
     if len(codes) == 0:
-        return Page(title, subtitle(origin), "No rows.", "", (_layers(codes), origin_section(origin)), notes)
+        return Page(title, subtitle(origin), "No rows.", "", (_layer_section(codes), origin_section(origin)), notes)
     sprite = Sprite()
     result = determinism(codes)
     notes = (*notes, origin.left_out_note) if origin.left_out else notes
     sections = (
-        _layers(codes),
+        _layer_section(codes),
         _coverage_section(codes),
         _redundancy_section(codes, result, examples, sprite),
-        _map(codes, examples, sprite),
+        _map_section(codes, examples, sprite),
         origin_section(origin),
     )
-    shared = len(codes) - result.distinct
+    repeated = len(codes) - result.distinct
     verdict = f"Redundancy ratio {number(result.redundancy_ratio)}"
-    reason = f"{result.distinct:,} of {len(codes):,} codes are distinct; {shared:,} repeat an earlier one."
+    reason = f"{result.distinct:,} of {len(codes):,} codes are distinct; {repeated:,} repeat an earlier one."
     return Page(title, subtitle(origin), verdict, reason, sections, notes, sprite=sprite)
 
 
-def _layers(codes: Codes) -> Section:
+def _layer_section(codes: Codes) -> Section:
     return Section("Layers", (layer_table(codes.layers),))
 
 
@@ -72,42 +76,46 @@ def _redundancy_section(codes: Codes, result: Determinism, examples: Examples | 
     if result.conflicting_groups is not None and result.conflicting_rows is not None:
         rows += [("codes shared by several classes", number(result.conflicting_groups)),
                  ("rows with such a code", number(result.conflicting_rows))]  # fmt: skip
-    ordered = sorted(result.groups, key=lambda group: not group.conflicting)[:LISTED]
+    conflicts_first = sorted(result.groups, key=lambda group: not group.conflicting)
     items = []
-    for group in ordered:
-        ids = ", ".join(str(codes.ids[row]) for row in group.rows[:SHOWN])
-        ellipsis = ", ..." if len(group.rows) > SHOWN else ""
-        numbers = [] if codes.labels is None else np.unique(codes.labels[list(group.rows)]).tolist()
-        names = [class_name(codes.class_names, label) for label in numbers]
+    for group in conflicts_first[:MAX_GROUPS]:
+        ids = ", ".join(str(codes.ids[row]) for row in group.rows[:MAX_GROUP_ROWS])
+        ellipsis = ", ..." if len(group.rows) > MAX_GROUP_ROWS else ""
+        labels = [] if codes.labels is None else np.unique(codes.labels[list(group.rows)]).tolist()
+        names = [class_name(codes.class_names, label) for label in labels]
         caption = f"{len(group.rows):,} rows: {ids}{ellipsis}" + (f"; labels {', '.join(names)}" if names else "")
-        images = sprite.add_all(thumbnails(examples, np.array(group.rows[:SHOWN], np.int64)))
+        images = sprite.add_all(thumbnails(examples, np.array(group.rows[:MAX_GROUP_ROWS], np.int64)))
         items.append(Item(images, caption, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
-    note = f"{len(result.groups):,} in all; different labels first, then the most rows." if items else ""
+    listed = f"{len(items):,} of {len(result.groups):,} groups."
+    note = f"{listed} Those with different labels come first, then the larger ones." if items else ""
     gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
     return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))
 
 
-def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
+def _map_section(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
     rows = np.arange(len(codes))
-    if len(rows) > MAP_ROWS:
-        rows = np.sort(numpy_generator(0, "map").choice(len(rows), MAP_ROWS, replace=False))
+    if len(rows) > MAX_MAP_ROWS:
+        rows = np.sort(numpy_generator(0, "map").choice(len(rows), MAX_MAP_ROWS, replace=False))
     projection = project(codes[rows])
     first, second = projection.variance or (0.0, 0.0)
-    group, names = _groups(None if codes.labels is None else codes.labels[rows], len(rows), codes.class_names)
+    labels = None if codes.labels is None else codes.labels[rows]
+    group, group_names = _class_groups(labels, len(rows), codes.class_names)
     texts = tuple(
-        str(name) if codes.labels is None else f"{name}: {_label_text(codes, int(row))}"
-        for name, row in zip(codes.ids[rows], rows, strict=True)
+        str(identifier) if codes.labels is None else f"{identifier}: {_label_text(codes, int(row))}"
+        for identifier, row in zip(codes.ids[rows], rows, strict=True)
     )
     x, y = projection.places.T
     images = sprite.add_all(thumbnails(examples, rows))
     figure = Scatter(
         f"Principal components of {len(rows):,} codes", f"component 1 ({first:.0%} of the variance)",
-        f"component 2 ({second:.0%} of the variance)", x, y, group, names, texts, images,
+        f"component 2 ({second:.0%} of the variance)", x, y, group, group_names, texts, images,
     )  # fmt: skip
-    drawn = "" if len(rows) == len(codes) else f" {len(rows):,} of {len(codes):,}, drawn at random."
+    sample_note = (
+        "" if len(rows) == len(codes) else f" {len(rows):,} of {len(codes):,} rows are shown, chosen at random."
+    )
     note = (
         "Points far apart differ in many bits. Points close together may differ too, because the map shows "
-        f"only two dimensions.{drawn}"
+        f"only two dimensions.{sample_note}"
     )
     return Section("Map of the codes", (Chart(figure),), note)
 
@@ -115,12 +123,15 @@ def _map(codes: Codes, examples: Examples | None, sprite: Sprite) -> Section:
 def _label_text(codes: Codes, row: int) -> str:
     assert codes.labels is not None
     label = int(codes.labels[row])
-    named = class_name(codes.class_names, label)
-    return f"label {named}" if named == str(label) else named
+    name = class_name(codes.class_names, label)
+    return f"label {name}" if name == str(label) else name
 
 
-def _groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[Ints, tuple[str, ...]]:
-    """Return the group of each row and the names of groups; the most frequent labels are groups, other rows have -1."""
+def _class_groups(labels: Ints | None, rows: int, class_names: ClassNames) -> tuple[Ints, tuple[str, ...]]:
+    """Return the class of each row as a group of the map, and the names of the groups.
+
+    The most frequent classes are the groups, in the order of their numbers. Rows of other classes have -1.
+    """
     if labels is None:
         return np.full(rows, -1), ()
     present, counts = np.unique(labels, return_counts=True)

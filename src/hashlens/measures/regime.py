@@ -54,7 +54,7 @@ def as_thresholds(thresholds: RegimeThresholds | None) -> RegimeThresholds:
         return RegimeThresholds()
     if not isinstance(thresholds, RegimeThresholds):
         raise MeasureError(
-            "thresholds must be RegimeThresholds, as RegimeThresholds(under_redundancy=0.4), received "
+            "thresholds must be RegimeThresholds, such as RegimeThresholds(under_redundancy=0.4), received "
             f"{shortly(thresholds)}"
         )
     return thresholds

@@ -218,7 +218,7 @@ class Heatmap:
         Lines over the cells.
     group_label, text_label, opacity_label : str
         Headings of groups, texts and opacities in the table of the same numbers.
-    faint, crossed : str
+    pale_name, crossed_name : str
         Names of the paler cells and of the cells that are crossed out, for the legend.
     crossed_label : tuple of str
         Heading of the column of cells that are crossed out in the table, and the text in it.
@@ -239,8 +239,8 @@ class Heatmap:
     group_label: str = "group"
     text_label: str = "value"
     opacity_label: str = "opacity"
-    faint: str = ""
-    crossed: str = ""
+    pale_name: str = ""
+    crossed_name: str = ""
     crossed_label: tuple[str, str] = ("crossed out", "yes")
     note: str = ""
 

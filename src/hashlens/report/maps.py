@@ -87,9 +87,9 @@ def map_legend(canvas: "Canvas", maps: Sequence[Heatmap], others: Sequence[Share
             handles.append(Patch(facecolor=colour, label=f"{first.scale.name} {value:.3g}"))
     if any(tile.opacity < 1 for figure in maps for tile in figure.tiles):
         paint = pale(first.colours[-1], 0.5)
-        handles.append(Patch(facecolor=paint, edgecolor="white", hatch="////", label=first.faint))
+        handles.append(Patch(facecolor=paint, edgecolor="white", hatch="////", label=first.pale_name))
     if any(tile.crossed for figure in maps for tile in figure.tiles):
-        handles.append(Patch(facecolor="0.8", edgecolor="white", hatch="xx", label=first.crossed))
+        handles.append(Patch(facecolor="0.8", edgecolor="white", hatch="xx", label=first.crossed_name))
     contours = {contour.name: contour for figure in maps for contour in figure.contours}
     for contour in contours.values():
         handles.append(Line2D([], [], label=contour.name, **_stroke(contour.dashed, contour.strong)))

@@ -170,7 +170,7 @@ def page_html(page: Page) -> str:
         page=page,
         sections=[{"title": section.title, "note": section.note, "parts": parts} for section, parts in section_parts],
         shown=SHOWN_ITEMS,
-        sprite=page.sprite.encoded(),
+        sprite=page.sprite.picture(),
         style=_file("page.css"),
         data=_json({"title": page.title, "parts": [_data(part) for part in all_parts]}),
         scripts=[

@@ -314,7 +314,7 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
     for name, tiles in groups:
         labels = [
             f"{figure.x_label} {figure.columns[tile.column]}, {figure.y_label} {figure.rows[tile.row]}: "
-            f"{figure.text_label} {tile.text}{', ' + figure.crossed if tile.crossed else ''}"
+            f"{figure.text_label} {tile.text}{', ' + figure.crossed_name if tile.crossed else ''}"
             for tile in tiles
         ]
         traces.append(

@@ -26,13 +26,17 @@ def fit_ensemble(
 ) -> tuple[MemberFitted, ...]:
     """Train many multilayer perceptrons at the same time, in place.
 
-    Every member is trained exactly as :func:`hashlens.training.fit` would train it alone with the same seed: with its
-    own order of batches, dropout, early stopping and checkpoints. In float64 the weights agree up to rounding. In
+    Every member takes the steps that it would take alone in :func:`hashlens.training.fit` with the same seed: it has
+    its own order of batches, dropout, early stopping and checkpoints. In float64 the weights agree up to rounding. In
     float32 rounding differences grow from step to step, as between any two machines. Dropout uses the random numbers
     that `fit` draws on the CPU, also on a GPU.
 
-    A compiled loop trains each network on one core of the CPU, where it stays in the cache; several run in parallel.
-    Networks of equal depth are stacked on a GPU, and trained by batched matrix products.
+    On the CPU, a compiled loop trains each network on one core, in whose cache the network stays; several networks are
+    trained in parallel. On a GPU, the weights of several networks are stacked in one tensor and trained by batched
+    matrix products. Networks can be stacked if they are trained on the same inputs (or on the first rows of them), have
+    the same depth, number of outputs, dtype, loss, optimizer, batch size and number of examples per epoch, and if all
+    or none of them have BatchNorm, and dropout. Their widths may differ. Other networks are trained one group after
+    another.
 
     Parameters
     ----------
@@ -43,7 +47,8 @@ def fit_ensemble(
     threads : int, optional
         Number of networks trained in parallel on the CPU; by default torch's number of threads.
     on_epoch : callable, optional
-        Called with a member's index and its `Epoch`, from any thread. An exception in it ends the training.
+        Called with a member's index and its `Epoch`. On the CPU, several threads may call it at the same time. An
+        exception in it ends the training.
 
     Returns
     -------
@@ -53,26 +58,30 @@ def fit_ensemble(
     Raises
     ------
     DataError
-        If a member has no examples, no labels, labels that its network has no output for, or inputs that are not
-        finite.
+        If the examples of a member are not `ArrayExamples`, are none, have no labels or labels that its network has no
+        output for, or have inputs that are not finite.
     ModelError
-        If a network is not an MLP of this library, two members share a network, a checkpoint is after the last epoch,
-        or `threads` is below 1.
+        If a network is not an MLP of this library in float32 or float64, two members share a network, a recipe is not a
+        `Recipe`, a checkpoint is not an epoch of the recipe, `epoch_size` is smaller than the number of examples, or
+        `threads` is below 1.
     """
     if not isinstance(members, Sequence):
         raise ModelError(f"members must be a list of Member, received a {type(members).__name__}")
     if threads is not None:
         require_whole(ModelError, "threads", threads)
-    checked = set[object]()
+    finite_inputs = set[object]()
     for i, member in enumerate(members):
         try:
-            _check(member, checked)
+            _check_member(member, finite_inputs)
         except HashlensError as error:
             raise type(error)(f"member {i} of the ensemble: {error}") from error
-    first: dict[int, int] = {}
+    position_of_network: dict[int, int] = {}
     for i, member in enumerate(members):
-        if (same := first.setdefault(id(member.network), i)) != i:
-            raise ModelError(f"members {same} and {i} of the ensemble are one network: give each a network of its own")
+        earlier = position_of_network.setdefault(id(member.network), i)
+        if earlier != i:
+            raise ModelError(
+                f"members {earlier} and {i} of the ensemble are one network: give each a network of its own"
+            )
     training_device = torch.device("cpu") if device is None else find_device(device)
     progresses = [MemberProgress(member) for member in members]
     if training_device.type == "cpu":
@@ -86,8 +95,12 @@ def fit_ensemble(
     return tuple(progress.result() for progress in progresses)
 
 
-def _check(member: Member, finite: set[object]) -> None:
-    """Raise an error if `member` cannot be trained; `finite` holds the keys of inputs that are already checked."""
+def _check_member(member: Member, finite_inputs: set[object]) -> None:
+    """Raise an error if `member` cannot be trained.
+
+    Members often share their inputs. So the key of inputs that are finite is added to `finite_inputs`, and inputs whose
+    key is there are not checked again.
+    """
     if not isinstance(member, Member):
         raise ModelError(f"expected a Member, received {shortly(member)}")
     network, train, recipe = member.network, member.train, member.recipe
@@ -100,21 +113,22 @@ def _check(member: Member, finite: set[object]) -> None:
     if dtype not in (torch.float32, torch.float64):
         raise ModelError(f"must be float32 or float64, received {dtype}")
     if not isinstance(recipe, Recipe):
-        raise ModelError(f"recipe must be a Recipe, as find_recipe('figures'), received {shortly(recipe)}")
+        raise ModelError(f"recipe must be a Recipe, such as find_recipe('figures'), received {shortly(recipe)}")
     if not isinstance(train, ArrayExamples):
         raise DataError(
-            f"train must be ArrayExamples, as load_data('digits').load(), received a {type(train).__name__}"
+            f"train must be ArrayExamples, such as load_data('digits').load(), received a {type(train).__name__}"
         )
-    if member.steps_of is not None:
-        require_whole(ModelError, "steps_of", member.steps_of)
-        if member.steps_of < len(train):
+    if member.epoch_size is not None:
+        require_whole(ModelError, "epoch_size", member.epoch_size)
+        if member.epoch_size < len(train):
             raise ModelError(
-                f"has {len(train)} examples and steps_of={member.steps_of}: an epoch takes every example at least once"
+                f"has {len(train)} examples and epoch_size={member.epoch_size}: an epoch needs every example at least "
+                "once"
             )
     check_checkpoints(member.checkpoints, recipe.epochs)
     # A label out of range would make the compiled loop read beyond the end of a row.
     check_examples(network, train)
-    inputs = inputs_key(train), dtype
-    if inputs not in finite:
+    key = inputs_key(train), dtype
+    if key not in finite_inputs:
         require_finite("train", train, dtype)
-        finite.add(inputs)
+        finite_inputs.add(key)

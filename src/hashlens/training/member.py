@@ -27,9 +27,9 @@ class Member:
         Epochs, batch size, learning rate, regularisation and patience of this member.
     seed : int
         Seed of the order of its batches and of dropout.
-    steps_of : int, optional
-        Number of examples per epoch; by default n. The n examples are repeated to fill it, so that networks with few
-        examples take as many steps as others. It is like training on ``tile(train, steps_of)``, without the copy.
+    epoch_size : int, optional
+        Number of examples per epoch, n or more; by default n. The n examples are repeated, so that networks with few
+        examples take as many steps as others. It is like training on ``tile(train, epoch_size)``, without the copy.
     checkpoints : collection of int
         Epochs whose weights are kept; 0 is the initial network.
     """
@@ -38,13 +38,13 @@ class Member:
     train: ArrayExamples
     recipe: Recipe
     seed: int
-    steps_of: int | None = None
+    epoch_size: int | None = None
     checkpoints: Collection[int] = ()
 
     @property
     def examples_per_epoch(self) -> int:
         """Number of examples in one epoch, including repetitions."""
-        return len(self.train) if self.steps_of is None else self.steps_of
+        return len(self.train) if self.epoch_size is None else self.epoch_size
 
 
 def inputs_key(examples: ArrayExamples) -> tuple[object, ...]:

@@ -140,7 +140,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
 def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
     """Return the rows of whole codes that satisfy `where`; raise StudyError if there are none or `where` is wrong."""
     if not isinstance(results, Results):
-        raise StudyError(f"expected the results of a study, as study.results, received a {type(results).__name__}")
+        raise StudyError(f"expected the results of a study, such as study.results, received a {type(results).__name__}")
     if where is not None and not isinstance(where, Mapping):
         raise StudyError(f"where is a mapping such as {{'width': 40}}, received {shortly(where)}")
     rows = results.where(layer="")

@@ -81,7 +81,7 @@ class StudySpec(Section):
     def __init__(self, source: Source | None = None, /, **fields: Any) -> None:
         if source is not None and not isinstance(source, Source):
             raise StudyError(
-                f"a spec is made of fields by name, as StudySpec(axes={{'width': [10, 20]}}), received "
+                f"a spec is made of fields by name, such as StudySpec(axes={{'width': [10, 20]}}), received "
                 f"{shortly(source)}; StudySpec.load reads a file"
             )
         source = source or Source()

@@ -27,8 +27,8 @@ def best_accuracy(results: Results, split: str) -> float:
 def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.NDArray[np.bool_]:
     """Return whether training failed in each cell.
 
-    It failed if the mean accuracy of the networks is below `learnt` times the best of the study: the accuracy on train,
-    or on test if train was not measured. Untrained networks, at 0 epochs, never count as failed.
+    It failed if the mean accuracy of the networks is below `learnt` times the best of the study. This is the accuracy
+    on train, or on test if train was not measured. Untrained networks, at 0 epochs, never count as failed.
 
     Parameters
     ----------
@@ -62,6 +62,7 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.ND
 def failed_note(learnt: float) -> str:
     """Return a note on the mark of failed cells."""
     return (
-        f"× training failed or has not progressed far: these networks reach less than {learnt:.0%} of the "
-        "best training accuracy, so their regime says nothing about the size of the network."
+        f"× training failed or has not progressed far: these networks reach less than {learnt:.0%} of the best "
+        "accuracy (on train, or on test if train was not measured), so their regime says nothing about the size of "
+        "the network."
     )

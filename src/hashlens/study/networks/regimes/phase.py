@@ -256,8 +256,8 @@ def phase_chart(
         :func:`~hashlens.study.charts.intervals.mean_intervals`). Fewer than four repeats are shown by their range
         instead.
     learnt : float
-        Cells are marked as failed if the mean accuracy of the networks on train is below this share of the best in
-        `results`. 0 marks no cell.
+        Cells are marked as failed if the mean accuracy of the networks is below this share of the best in `results`:
+        the accuracy on train, or on test if train was not measured. 0 marks no cell.
 
     Raises
     ------
@@ -379,7 +379,7 @@ def _boundaries(grid: Grid, ratio: Estimates, retention: Estimates, limits: Regi
     return tuple(boundaries)
 
 
-FAILED = "\N{MULTIPLICATION SIGN}"
+FAILED_MARK = "\N{MULTIPLICATION SIGN}"
 _LETTERS = dict(zip(REGIMES, "ucS", strict=True))
 
 
@@ -410,5 +410,5 @@ def _chart_table(chart: PhaseChart) -> Table:
 def _cell_text(cell: PhaseCell | None, short: bool) -> str:
     if cell is None:
         return "–"
-    letter = _LETTERS[cell.regime] + ("?" if cell.agreement < 1 else "") + (FAILED if cell.failed else "")
+    letter = _LETTERS[cell.regime] + ("?" if cell.agreement < 1 else "") + (FAILED_MARK if cell.failed else "")
     return letter if short else f"{letter} {f'{cell.redundancy_ratio.train.mean:.2f}'.removeprefix('0')}"
