@@ -15,14 +15,14 @@ from hashlens.kernels import (
     ReLU,
     empirical_ntk,
     finite,
-    flipped_at_random,
     layerwise_weight_decay,
     ntk,
     predict,
-    predict_augmented,
+    predict_ensemble,
+    random_horizontal_flip,
     serial,
 )
-from hashlens.kernels.rounding import critical_size, rounded, rounding_noise, tolerated_noise
+from hashlens.kernels.rounding import critical_size, round_to_precision, rounding_noise, tolerated_noise
 
 generator = np.random.default_rng(0)
 ROWS = generator.standard_normal((12, 5)) @ generator.standard_normal((5, 5))
@@ -107,19 +107,19 @@ def test_a_wide_locally_connected_network_has_the_kernel_of_the_convolution():
 
 def test_an_ensemble_of_one_member_is_a_prediction():
     targets, test = ROWS[:, :2], generator.standard_normal((3, 5))
-    found = predict_augmented(PERCEPTRON, [ROWS], targets, test, "nngp", diag_reg=0.1)
+    found = predict_ensemble(PERCEPTRON, [ROWS], targets, test, "nngp", diag_reg=0.1)
     assert found == pytest.approx(predict(PERCEPTRON, ROWS, targets, test, "nngp", diag_reg=0.1).mean)
-    both = predict_augmented(PERCEPTRON, [ROWS, -ROWS], targets, test, diag_reg=0.1)
-    other = predict_augmented(PERCEPTRON, [-ROWS], targets, test, diag_reg=0.1)
-    one = predict_augmented(PERCEPTRON, [ROWS], targets, test, diag_reg=0.1)
+    both = predict_ensemble(PERCEPTRON, [ROWS, -ROWS], targets, test, diag_reg=0.1)
+    other = predict_ensemble(PERCEPTRON, [-ROWS], targets, test, diag_reg=0.1)
+    one = predict_ensemble(PERCEPTRON, [ROWS], targets, test, diag_reg=0.1)
     assert both == pytest.approx((one + other) / 2)
     with pytest.raises(KernelError, match="needs a member"):
-        predict_augmented(PERCEPTRON, [], targets, test)
+        predict_ensemble(PERCEPTRON, [], targets, test)
 
 
 def test_images_are_mirrored_or_not():
     images = np.arange(60.0).reshape(10, 1, 2, 3)
-    found = flipped_at_random(images, np.random.default_rng(0))
+    found = random_horizontal_flip(images, np.random.default_rng(0))
     mirrored = (found == images[..., ::-1]).all((1, 2, 3))
     assert 0 < mirrored.sum() < 10
     assert (found[~mirrored] == images[~mirrored]).all()
@@ -128,7 +128,7 @@ def test_images_are_mirrored_or_not():
 @pytest.mark.parametrize("precision", ["bfloat16", "float16", "float32"])
 def test_the_noise_of_rounding_is_as_expected(precision):
     values = np.random.default_rng(1).uniform(0.1, 9.0, (200, 200))
-    noise = np.sqrt(np.mean((rounded(values, precision) - values) ** 2))
+    noise = np.sqrt(np.mean((round_to_precision(values, precision) - values) ** 2))
     assert rounding_noise(values, precision) == pytest.approx(noise, rel=0.02)
 
 

@@ -226,7 +226,7 @@ def test_an_order_without_batches_is_one_clear_line(few):
 
 def test_a_schedule_without_an_optimizer_is_refused(few):
     state, _ = two_heads(few)
-    with pytest.raises(ModelError, match="a schedule is for no optimizer 'al': did you mean 'all'"):
+    with pytest.raises(ModelError, match="a schedule for 'al', but no optimizer of this name: did you mean 'all'"):
         TrainingState(state.modules, state.optimizers, {"al": lambda epoch: 0.1})
 
 

@@ -50,7 +50,7 @@ def test_noise_and_length_scales_are_learned():
     rng = np.random.default_rng(3)
     points = rng.random((120, 2))
     learned = fit(points, np.sin(8 * points[:, 0]) + 0.3 * rng.standard_normal(120), NONE[:2],
-                  [Hyperparameters.usual(2)])  # fmt: skip
+                  [Hyperparameters.default(2)])  # fmt: skip
     assert learned.noise == pytest.approx(0.09 / (0.5 + 0.09), rel=0.4)
     assert learned.inverse_lengths[0] > 10 * learned.inverse_lengths[1]
 

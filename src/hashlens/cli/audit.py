@@ -70,7 +70,7 @@ def audit(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(json=json, page=html, added_to=csv, force=force, reads=[model, weights, train, test, forward, mask])
+    check_outputs(json=json, page=html, added_to=csv, force=force, inputs=[model, weights, train, test, forward, mask])
     view_names = views_wanted(views)
     result = hl.audit(
         open_model(model, weights), train, test, suspect_copies=suspect_copies, views=view_names,

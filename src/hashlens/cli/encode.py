@@ -1,4 +1,4 @@
-"""``hashlens encode``: write codes of a network to a folder, and to Parquet."""
+"""``hashlens encode``: write the neural codes of a network to a folder, and to a Parquet file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     BatchSize,
     Debug,
     Device,
@@ -17,7 +18,6 @@ from hashlens.cli.options import (
     MaskName,
     Model,
     Seed,
-    Source,
     Threads,
     Weights,
     check_outputs,
@@ -30,7 +30,7 @@ from hashlens.cli.options import (
 
 def encode(
     model: Model,
-    data: Annotated[str, typer.Option(help=f"What to encode: {Source}, ...")],
+    data: Annotated[str, typer.Option(help=f"Examples to encode: {SOURCE_EXAMPLES}, ...")],
     out: Annotated[Path, typer.Option(help="Folder for the codes.")],
     export: Annotated[
         Path | None, typer.Option(help="Also write one Parquet file, for DuckDB, Polars and pandas.")
@@ -38,7 +38,9 @@ def encode(
     layers: Layers = None,
     granularity: GranularityName = "unit",
     gates: GatesName = "activations",
-    bits: Annotated[int | None, typer.Option(help="Keep a random sample of this many bits.", min=1)] = None,
+    bits: Annotated[
+        int | None, typer.Option(help="Number of bits to keep, drawn at random. Default: all.", min=1)
+    ] = None,
     forward: ForwardName = None,
     mask: MaskName = None,
     weights: Weights = None,
@@ -53,7 +55,7 @@ def encode(
     import hashlens as hl
 
     set_threads(threads)
-    check_outputs(out, export, force=force, reads=[model, weights, data, forward, mask])
+    check_outputs(out, export, force=force, inputs=[model, weights, data, forward, mask])
     codes = hl.encode(
         open_model(model, weights),
         data,

@@ -7,6 +7,7 @@ import typer
 
 from hashlens.cli.ids import chosen
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     BatchSize,
     Debug,
     Device,
@@ -17,7 +18,6 @@ from hashlens.cli.options import (
     Model,
     OutputName,
     Seed,
-    Source,
     Threads,
     Weights,
     check_outputs,
@@ -39,7 +39,7 @@ MAX_BACKGROUND = 100
 
 def explain(
     model: Model,
-    data: Annotated[str, typer.Option(help=f"Source of the examples: {Source}, ...")],
+    data: Annotated[str, typer.Option(help=f"Source of the examples: {SOURCE_EXAMPLES}, ...")],
     ids: Annotated[list[str], typer.Option("--id", help="Id of an example; repeat for more.")],
     method: Annotated[
         str, typer.Option("--method", "-m", help="gradient, grad_cam, lime, kernel_shap, anchor, region, contrast, ...")
@@ -93,7 +93,7 @@ def explain(
         raise OutputError(f"{out}: explanations are written as {', '.join(KINDS)}")
     find_method(method)
     set_threads(threads)
-    check_outputs(out, json=json, force=force, reads=[model, weights, data, background, forward, mask])
+    check_outputs(out, json=json, force=force, inputs=[model, weights, data, background, forward, mask])
     network, examples = open_model(model, weights), hl.load_data(data)
     reading = reading_of(forward, mask, output=output, batch_size=batch_size, seed=seed, device=device)
     # Classes are those of the network: a source that lacks one of them numbers the others differently.

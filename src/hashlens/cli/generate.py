@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     Debug,
     Device,
     Force,
     Json,
     Seed,
-    Source,
     Stopped,
     Threads,
     Train,
@@ -39,7 +39,7 @@ Picture = Annotated[Path, typer.Option("--out", "-o", help="The picture: .png.")
 @generate.command()
 def train(
     kind: Annotated[str, typer.Argument(metavar="MODEL", help="gan, bigan, vae, or inverted-gan (needs --gan).")],
-    data: Annotated[str, typer.Option(help=f"Images to train on: {Source}, ...")],
+    data: Annotated[str, typer.Option(help=f"Images to train on: {SOURCE_EXAMPLES}, ...")],
     out: Annotated[Path, typer.Option(help="Folder for the model. An interrupted training in this folder continues.")],
     epochs: Annotated[int, typer.Option(help="Passes over the images.", min=1)] = 20,
     ae_weight: Annotated[
@@ -80,7 +80,7 @@ def train(
 
     set_threads(threads)
     check_named(out)
-    check_outputs(json=json, page=html, force=force, reads=[data, gan and str(gan)])
+    check_outputs(json=json, page=html, force=force, inputs=[data, gan and str(gan)])
     arguments = {
         "ae_weight": ae_weight, "image_weight": image_weight, "latent": latent, "architecture": architecture,
         "width": width, "prior": prior, "loss": loss, "spectral_norm": spectral_norm or None, "ema": ema,
@@ -139,7 +139,7 @@ def sample(
     from hashlens.generative import load, pictures, write_grid
 
     set_threads(threads)
-    check_outputs(out, json=json, page=html, force=force, reads=[str(model)])
+    check_outputs(out, json=json, page=html, force=force, inputs=[str(model)])
     loaded = load(model)
     write_grid(out, loaded.sample(n, seed=seed), overwrite=force)
     result = pictures(loaded, n=n, seed=seed)
@@ -150,7 +150,7 @@ def sample(
 @generate.command()
 def reconstruct(
     model: Folder,
-    data: Annotated[str, typer.Option(help=f"Images: {Source}, ...")],
+    data: Annotated[str, typer.Option(help=f"Images: {SOURCE_EXAMPLES}, ...")],
     out: Picture,
     html: Html = None,
     seed: Seed = 0,
@@ -165,7 +165,7 @@ def reconstruct(
     from hashlens.report.plots import draw, save
 
     set_threads(threads)
-    check_outputs(out, json=json, page=html, force=force, reads=[data, str(model)])
+    check_outputs(out, json=json, page=html, force=force, inputs=[data, str(model)])
     loaded = load(model)
     if "encoder" not in loaded.roles:
         raise ModelError(f"{model} has no encoder: train one with hashlens generate train inverted-gan")
@@ -198,6 +198,6 @@ def evaluate(
     from hashlens.generative import load
 
     set_threads(threads)
-    check_outputs(json=json, page=html, force=force, reads=[str(model), train, test, classifier])
+    check_outputs(json=json, page=html, force=force, inputs=[str(model), train, test, classifier])
     result = evaluated(load(model), train, test, classifier=classifier, n=n, paired=paired, k=k, seed=seed)
     show_result(result, json, html, force)

@@ -49,7 +49,7 @@ def build(
     from hashlens.index import Index
 
     set_threads(threads)
-    check_outputs(out, force=force, reads=[codes])
+    check_outputs(out, force=force, inputs=[codes])
     options = {"nlist": nlist, "M": M, "efConstruction": efConstruction, "seed": None if kind == "exact" else seed}
     options = {name: value for name, value in options.items() if value is not None}
     built = Index.build(Codes.load(codes), kind, layers, out=out, overwrite=force, **options)
@@ -91,7 +91,7 @@ def search(
             "a search within --radius is exact and unweighted: leave out --nprobe, --efSearch and --weight"
         )
     set_threads(threads)
-    check_outputs(out, json=json, force=force, reads=[where, queries])
+    check_outputs(out, json=json, force=force, inputs=[where, queries])
     loaded, query_codes = Index.load(where), Codes.load(queries)
     result: Neighbours | WithinRadius
     if radius is None:

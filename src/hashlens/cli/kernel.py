@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     Debug,
     Force,
     Html,
     Json,
     Model,
     Seed,
-    Source,
     Threads,
     check_outputs,
     open_model,
@@ -49,7 +49,7 @@ Limit = Annotated[int | None, typer.Option(help="Number of examples, from the fi
 @kernel.command()
 def compute(
     network: Network,
-    data: Annotated[str, typer.Argument(help=f"Examples: {Source}, ...")],
+    data: Annotated[str, typer.Argument(help=f"Examples: {SOURCE_EXAMPLES}, ...")],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="File for the kernel, .npy. An interrupted computation continues.")
     ],
@@ -75,7 +75,7 @@ def compute(
     from hashlens.kernels.computed import summarise
 
     set_threads(threads)
-    check_outputs(out, json=json, page=html, force=force, reads=[network, data, others])
+    check_outputs(out, json=json, page=html, force=force, inputs=[network, data, others])
     layers = _network(network, init, weight_variance, bias_variance)
     first, second = (
         None if source is None else load_data(source).narrow(0, limit).load().tensor() for source in (data, others)
@@ -90,7 +90,7 @@ def compute(
 @kernel.command()
 def predict(
     network: Network,
-    train: Annotated[str, typer.Option(help=f"Labelled examples to train on: {Source}, ...")],
+    train: Annotated[str, typer.Option(help=f"Labelled examples to train on: {SOURCE_EXAMPLES}, ...")],
     test: Annotated[str, typer.Option(help="Labelled examples to predict.")],
     kind: Kind = "ntk",
     diag_reg: Annotated[
@@ -115,7 +115,7 @@ def predict(
     from hashlens.kernels.classified import classified
 
     set_threads(threads)
-    check_outputs(json=json, page=html, force=force, reads=[network, train, test])
+    check_outputs(json=json, page=html, force=force, inputs=[network, train, test])
     layers = _network(network, init, weight_variance, bias_variance)
     examples = load_data(train) if limit is None else load_data(train).narrow(0, limit)
     result = classified(layers, examples, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
@@ -125,7 +125,7 @@ def predict(
 @kernel.command()
 def compare(
     model: Model,
-    data: Annotated[str, typer.Argument(help=f"Examples: {Source}, ...")],
+    data: Annotated[str, typer.Argument(help=f"Examples: {SOURCE_EXAMPLES}, ...")],
     weights: Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt.")] = None,
     init: Annotated[str, typer.Option(help="How the model was initialised: pytorch, glorot or he.")] = "pytorch",
     examples: Annotated[
@@ -145,7 +145,7 @@ def compare(
     from hashlens.kernels import compare_codes
 
     set_threads(threads)
-    check_outputs(json=json, page=html, force=force, reads=[model, data, weights])
+    check_outputs(json=json, page=html, force=force, inputs=[model, data, weights])
     network = open_model(model, weights)
     result = compare_codes(network, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
     show_result(result, json, html, force)

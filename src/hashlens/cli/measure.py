@@ -69,7 +69,7 @@ def measure(
 
     budget = _bytes(memory_budget)
     set_threads(threads)
-    check_outputs(json=json, page=html, force=force, reads=[model, weights, train, test, forward, mask])
+    check_outputs(json=json, page=html, force=force, inputs=[model, weights, train, test, forward, mask])
     measured = hl.measure(
         open_model(model, weights),
         train,

@@ -40,9 +40,9 @@ Model = Annotated[
     str, typer.Argument(help="A folder that `hashlens train` wrote, package.module:factory, or a program .pt2.")
 ]
 Weights = Annotated[Path | None, typer.Option(help="Weights for a factory: .safetensors, or .pt without pickles.")]
-Source = "digits#train, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME"
+SOURCE_EXAMPLES = "digits#train, parquet:DIR#train, npz:FILE, folder:DIR, hub:OWNER/NAME"
 # Results of earlier versions name the command that made them; it calls the training data --data.
-Train = Annotated[str, typer.Option("--train", "--data", help=f"Training data: {Source}, ...")]
+Train = Annotated[str, typer.Option("--train", "--data", help=f"Training data: {SOURCE_EXAMPLES}, ...")]
 Layers = Annotated[
     list[str] | None, typer.Option(help="Glob over layer names; repeat for more; '!glob' leaves layers out.")
 ]
@@ -100,7 +100,7 @@ def check_outputs(
     json: Path | None = None,
     page: Path | None = None,
     added_to: Path | None = None,
-    reads: Sequence[str | Path | None] = (),
+    inputs: Sequence[str | Path | None] = (),
 ) -> None:
     """Raise OutputError, before a computation, if its results could not be written afterwards.
 
@@ -116,8 +116,8 @@ def check_outputs(
         File for a page.
     added_to : Path or None
         Folder to which files are added; it may contain other results.
-    reads : sequence of str, Path or None
-        Inputs: paths, or sources of data. They are never overwritten; in a folder that is read, only pages are written.
+    inputs : sequence of str, Path or None
+        Paths, or sources of data. They are never overwritten; in a folder that is read, only pages are written.
     """
     from hashlens.saved.json_files import arrays_beside
 
@@ -134,7 +134,7 @@ def check_outputs(
             is_inside = other_target in target.parents and other is not added_to
             if is_inside or target in other_target.parents:
                 raise OutputError(f"one of {path} and {other} lies inside the other: give each result its own path")
-        for source in reads:
+        for source in inputs:
             if source is not None and _is_input(path, str(source)):
                 raise OutputError(f"{path} is read as input ({source}): choose another path for the result")
         if path is page:

@@ -10,12 +10,12 @@ import typer
 
 from hashlens.cli.ids import chosen
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     Debug,
     Force,
     Json,
     Model,
     OutputName,
-    Source,
     Threads,
     Weights,
     check_outputs,
@@ -38,7 +38,7 @@ NORMS = {"2": 2.0, "inf": inf}
 BATCH = 64
 MAX_POINTS = 2000
 """Largest number of examples drawn on the plane of a network with two inputs."""
-Data = Annotated[str, typer.Option(help=f"Source of the examples: {Source}, ...")]
+Data = Annotated[str, typer.Option(help=f"Source of the examples: {SOURCE_EXAMPLES}, ...")]
 Picture = Annotated[Path | None, typer.Option("--out", "-o", help="Picture to write: .png, .svg or .pdf.")]
 
 regions = typer.Typer(help="Compute the exact linear regions of a network.", no_args_is_help=True)
@@ -71,7 +71,7 @@ def at(
         raise DataError(f"--norm is 2 or inf, received {norm!r}")
     _check_picture(out, PICTURES)
     set_threads(threads)
-    check_outputs(out, json=json, force=force, reads=[model, weights, data])
+    check_outputs(out, json=json, force=force, inputs=[model, weights, data])
     network, examples = _open_network_and_data(model, weights, data)
     batches = examples.batches(BATCH) if ids is None else chosen(examples, ids)
     total = ceil(len(examples) / BATCH) if ids is None else len(ids)
@@ -108,7 +108,7 @@ def along(
 
     _check_picture(out, PICTURES)
     set_threads(threads)
-    check_outputs(out, json=json, force=force, reads=[model, weights, data])
+    check_outputs(out, json=json, force=force, inputs=[model, weights, data])
     network, examples = _open_network_and_data(model, weights, data)
     inputs, names = _inputs(network, examples, (begin, finish))
     result = pieces_along(trace(network, inputs, output=output), inputs[:1], inputs[1:])
@@ -124,7 +124,7 @@ def along(
 @regions.command()
 def plane(
     model: Model,
-    data: Annotated[str | None, typer.Option(help=f"Source of the examples: {Source}, ...")] = None,
+    data: Annotated[str | None, typer.Option(help=f"Source of the examples: {SOURCE_EXAMPLES}, ...")] = None,
     through: Annotated[
         tuple[str, str, str] | None, typer.Option(help="Ids of three examples: use the plane through them.")
     ] = None,
@@ -163,7 +163,7 @@ def plane(
     if data is None and (through is not None or pca is not None):
         raise DataError("--through and --pca choose examples: give their source with --data")
     set_threads(threads)
-    check_outputs(out, json=json, force=force, reads=[model, weights, data])
+    check_outputs(out, json=json, force=force, inputs=[model, weights, data])
     network, examples = (
         (open_model(model, weights), None) if data is None else _open_network_and_data(model, weights, data)
     )

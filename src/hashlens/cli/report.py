@@ -26,7 +26,7 @@ def report(
     from hashlens.report.page import write_page
     from hashlens.saved.report import report_page
 
-    check_outputs(page=out, force=force, reads=[path])
+    check_outputs(page=out, force=force, inputs=[path])
     page = report_page(path, images)
     write_page(page, out, overwrite=force)
     console().print(f"{page.title}: {out}", soft_wrap=True)

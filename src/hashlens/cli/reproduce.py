@@ -54,7 +54,7 @@ def reproduce(
     set_threads(threads)
     if out is not None:
         check_named(out)
-    check_outputs(json=json, force=force, reads=[data])
+    check_outputs(json=json, force=force, inputs=[data])
     try:
         reproduction = rerun(name, data, preset=preset, out=out, overwrite=force, device=device)
     except KeyboardInterrupt as stopped:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     Debug,
     Device,
     Force,
     Json,
-    Source,
     Stopped,
     Threads,
     check_outputs,
@@ -43,7 +43,7 @@ study = typer.Typer(help="Train and measure many networks, as described in a fil
 @study.command()
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("study.yaml"),
-    data: Annotated[str, typer.Option(help=f"Training data: {Source}, ...")] = "digits#train",
+    data: Annotated[str, typer.Option(help=f"Training data: {SOURCE_EXAMPLES}, ...")] = "digits#train",
     test: Annotated[str | None, typer.Option(help="Test data, not used in training.")] = None,
     force: Force = False,
     debug: Debug = False,
@@ -60,7 +60,7 @@ def init(
         check_address(address)
     text = template(data, test, path)
     StudySpec.from_yaml(text, str(path))
-    check_outputs(path, force=force, reads=[data, test])
+    check_outputs(path, force=force, inputs=[data, test])
     with atomic_write(path, overwrite=force) as partial:
         partial.write_text(text, encoding="utf-8")
     _next("run", path)
@@ -116,7 +116,7 @@ def run(
 @study.command()
 def status(store: Stored, force: Force = False, json: Json = None, debug: Debug = False) -> None:
     """Show progress, active workers, failures, and the remaining time."""
-    check_outputs(json=json, force=force, reads=[store])
+    check_outputs(json=json, force=force, inputs=[store])
     result = _open(store).status()
     write_json(result, json, force)
     console(json).print(result)
@@ -130,7 +130,7 @@ def export(
     debug: Debug = False,
 ) -> None:
     """Write all numbers as one long table."""
-    check_outputs(out, force=force, reads=[store])
+    check_outputs(out, force=force, inputs=[store])
     results = _results(store)
     results.export(out, overwrite=force)
     console().print(f"{out}: {len(results):,} rows", soft_wrap=True)
@@ -156,7 +156,7 @@ def chart(
 
     if out.suffix not in PICTURES:
         raise OutputError(f"{out}: pictures are written as {', '.join(PICTURES)}")
-    check_outputs(out, json=json, force=force, reads=[store])
+    check_outputs(out, json=json, force=force, inputs=[store])
     results, held = _results(store), dict[str, Any]()
     for factor, level in (_condition(text, results) for text in where or ()):
         if factor in held:

@@ -48,7 +48,7 @@ def fit(
     from hashlens.ted.tables import read_table
 
     set_threads(threads)
-    check_outputs(out, json=json, page=html, force=force, reads=[table])
+    check_outputs(out, json=json, page=html, force=force, inputs=[table])
     rows = read_table(table)
     plan = Plan(label, explanation, estimator, missing, marker, tuple(leave_out or ()), seed)
     score = held_out_score(rows, plan, test)
@@ -76,7 +76,7 @@ def predict(
     from hashlens.ted.tables import check_table_name, read_table, write_table
 
     set_threads(threads)
-    check_outputs(out, json=json, page=html, force=force, reads=[table, model])
+    check_outputs(out, json=json, page=html, force=force, inputs=[table, model])
     check_table_name(out)
     predicted, result = load_model_of_table(model).predict(read_table(table), sure)
     write_table(out, predicted, overwrite=force)

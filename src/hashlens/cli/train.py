@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from hashlens.cli.options import (
+    SOURCE_EXAMPLES,
     Debug,
     Device,
     Force,
     Json,
     Seed,
-    Source,
     Threads,
     check_named,
     check_outputs,
@@ -27,7 +27,7 @@ def train(
     architecture: Annotated[
         str, typer.Argument(help="mlp, lenet, cnn, vgg16, vgg19, resnet18, resnet20, resnet32, or resnet56.")
     ],
-    data: Annotated[str, typer.Option(help=f"Training data: {Source}, ...")],
+    data: Annotated[str, typer.Option(help=f"Training data: {SOURCE_EXAMPLES}, ...")],
     out: Annotated[
         Path, typer.Option(help="Folder for the network. An interrupted training run in this folder continues.")
     ],
@@ -63,7 +63,7 @@ def train(
 
     set_threads(threads)
     check_named(out)
-    check_outputs(json=json, force=force, reads=[data, test])
+    check_outputs(json=json, force=force, inputs=[data, test])
     options = {"width": width, "depth": depth, "batch_norm": batch_norm, "dropout": dropout}
     arguments: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     chosen_recipe = find_recipe(recipe)

@@ -65,7 +65,7 @@ def run(
     from hashlens.tuning.named_rules import rule_named
 
     set_threads(threads)
-    check_outputs(json=json, page=html, force=force, reads=[objective])
+    check_outputs(json=json, page=html, force=force, inputs=[objective])
     stopping_rule = rule_named(rule)
     try:
         result = tuned(
@@ -92,7 +92,7 @@ def replay(
     from hashlens.tuning import replay as replayed
     from hashlens.tuning.named_rules import rule_named
 
-    check_outputs(json=json, page=html, force=force, reads=[traces])
+    check_outputs(json=json, page=html, force=force, inputs=[traces])
     names = rule or ["regret-bound", "no-improvement:10", "no-improvement:50", "interquartile-range"]
     rules = [rule_named(name, recorded) for name in names]
     show_result(replayed(_read(traces, direction), rules), json, html, force)
@@ -111,7 +111,7 @@ def report(
     """Show overfitting of tuning: how often, and by how much, the final choice is worse on test than an earlier one."""
     from hashlens.tuning import overfitting_report
 
-    check_outputs(json=json, page=html, force=force, reads=[traces])
+    check_outputs(json=json, page=html, force=force, inputs=[traces])
     show_result(overfitting_report(_read(traces, direction), first=first), json, html, force)
 
 

@@ -25,8 +25,9 @@ def unmasked(x: Any, name: str) -> Array:
 def array_of(x: Any, name: str) -> Array:
     """Return an array, or the numbers of a data frame, as a writable array.
 
-    A data frame of integers becomes int64, any other float64, with NaN for missing values. Nullable columns, Arrow
-    columns and booleans count as numbers.
+    A data frame of columns with numeric NumPy dtypes becomes an array of their common dtype. Nullable columns, Arrow
+    columns and booleans count as numbers: with one of these, the array is int64 if all columns are integers without
+    missing values, else float64, with NaN for missing values.
 
     Raises
     ------

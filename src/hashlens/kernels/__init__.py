@@ -2,7 +2,7 @@
 
 from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
 from hashlens.kernels.as_kernel import InfiniteKernel, gpytorch_kernel
-from hashlens.kernels.augmented import flipped_at_random, predict_augmented
+from hashlens.kernels.augmented import predict_ensemble, random_horizontal_flip
 from hashlens.kernels.centred import Centred
 from hashlens.kernels.compare import CodeKernelComparison, compare_codes
 from hashlens.kernels.compute import Kernels, code_kernel, compute, diagonals, nngp, ntk
@@ -55,7 +55,6 @@ __all__ = [
     "diagonals",
     "empirical_ntk",
     "finite",
-    "flipped_at_random",
     "from_module",
     "gpytorch_kernel",
     "kernel_on_disk",
@@ -64,7 +63,8 @@ __all__ = [
     "nngp",
     "ntk",
     "predict",
-    "predict_augmented",
+    "predict_ensemble",
+    "random_horizontal_flip",
     "serial",
     "solve",
 ]

@@ -11,7 +11,7 @@ from hashlens.errors import KernelError, MissingExtraError, nearest
 from hashlens.kernels.compute import compute, diagonals
 from hashlens.kernels.estimators import default_network
 from hashlens.kernels.network import InfiniteNetwork
-from hashlens.kernels.predict import TRAINED, Trained
+from hashlens.kernels.predict import PREDICTION_KERNELS, PredictionKernel
 
 Array = npt.NDArray[Any]
 
@@ -36,7 +36,7 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
     [1]
     """
 
-    def __init__(self, network: InfiniteNetwork | None = None, kernel: Trained = "nngp") -> None:
+    def __init__(self, network: InfiniteNetwork | None = None, kernel: PredictionKernel = "nngp") -> None:
         self.network = network
         self.kernel = kernel
 
@@ -78,13 +78,13 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
         return default_network() if self.network is None else self.network
 
     @property
-    def _kind(self) -> Trained:
-        if self.kernel not in TRAINED:
-            raise KernelError(f"unknown kernel {shortly(self.kernel)}; {nearest(self.kernel, TRAINED)}")
+    def _kind(self) -> PredictionKernel:
+        if self.kernel not in PREDICTION_KERNELS:
+            raise KernelError(f"unknown kernel {shortly(self.kernel)}; {nearest(self.kernel, PREDICTION_KERNELS)}")
         return self.kernel
 
 
-def gpytorch_kernel(network: InfiniteNetwork | None = None, kernel: Trained = "nngp") -> Any:
+def gpytorch_kernel(network: InfiniteNetwork | None = None, kernel: PredictionKernel = "nngp") -> Any:
     """Return the kernel of an infinitely wide network as a ``gpytorch.kernels.Kernel``.
 
     It has no parameters, and gives no gradient with respect to its inputs. Wrap it in a ``ScaleKernel`` to fit a scale,

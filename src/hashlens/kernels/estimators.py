@@ -15,7 +15,7 @@ from hashlens.kernels.activations import ReLU
 from hashlens.kernels.compute import Kernels, Kind, Precision, compute
 from hashlens.kernels.layers import Dense
 from hashlens.kernels.network import InfiniteNetwork, serial
-from hashlens.kernels.predict import Predictor, Trained
+from hashlens.kernels.predict import PredictionKernel, Predictor
 
 Array = npt.NDArray[Any]
 DEPTH, WEIGHT_VARIANCE, BIAS_VARIANCE = 3, 2.0, 0.01
@@ -56,7 +56,7 @@ class _InfiniteWidth(BaseEstimator):  # type: ignore[misc]
         The training rows.
     """
 
-    _kernel: ClassVar[Trained]
+    _kernel: ClassVar[PredictionKernel]
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class NNGPClassifier(_Classifier):
     The predicted class has the largest mean. The means are not probabilities.
     """
 
-    _kernel: ClassVar[Trained] = "nngp"
+    _kernel: ClassVar[PredictionKernel] = "nngp"
 
 
 class NTKClassifier(_Classifier):
@@ -212,19 +212,19 @@ class NTKClassifier(_Classifier):
     The predicted class has the largest mean over initial weights. The means are not probabilities.
     """
 
-    _kernel: ClassVar[Trained] = "ntk"
+    _kernel: ClassVar[PredictionKernel] = "ntk"
 
 
 class NNGPRegressor(_Regressor):
     """Regressor by the posterior of a Gaussian process with the NNGP kernel."""
 
-    _kernel: ClassVar[Trained] = "nngp"
+    _kernel: ClassVar[PredictionKernel] = "nngp"
 
 
 class NTKRegressor(_Regressor):
     """Regressor by infinitely wide networks whose weights are all trained, with squared error."""
 
-    _kernel: ClassVar[Trained] = "ntk"
+    _kernel: ClassVar[PredictionKernel] = "ntk"
 
 
 for _estimator in (NNGPClassifier, NTKClassifier, NNGPRegressor, NTKRegressor):

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import KernelError
-from hashlens.kernels.augmented import flipped_at_random
+from hashlens.kernels.augmented import random_horizontal_flip
 from hashlens.kernels.compute import Precision, compute
 from hashlens.kernels.experiment_data import Draw, FiniteInfiniteResources
 from hashlens.kernels.layers import Conv, Dense
 from hashlens.kernels.named import network_named
 from hashlens.kernels.network import InfiniteNetwork, with_parameterization
 from hashlens.kernels.predict import Predictor
-from hashlens.kernels.rounding import critical_size, rounded
+from hashlens.kernels.rounding import critical_size, round_to_precision
 from hashlens.seeds import numpy_generator
 from hashlens.study.cells import Cell
 
@@ -62,7 +62,7 @@ def _computed(
     draw = resources.draw(cell, repeat)
     x = draw.x
     if member >= 0:
-        x = flipped_at_random(x, numpy_generator(resources.spec.seed, "mirrored", repeat, member))
+        x = random_horizontal_flip(x, numpy_generator(resources.spec.seed, "mirrored", repeat, member))
     how: Precision = "float32" if cell["network"].startswith("gap") else "float64"
     own, across = compute(network, x, dtype=how), compute(network, draw.test, x, dtype=how)
     kernels = (own.nngp, own.ntk, across.nngp, across.ntk)
@@ -97,7 +97,7 @@ def _predicted(known: Known, draw: Draw, kind: str, reg: float, precision: Any, 
     own, across, targets = own[:n, :n], across[:, :n], draw.targets[:n]
     if precision == "float64":
         return Predictor(targets, own, own if kind == "ntk" else None, reg).predict(across).mean
-    own, across = rounded(own, precision), rounded(across, precision)
+    own, across = round_to_precision(own, precision), round_to_precision(across, precision)
     ridge = reg * float(np.mean(np.diagonal(own)))
     # Not by Cholesky: a rounded kernel has negative eigenvalues where it fails.
     return np.asarray(across @ np.linalg.solve(own + ridge * np.eye(len(own)), targets))
@@ -114,7 +114,7 @@ def _stopped(known: Known, draw: Draw, kind: str, reg: float) -> float:
 def _failure(known: Known, draw: Draw, kind: str, reg: float, precision: Any) -> dict[str, float]:
     """Return the base-2 logarithms of the sizes at which a rounded kernel fails: measured, and predicted."""
     own, _ = known.of(kind)
-    critical = critical_size(own, precision, reg, upto=max(64, len(own) // 8))
+    critical = critical_size(own, precision, reg, largest_size=max(64, len(own) // 8))
     found = {"predicted_size": float(np.log2(critical.predicted))} if np.isfinite(critical.predicted) else {}
     sizes = np.unique(np.geomspace(max(len(own) // 32, 2), len(own), 11).astype(int)).tolist()
     lost = []

@@ -18,8 +18,8 @@ from hashlens.kernels.prediction import Prediction
 
 Array = npt.NDArray[Any]
 Tensor = torch.Tensor
-Trained = Literal["nngp", "ntk"]
-TRAINED: tuple[Trained, ...] = ("nngp", "ntk")
+PredictionKernel = Literal["nngp", "ntk"]
+PREDICTION_KERNELS: tuple[PredictionKernel, ...] = ("nngp", "ntk")
 IMPRECISE = 0.1
 """Largest relative change of a solution by rounding without a warning."""
 
@@ -66,7 +66,7 @@ class Predictor:
     ) -> None:
         if not is_number(diag_reg) or not (math.isfinite(diag_reg) and diag_reg >= 0):
             raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
-        self.kind: Trained = "nngp" if ntk is None else "ntk"
+        self.kind: PredictionKernel = "nngp" if ntk is None else "ntk"
         self.diag_reg, self._device, self._nngp = float(diag_reg), device, nngp
         self._kernel = _matrix(nngp if ntk is None else ntk, self.kind, device)
         n = len(self._kernel)
@@ -212,7 +212,7 @@ def predict(
     train: Any,
     targets: Any,
     test: Any,
-    kernel: Trained = "ntk",
+    kernel: PredictionKernel = "ntk",
     *,
     time: float | None = None,
     diag_reg: float = 0.0,
@@ -255,8 +255,8 @@ def predict(
     >>> predict(serial(Dense(), ReLU(), Dense()), [[0.0, 1.0], [1.0, 0.0]], [1.0, -1.0], [[0.0, 2.0]]).mean.round(6)
     array([[2.]])
     """
-    if kernel not in TRAINED:
-        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, TRAINED)}")
+    if kernel not in PREDICTION_KERNELS:
+        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
     kinds = ("nngp", "ntk") if kernel == "ntk" and covariance else (kernel,)
     options = {"dtype": dtype, "device": device}
     own = compute(network, train, None, kinds, **options)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from hashlens.errors import KernelError, OutputError, nearest
 from hashlens.files import output_path
 from hashlens.kernels.compute import PRECISIONS, Precision, blocks, inputs_of
 from hashlens.kernels.network import InfiniteNetwork
-from hashlens.kernels.predict import TRAINED, Trained
+from hashlens.kernels.predict import PREDICTION_KERNELS, PredictionKernel
 from hashlens.progress import bar
 
 Array = npt.NDArray[Any]
@@ -28,7 +28,7 @@ def kernel_on_disk(
     x1: Any,
     out: str | Path,
     x2: Any = None,
-    kernel: Trained = "ntk",
+    kernel: PredictionKernel = "ntk",
     *,
     dtype: Precision = "float64",
     device: str | torch.device = "cpu",
@@ -65,8 +65,8 @@ def kernel_on_disk(
     OutputError
         If the file exists, or the disk has too little space.
     """
-    if kernel not in TRAINED:
-        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, TRAINED)}")
+    if kernel not in PREDICTION_KERNELS:
+        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
     require_whole(KernelError, "tile", tile)
     target = output_path(out, overwrite)
     if target.suffix != ".npy":
@@ -94,7 +94,7 @@ def kernel_on_disk(
 
 
 def _compute(
-    network: InfiniteNetwork, first: torch.Tensor, second: torch.Tensor | None, kernel: Trained, values: Array,
+    network: InfiniteNetwork, first: torch.Tensor, second: torch.Tensor | None, kernel: PredictionKernel, values: Array,
     row: int, column: int, tile: int,
 ) -> None:  # fmt: skip
     """Write one tile, and its mirror image in a symmetric kernel."""
@@ -141,7 +141,12 @@ def _opened(beside: Path, shape: tuple[int, int], dtype: Precision, digest: str)
 
 
 def _digest(
-    network: InfiniteNetwork, first: torch.Tensor, second: torch.Tensor | None, kernel: Trained, dtype: str, tile: int
+    network: InfiniteNetwork,
+    first: torch.Tensor,
+    second: torch.Tensor | None,
+    kernel: PredictionKernel,
+    dtype: str,
+    tile: int,
 ) -> str:
     """Return a digest that identifies this kernel."""
     hasher = xxhash.xxh3_128(f"{network!r} {kernel} {dtype} {tile}".encode())

@@ -8,7 +8,7 @@ import torch
 
 from hashlens.training.journal import Journal
 from hashlens.training.loop import LoopResult, Step, run_loop
-from hashlens.training.state import KINDS, TrainingState
+from hashlens.training.state import COMPONENT_KINDS, TrainingState
 
 
 class _Stopped(Exception):
@@ -104,7 +104,7 @@ def _same(one: tuple[TrainingState, LoopResult], other: tuple[TrainingState, Loo
     (state, done), (state_2, done_2) = one, other
     values = [[epoch.values for epoch in result.history] for result in (done, done_2)]
     saved, saved_2 = state.state_dict(), state_2.state_dict()
-    return values[0] == values[1] and all(_equal(saved[kind], saved_2[kind]) for kind in KINDS)
+    return values[0] == values[1] and all(_equal(saved[kind], saved_2[kind]) for kind in COMPONENT_KINDS)
 
 
 def _equal(one: Any, other: Any) -> bool:

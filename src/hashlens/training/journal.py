@@ -11,7 +11,7 @@ import torch
 
 from hashlens.errors import ModelError
 from hashlens.files import atomic_write
-from hashlens.training.state import KINDS, LoopEpoch, TrainingState
+from hashlens.training.state import COMPONENT_KINDS, LoopEpoch, TrainingState
 
 STATE_FILE = "state.pt"
 SCHEMA_VERSION = 2
@@ -88,7 +88,7 @@ class Journal:
 
 def _component_names(parts: Mapping[str, Any]) -> dict[str, str]:
     """Return the names of all modules, of all optimizers and of all generators, each list as text."""
-    return {f"list of {kind}": ", ".join(sorted(parts[kind])) or "none" for kind in KINDS}
+    return {f"list of {kind}": ", ".join(sorted(parts[kind])) or "none" for kind in COMPONENT_KINDS}
 
 
 def _from_version_1(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,23 +10,26 @@ from torch import nn
 from hashlens.errors import ModelError, nearest
 from hashlens.training.evaluate import network_device
 
-KINDS = ("modules", "optimizers", "generators")
+COMPONENT_KINDS = ("modules", "optimizers", "generators")
+"""Kinds of components whose state a training is resumed from."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """Everything that a training step changes, by name: the data needed to resume a training.
+    """All objects that a training step changes, by name, and the schedules of the learning rates.
+
+    A training is resumed from the states of these objects.
 
     Attributes
     ----------
     modules : mapping of str to torch.nn.Module
         Modules to train, set to training mode at the start of every epoch. Leave out modules that do not change, such
-        as a frozen trunk.
+        as a feature extractor with fixed weights.
     optimizers : mapping of str to torch.optim.Optimizer
         Optimizers of the parameters of the modules.
     schedules : mapping of str to callable
-        Function from an epoch, counted from 1, to the learning rate of the optimizer of that name. Other optimizers
-        keep their learning rate.
+        For the name of an optimizer, a function of the number of the epoch (from 1) that returns the learning rate.
+        Optimizers without a schedule keep their learning rate.
     generators : mapping of str to torch.Generator
         Generators that the step draws from (latent codes, noise).
 
@@ -44,7 +47,9 @@ class TrainingState:
     def __post_init__(self) -> None:
         for name in self.schedules:
             if name not in self.optimizers:
-                raise ModelError(f"a schedule is for no optimizer {name!r}: {nearest(name, self.optimizers)}")
+                raise ModelError(
+                    f"there is a schedule for {name!r}, but no optimizer of this name: {nearest(name, self.optimizers)}"
+                )
 
     @property
     def devices(self) -> set[torch.device]:
@@ -52,14 +57,20 @@ class TrainingState:
         return {network_device(module) for module in self.modules.values()}
 
     def set_learning_rates(self, epoch: int) -> dict[str, float]:
-        """Set the learning rates of an epoch, counted from 1, and return those of all optimizers by name."""
-        for name, rate in self.schedules.items():
+        """Set the learning rates of an epoch (counted from 1), and return the learning rate of each optimizer by name.
+
+        The learning rate of an optimizer is that of its first group of parameters; a schedule sets that of all groups.
+        """
+        for name, schedule in self.schedules.items():
             for group in self.optimizers[name].param_groups:
-                group["lr"] = rate(epoch)
+                group["lr"] = schedule(epoch)
         return {name: float(optimizer.param_groups[0]["lr"]) for name, optimizer in self.optimizers.items()}
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Return tensors and plain values to restore the state from; they share memory with it."""
+        """Return tensors and plain values to restore the state from.
+
+        The tensors of modules and optimizers share memory with them; the states of generators are copies.
+        """
         return {
             "modules": {name: module.state_dict() for name, module in self.modules.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -85,11 +96,11 @@ class LoopEpoch:
     number : int
         Number of the epoch, from 1.
     values : mapping of str to float
-        Means over the examples of the results of the step, and measurements after the epoch.
+        Means over the examples of the quantities that the step returns, and measurements after the epoch.
     learning_rates : mapping of str to float
-        Learning rate of each optimizer.
+        Learning rate of each optimizer, by name.
     seconds : float
-        Wall time of the steps, in seconds.
+        Wall time of the epoch in seconds, including the order of its batches, without measurements and saving.
     """
 
     number: int

@@ -96,7 +96,7 @@ def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float,
     places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
     # The fit always starts at the same point. If it started at the previous optimum, a bound would depend on when
     # earlier bounds were computed, and would agree less well with the recorded bounds.
-    learned = fit(places, losses, space.categories, [Hyperparameters.usual(len(space))])
+    learned = fit(places, losses, space.categories, [Hyperparameters.default(len(space))])
     surrogate = Surrogate(places, losses, space.categories, learned)
     best = float(losses.min())
     if what == "expected_improvement":

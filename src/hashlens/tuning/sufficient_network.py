@@ -108,9 +108,9 @@ class SufficientNetwork:
     Attributes
     ----------
     rule : NoImprovement
-        Default rule for :func:`hashlens.tune`: stop after 20 trials without an improvement. A cost has no
-        cross-validation error, so there are no fold values. ``RegretBound(threshold=0.04)`` stops if the cost can
-        decrease by less than a tenth: .04 is the logarithm of 1.1.
+        Default rule for :func:`hashlens.tune`: stop after 20 trials without an improvement. A cost has no fold values,
+        and so no standard error over folds. ``RegretBound(threshold=0.04)`` stops if the cost can decrease by less than
+        a tenth: .04 is the logarithm of 1.1.
 
     Raises
     ------

@@ -30,8 +30,8 @@ class Hyperparameters:
     noise: float
 
     @classmethod
-    def usual(cls, dimensions: int, inverse_length: float = 1.0, noise: float = 1e-3) -> "Hyperparameters":
-        """Return the default start of a fit."""
+    def default(cls, dimensions: int, inverse_length: float = 1.0, noise: float = 1e-3) -> "Hyperparameters":
+        """Return the default starting point of a fit."""
         return cls(np.full(dimensions, inverse_length), 1.0, noise)
 
     @classmethod

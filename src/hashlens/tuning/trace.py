@@ -36,7 +36,7 @@ class Trace(Result):
     Attributes
     ----------
     values : numpy.ndarray
-        float64 ``(trials,)``: value of each trial, which is tuned; NaN for pruned and failed trials.
+        float64 ``(trials,)``: value of each trial, which is minimized or maximized; NaN for pruned and failed trials.
     direction : {"minimize", "maximize"}
         Whether lower or higher values are better.
     fold_values : numpy.ndarray

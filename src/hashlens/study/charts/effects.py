@@ -22,7 +22,7 @@ from hashlens.study.charts.grid import (
     is_numeric,
     lay_out,
     level_name,
-    narrowed,
+    select_rows,
     usual_split,
 )
 from hashlens.study.charts.intervals import require_confidence
@@ -278,7 +278,7 @@ def effect_table(
     require_whole(StudyError, "bootstrap", bootstrap, 2)
     require_confidence(confidence)
     if factors is None:
-        rows = narrowed(results, where)
+        rows = select_rows(results, where)
         factors = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
         if not factors:
             raise StudyError("no factor varies in these results: there is nothing to compare")

@@ -119,7 +119,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
         If an axis is unknown, repeated or has a single level, nothing satisfies `where`, or another factor has several
         levels.
     """
-    rows = narrowed(results, where)
+    rows = select_rows(results, where)
     for axis in axes:
         if axis not in rows.axes:
             raise StudyError(f"{axis!r} is not an axis of the study: {nearest(axis, rows.axes)}")
@@ -137,7 +137,7 @@ def lay_out(results: Results, axes: Sequence[str], where: Mapping[str, Any] | No
     return Grid(rows, tuple(axes), tuple(tuple(rows.levels(axis)) for axis in axes), tuple(rows.levels("repeat")))
 
 
-def narrowed(results: Results, where: Mapping[str, Any] | None) -> Results:
+def select_rows(results: Results, where: Mapping[str, Any] | None) -> Results:
     """Return the rows of whole codes that satisfy `where`; raise StudyError if there are none or `where` is wrong."""
     if not isinstance(results, Results):
         raise StudyError(f"expected the results of a study, such as study.results, received a {type(results).__name__}")

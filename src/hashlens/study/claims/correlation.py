@@ -1,4 +1,4 @@
-"""Correlations: claims that two measures are correlated over the cells of a study."""
+"""Claims that two measures are correlated over the cells of a study."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.grid import lay_out, level_name, narrowed
+from hashlens.study.charts.grid import lay_out, level_name, select_rows
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.claims.claim import ON, STRICT, Claim
 from hashlens.study.claims.contrast import contrast_intervals
@@ -18,20 +18,23 @@ from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
 
 FEWEST_CELLS = 3
+"""Smallest number of cells: two points always have the correlation 1 or -1."""
 Method = Literal["pearson", "spearman"]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Correlation(Claim):
-    """Claim that two measures correlate over cells: Fisher's mean of the correlations in each repeat is in a range.
+    """Claim that two measures correlate over cells: the mean correlation over repeats is in a range.
 
-    Cells are all combinations of levels, including checkpoints, that `where` selects; with `by`, those of one level at
-    a time. The interval is over repeats, so more cells do not make it narrower.
+    A cell is a combination of levels of the factors and of the checkpoint. The claim is about the cells that `where`
+    selects; with `by`, about the cells of each level of this factor separately. Each repeat gives one correlation.
+    Their mean and its interval are computed on the scale of Fisher's z (see :func:`fisher_interval`). The sample size
+    of the interval is the number of repeats, and not the number of cells.
 
     Attributes
     ----------
     to : str
-        The second measure; on the same split, unless it names its own.
+        The second measure; on the same split, unless it names another, as in ``redundancy_ratio on train``.
     above, below : float, optional
         Claimed bounds of the correlation, from -1 to 1.
     method : {"pearson", "spearman"}
@@ -51,17 +54,17 @@ class Correlation(Claim):
         return self
 
     def pending_lines(self, results: Results) -> Iterator[PendingLine]:
-        """Yield the pending line of the correlation on each split and at each level of `by`."""
-        rows = narrowed(results, self.where)
+        """Yield the correlation for each measure, split and level of `by`, as a line without its interval yet."""
+        rows = select_rows(results, self.where)
         axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
         levels = rows.levels(self.by) if self.by else [None]
         for measure, split in self.measures_and_splits(results):
-            other, _, other_split = self.to.partition(ON)
+            second_measure, _, named_split = self.to.partition(ON)
+            pair = ((measure, split), (second_measure, named_split or split))
             for level in levels:
                 where = {**self.where, **({self.by: level} if self.by else {})}
                 grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
-                values = np.stack([grid.values(measure, split), grid.values(other, other_split or split)])
-                pair = ((measure, split), (other, other_split or split))
+                values = np.stack([grid.values(measure_name, split_name) for measure_name, split_name in pair])
                 name = " with ".join(
                     f"{results.variables.label(measure_name)} {split_name}".strip() for measure_name, split_name in pair
                 )
@@ -74,16 +77,18 @@ class Correlation(Claim):
 
 
 def correlations(values: Array, method: Method, name: str = "") -> Array:
-    """Return the correlation over cells in each repeat without missing cells.
+    """Return the correlation over cells in each repeat that has a value of both measures in every cell.
+
+    The correlation is 0 in a repeat in which a measure has the same value in all cells.
 
     Parameters
     ----------
     values : numpy.ndarray
-        ``(2, cells, repeats)``: both measures; cells that no repeat has are left out.
+        ``(2, cells, repeats)``: both measures, NaN where a value is missing. Cells without any value are left out.
     method : {"pearson", "spearman"}
         Correlation of the values, or of their ranks.
     name : str
-        Name for the error message.
+        Name of the pair of measures, for the error message.
 
     Raises
     ------
@@ -102,22 +107,29 @@ def correlations(values: Array, method: Method, name: str = "") -> Array:
     return np.array(per_repeat, np.float64)
 
 
-def fisher_interval(correlations: Array, ranked: int, confidence: float) -> Estimate:
-    """Return Fisher's mean of correlations, with Student's t interval of their z.
+def fisher_interval(per_repeat: Array, rank_cells: int, confidence: float) -> Estimate:
+    """Return the mean correlation with its interval, both computed on the scale of Fisher's z.
+
+    Each correlation r is transformed to ``z = arctanh(r)``. The mean of z and its Student t interval are transformed
+    back by tanh.
 
     Parameters
     ----------
-    correlations : numpy.ndarray
+    per_repeat : numpy.ndarray
         ``(repeats,)``: the correlation in each repeat.
-    ranked : int
-        Number of cells, for rank correlations; 0 for correlations of values. Rank correlations have few possible
-        values: the number of cells keeps repeats that agree by chance from giving an interval of width 0.
+    rank_cells : int
+        Number of cells, for rank correlations; 0 for correlations of values. Rank correlations of few cells have few
+        possible values, so repeats may agree by chance. The number of cells gives the distance between these values,
+        and the interval is then at least as wide as this distance requires; see :func:`contrast_intervals`.
     confidence : float
         Confidence level of the two-sided interval.
     """
-    step = 12 / (ranked * (ranked**2 - 1)) if ranked else 0.0
-    limit = 1 - step / 2 if ranked else 1 - 1e-12
-    z = np.arctanh(np.clip(correlations, -limit, limit))
-    width = step / (1 - np.tanh(z.mean()) ** 2) if ranked and len(z) else 0.0
-    estimate = contrast_intervals(z[None], (1.0,), ((None, None),), confidence, (width,)).at()
+    # Spearman's correlation is 1 - 6 D / (n (n^2 - 1)). D, the sum of squared differences of ranks, is even.
+    step = 12 / (rank_cells * (rank_cells**2 - 1)) if rank_cells else 0.0
+    # Correlations of 1 and -1 have an infinite z.
+    limit = 1 - step / 2 if rank_cells else 1 - 1e-12
+    z = np.arctanh(np.clip(per_repeat, -limit, limit))
+    # The derivative of arctanh(r) is 1 / (1 - r^2).
+    z_step = step / (1 - np.tanh(z.mean()) ** 2) if rank_cells and len(z) else 0.0
+    estimate = contrast_intervals(z[None], (1.0,), ((None, None),), confidence, (z_step,)).at()
     return replace(estimate, mean=np.tanh(estimate.mean), low=np.tanh(estimate.low), high=np.tanh(estimate.high))

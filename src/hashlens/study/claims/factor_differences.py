@@ -9,7 +9,7 @@ import numpy as np
 
 from hashlens.errors import StudyError, nearest
 from hashlens.study.charts.effects import DEFAULT_EXAMPLES, finite_logit
-from hashlens.study.charts.grid import Grid, lay_out, narrowed
+from hashlens.study.charts.grid import Grid, lay_out, select_rows
 from hashlens.study.charts.intervals import Array, Estimate
 from hashlens.study.charts.variance import variance_shares
 from hashlens.study.claims.jackknife import MIN_REPEATS, jackknife_interval
@@ -43,7 +43,7 @@ def factor_differences(
     StudyError
         If a factor does not vary in the results that satisfy ``claim.where``.
     """
-    rows = narrowed(results, claim.where)
+    rows = select_rows(results, claim.where)
     varying = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
     given = others if isinstance(others, tuple) else (others,)
     other_factors = [axis for axis in varying if axis not in claim.factors] if given == ("others",) else list(given)
