@@ -67,7 +67,7 @@ def test_layers_are_compared_alone_whether_chosen_early_or_late(layers, when, mo
     queries, asked = some_codes(40, seed=1)
     index = Index(codes, layers=layers if when != "searched" else None)
     found = index.search(queries, 7, layers=layers if when != "built" else None)
-    names = [layer.name for layer in index._rows.narrowed(layers).layers]
+    names = [layer.name for layer in index._rows.select_layers(layers).layers]
     mask = np.concatenate([np.full(width, f"layer{i}" in names) for i, width in enumerate(WIDTHS)])
     distances, order = nearest_of(distances_of(asked[:, mask], bits[:, mask]), 7)
     assert np.array_equal(found.distances, distances)

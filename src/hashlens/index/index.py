@@ -239,7 +239,7 @@ class Index:
         CodesError
             If the queries come from another network or have other bits.
         """
-        rows, exact = self._rows.narrowed(layers), self._searcher is None or layers is not None
+        rows, exact = self._rows.select_layers(layers), self._searcher is None or layers is not None
         packed = rows.matching(queries)
         k, value = self._checked_k(k), self._checked_parameter(exact, nprobe=nprobe, efSearch=efSearch)
         wanted = k if weights is None else self._candidates(k, candidates)
@@ -271,7 +271,7 @@ class Index:
         IndexFault
             If the index is empty, the radius is negative, or more than ``2**27`` pairs are found.
         """
-        rows = self._rows.narrowed(layers)
+        rows = self._rows.select_layers(layers)
         packed = rows.matching(queries)
         self._check_rows()
         require_whole(IndexFault, "radius", radius, 0)

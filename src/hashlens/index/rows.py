@@ -55,7 +55,7 @@ class Rows:
             raise IndexFault(
                 f"an index is made of Codes (hl.encode, Codes.load or Codes.from_bits), received {type(codes).__name__}"
             )
-        rows = cls((codes,), codes.layers, checked_ids(codes, ids)).narrowed(layers)
+        rows = cls((codes,), codes.layers, checked_ids(codes, ids)).select_layers(layers)
         if rows.code_bits == 0:
             raise IndexFault(
                 "an index needs codes of at least one bit, received none: all rows would have the same code"
@@ -103,7 +103,7 @@ class Rows:
         none = np.zeros((0, self.row_bytes), np.uint8)
         return Codes(none, self.layers, provenance=self.parts[0].provenance)
 
-    def narrowed(self, layers: Sequence[str] | None) -> "Rows":
+    def select_layers(self, layers: Sequence[str] | None) -> "Rows":
         """Return the same rows with only the layers that match a glob and no ``!glob``; all layers for None."""
         if layers is None:
             return self

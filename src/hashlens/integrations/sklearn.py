@@ -23,7 +23,7 @@ LAYOUT_ROWS = 3
 
 
 class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Transformer from examples to the neural code of a trained network: one bit for each unit.
+    """Transformer from examples to the neural code of a trained network: one column for each bit.
 
     The network is not trained. A fit runs it on three rows, to find the layout of its code; later steps of a pipeline
     are fitted on the bits. A sample of bits (``bits=``) depends only on the seed and the layout.
@@ -36,8 +36,8 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     layers, granularity, bits, seed, forward, device, batch_size, gates
         As in :class:`hashlens.Reading`.
     packed : bool
-        Whether a row is packed bytes for FAISS: uint8, eight units per byte, little bit order, every layer padded with
-        zeros to whole 8-byte words. By default a row is uint8 0 and 1, a column for each unit.
+        Whether a row is packed bytes for FAISS: uint8, eight bits per byte, little bit order, every layer padded with
+        zeros to whole 8-byte words. By default a row is uint8 0 and 1, a column for each bit.
     input_shape : tuple of int, optional
         Shape of one example for the network; rows of X are reshaped to it. It is needed if earlier steps of a pipeline
         return matrices and the network takes images. By default rows keep their shape.
