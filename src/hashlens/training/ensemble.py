@@ -58,7 +58,7 @@ def fit_ensemble(
     Raises
     ------
     DataError
-        If the examples of a member are not `ArrayExamples`, are none, have no labels or labels that its network has no
+        If the examples of a member are empty or not `ArrayExamples`, have no labels or labels that its network has no
         output for, or have inputs that are not finite.
     ModelError
         If a network is not an MLP of this library in float32 or float64, two members share a network, a recipe is not a
