@@ -1,6 +1,7 @@
 import copy
 import tempfile
 import warnings
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,9 @@ def measured(rank, world, with_ids=True):
 
 
 def one_process(rank, folder):
-    """Run in a process of a group of two, and write what it finds."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    """Be one process of a group of two, and write what it finds."""
+    meeting = {"init_method": f"file://{folder}/meeting", "timeout": timedelta(minutes=20)}
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2, **meeting)
     idle = RedundancyRatio()
     if rank == 1:  # the other has nothing to give
         idle.update(torch.eye(4, dtype=torch.bool)[[0, 0, 1, 2]])
@@ -72,10 +74,19 @@ def one_process(rank, folder):
     torch.distributed.destroy_process_group()
 
 
+def the_other_process(_, folder):
+    one_process(1, folder)
+
+
 @pytest.mark.slow
 def test_two_processes_with_a_padded_sampler_find_what_one_finds():
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.spawn(one_process, args=(folder,), nprocs=2)
+        # A forked process: in this one torch and hashlens are loaded already.
+        other = torch.multiprocessing.start_processes(
+            the_other_process, args=(folder,), nprocs=1, join=False, start_method="forkserver"
+        )
+        one_process(0, folder)
+        other.join()
         first, second = (list(map(float, Path(folder, f"{rank}.txt").read_text().split())) for rank in (0, 1))
     assert first == second
     assert first[:3] == measured(0, 1)

@@ -35,7 +35,7 @@ SPEC = StudySpec(
     training={"epochs": 5, "batch_size": 32},
     repeats=3,
     ensemble=2,
-    measures=["redundancy_ratio", "knn", "logistic", "network_accuracy", "loss"],
+    measures=["redundancy_ratio", "knn", "network_accuracy", "loss"],
 )
 PARTS = {"train": "digits[:400]", "test": "digits[400:600]"}
 LAST_STATEMENT = 60

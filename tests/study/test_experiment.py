@@ -1,13 +1,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.forked import end, start
 
 import hashlens as hl
 from hashlens.errors import StudyError
@@ -95,8 +94,7 @@ class Coins(Quick):
 
 
 def worker(yaml):
-    code = f"from hashlens.study.study import Study; Study.load({str(yaml)!r}).run(wait=False)"
-    return subprocess.Popen([sys.executable, "-c", code])
+    return start("from hashlens.study.study import Study; Study.load(yaml).run(wait=False)", yaml=str(yaml))
 
 
 @pytest.mark.slow
@@ -110,12 +108,12 @@ def test_killed_and_gone_on_with_by_two_workers(path, tmp_path):
     store = path.with_suffix(".db")
     while not (store.exists() and _done(path)):
         time.sleep(0.02)
-        assert first.poll() is None
+        assert first.exitcode is None
     os.kill(first.pid, signal.SIGKILL)
-    first.wait()
+    assert end(first) == -signal.SIGKILL
     assert 0 < _done(path) < 6
     workers = [worker(path), worker(path)]
-    assert [one.wait() for one in workers] == [0, 0]
+    assert [end(one) for one in workers] == [0, 0]
     runs = Study.load(path).store.runs()
     assert {run.state for run in runs} == {"done"}
     assert table(Study.load(path).results) == expected

@@ -33,6 +33,8 @@ BASE = {
     "repeats": 2,
     "ensemble": 3,
 }
+# Who does what, and when, does not depend on what is measured.
+QUICK = BASE | {"measures": ["redundancy_ratio", "knn", "network_accuracy"]}
 
 
 def begun(path, given=None, data=DATA, **options):
@@ -60,6 +62,11 @@ def table(results, **where):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     return done(tmp_path_factory.mktemp("study") / "study.db")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    return done(tmp_path_factory.mktemp("study") / "quick.db", QUICK)
 
 
 def values(results, **where):
@@ -213,7 +220,7 @@ def test_a_convolutional_network_goes_through(tmp_path):
 
 @pytest.mark.slow
 def test_facts_say_how_the_numbers_came_about(tmp_path):
-    done(tmp_path / "study.db")
+    done(tmp_path / "study.db", QUICK)
     for run in Store.open(tmp_path / "study.db").runs():
         assert run.metadata["epochs_trained"] == 3
         assert run.metadata["seconds"] > 0
@@ -227,7 +234,7 @@ def test_facts_say_how_the_numbers_came_about(tmp_path):
 
 @pytest.mark.slow
 def test_what_is_done_is_not_done_again(tmp_path):
-    store, todo = begun(tmp_path / "study.db")
+    store, todo = begun(tmp_path / "study.db", QUICK)
     held = store.claim("other", lease=60)
     assert work(store, todo, wait=False) == 8 - len(held)
     before = {run.id: (run.worker, run.metadata) for run in store.runs() if run.state == "done"}
@@ -251,12 +258,12 @@ def test_the_rest_of_a_pack_gives_the_numbers_of_the_whole(results, tmp_path):
 
 
 @pytest.mark.slow
-def test_who_waits_takes_up_what_a_silent_worker_held(results, tmp_path):
-    store, todo = begun(tmp_path / "study.db")
+def test_who_waits_takes_up_what_a_silent_worker_held(quick, tmp_path):
+    store, todo = begun(tmp_path / "study.db", QUICK)
     held = store.claim("elsewhere:1:silent", lease=1.5)
     assert held
     assert work(store, todo, pause=0.05) == 8
-    assert table(store.results()) == table(results)
+    assert table(store.results()) == table(quick)
 
 
 @pytest.mark.slow
@@ -265,7 +272,7 @@ def test_what_the_dead_held_is_free_at_once(who, tmp_path):
     process = subprocess.Popen(["true"])
     process.wait()
     number = process.pid if who == "another process" else os.getpid()
-    store, todo = begun(tmp_path / "study.db")
+    store, todo = begun(tmp_path / "study.db", QUICK)
     machine = worker_name().split(":")[0]
     store.claim(f"{machine}:{number}:dead", lease=3600)
     store.claim(f"another-machine:{process.pid}:perhaps-alive", lease=3600)
@@ -306,8 +313,8 @@ def interrupted(todo, interrupt):
 
 @pytest.mark.slow
 @pytest.mark.faults
-def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
-    store, todo = begun(tmp_path / "study.db")
+def test_whoever_is_stopped_gives_back_what_it_held(quick, tmp_path):
+    store, todo = begun(tmp_path / "study.db", QUICK)
 
     def press_ctrl_c():
         raise KeyboardInterrupt
@@ -318,13 +325,13 @@ def test_whoever_is_stopped_gives_back_what_it_held(results, tmp_path):
     assert status.leases == ()
     assert 0 < status.done < 8
     work(store, todo)
-    assert table(store.results()) == table(results)
+    assert table(store.results()) == table(quick)
 
 
 @pytest.mark.slow
 @pytest.mark.faults
-def test_a_store_locked_in_mid_run_ends_the_work_in_one_line(results, tmp_path):
-    store, todo = begun(tmp_path / "study.db", timeout=0.3)
+def test_a_store_locked_in_mid_run_ends_the_work_in_one_line(quick, tmp_path):
+    store, todo = begun(tmp_path / "study.db", QUICK, timeout=0.3)
     other = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
     locked = pytest.raises(StudyError, match=r"locked by another program for 0.3 s; finished runs are kept")
     with closing(other), locked as caught:
@@ -334,7 +341,7 @@ def test_a_store_locked_in_mid_run_ends_the_work_in_one_line(results, tmp_path):
     # The leases could not be given back, but whoever held them is known to be at work no more: nobody waits for them.
     assert store.status().leases
     work(store, todo, wait=False)
-    assert table(store.results()) == table(results)
+    assert table(store.results()) == table(quick)
 
 
 @pytest.mark.slow

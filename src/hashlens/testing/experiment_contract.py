@@ -7,9 +7,9 @@ that an experiment executes together.
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from hashlens.study.study import Study
 from hashlens.testing.result_contract import check_json
 
 Numbers = dict[tuple[Any, ...], float]
-IMPORT_KILLED_WORKER = "from hashlens.testing.experiment_contract import work_and_be_killed as work"
-IMPORT_WORKER = "from hashlens.testing.experiment_contract import work_until_done as work"
 
 
 def check_experiment(fields: Mapping[str, Any], folder: str | Path, tolerance: float = 0.0) -> Results:
     """Assert that studies of an experiment fulfil the contract.
+
+    Workers are processes that are forked from a process with hashlens imported (``multiprocessing``'s ``forkserver``).
+    A script that calls this function needs ``if __name__ == "__main__":``.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def check_packing(study: Study, tolerance: float = 0.0) -> None:
 
 def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
     """Assert that a study continues correctly after its worker is killed right after a commit."""
-    status = _start(IMPORT_KILLED_WORKER, fields, store).wait()
+    status = _end(_start(work_and_be_killed, fields, store))
     assert status == -signal.SIGKILL, f"the worker ended with {status}, but should have been killed"
     done = [run for run in Store.open(store, create=False).runs() if run.state == "done"]
     assert len(done) == 1, f"{len(done)} runs are done after one commit"
@@ -103,8 +104,8 @@ def check_killed(fields: Mapping[str, Any], store: Path, expected: Results) -> N
 
 def check_shared(fields: Mapping[str, Any], store: Path, expected: Results) -> None:
     """Assert that two concurrent workers give the same rows as one."""
-    workers = [_start(IMPORT_WORKER, fields, store) for _ in range(2)]
-    statuses = [worker.wait() for worker in workers]
+    workers = [_start(work_until_done, fields, store) for _ in range(2)]
+    statuses = [_end(worker) for worker in workers]
     assert statuses == [0, 0], f"the workers ended with {statuses}"
     study = Study(StudySpec(**fields), store)
     assert study.status().finished, "two workers left unfinished runs"
@@ -168,10 +169,20 @@ def _assert_same(result: Numbers, expected: Numbers, tolerance: float, what: str
     assert apart <= tolerance, f"{what}: the median difference of values is {apart:g}, allowed is {tolerance:g}"
 
 
-def _start(imports: str, fields: Mapping[str, Any], store: Path) -> "subprocess.Popen[bytes]":
-    code = f"{imports}\nwork({json.dumps(dict(fields))!r}, {str(store)!r})"
-    paths = os.pathsep.join(path for path in (str(Path.cwd()), *sys.path) if path)
-    return subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
+def _start(work: Callable[[str, str], None], fields: Mapping[str, Any], store: Path) -> BaseProcess:
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    worker = context.Process(target=work, args=(json.dumps(dict(fields)), str(store)))
+    worker.start()
+    return worker
+
+
+def _end(worker: BaseProcess) -> int | None:
+    """Wait for the end of a process, and return its exit status."""
+    worker.join()
+    status = worker.exitcode
+    worker.close()
+    return status
 
 
 def work_until_done(fields: str, store: str) -> None:

@@ -1,17 +1,17 @@
 import inspect
 import json
 import os
-import subprocess
-import sys
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
+from multiprocessing import Pipe
 
 import numpy as np
 import pytest
 from sqlalchemy import create_engine, text
+from tests.forked import end, start
 
 from hashlens.errors import HashlensError, StudyError
 from hashlens.study.networks.variables import FACTORS, VARIABLES
@@ -389,7 +389,7 @@ def test_a_later_schema_is_refused(target):
 
 
 WORKER = f"""
-import os, sys
+import os
 from dataclasses import asdict, dataclass
 from hashlens.study.row import Row
 from hashlens.study.store.schema import CURRENT
@@ -398,14 +398,13 @@ from sqlalchemy import update
 
 {"".join(map(inspect.getsource, (Cell, Run, some_runs, some_rows)))}
 
-name, die, n = sys.argv[2], sys.argv[3] == "die", int(sys.argv[4])
-print("ready", flush=True)
-sys.stdin.readline()
-store = Store.open(sys.argv[1])
+parent.send("ready")
+parent.recv()
+store = Store.open(target)
 store.begin({SPEC}, some_runs(n, 3), {DIGESTS})
 while claimed := store.claim(name, lease=60):
     for run in claimed:
-        print(run.id, flush=True)
+        parent.send(run.id)
         if die:
             with store._database.writing() as connection:
                 connection.execute(update(CURRENT.run).where(CURRENT.run.c.id == run.id).values(state="done"))
@@ -414,24 +413,29 @@ while claimed := store.claim(name, lease=60):
 """
 
 
-def worker(target, name, n, die=""):
-    command = [sys.executable, "-c", WORKER, str(target), name, die, str(n)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+def worker(target, name, n, die=False):
+    """Return a process that is ready to begin, and a connection to it."""
+    connection, its_own = Pipe()
+    process = start(WORKER, target=str(target), name=name, n=n, die=die, parent=its_own)
+    its_own.close()
+    assert connection.recv() == "ready"
+    return process, connection
 
 
-def start(process):
-    assert process.stdout.readline() == "ready\n"
-    process.stdin.write("go\n")
-    process.stdin.flush()
+def sent(connection):
+    """Yield all that a process sends before it ends."""
+    with suppress(EOFError):
+        while True:
+            yield connection.recv()
 
 
 @pytest.mark.slow
 def test_processes_begin_together_and_share_the_runs(target):
-    processes = [worker(target, f"w{i}", 120) for i in range(2)]
-    for process in processes:
-        start(process)
-    done = [[int(line) for line in process.communicate()[0].split()] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
+    workers = [worker(target, f"w{i}", 120) for i in range(2)]
+    for _, connection in workers:
+        connection.send("go")
+    done = [list(sent(connection)) for _, connection in workers]
+    assert [end(process) for process, _ in workers] == [0, 0]
     store = Store.open(target, create=False)
     assert sorted(chain.from_iterable(done)) == list(range(120))
     assert set(states(store)) == {"done"}
@@ -449,17 +453,14 @@ def test_killed_processes_lose_nothing(target, tmp_path):
     per_run = len(some_rows(store.claim("w", lease=60)[0]))
     store.release("w")
 
-    dying, killed = worker(target, "dying", 90, "die"), worker(target, "killed", 90)
-    start(dying)
-    assert dying.wait() == 9
-    start(killed)
+    (dying, to_dying), (killed, to_killed) = worker(target, "dying", 90, die=True), worker(target, "killed", 90)
+    to_dying.send("go")
+    assert end(dying) == 9
+    to_killed.send("go")
     for _ in range(7):
-        killed.stdout.readline()
+        to_killed.recv()
     killed.kill()
-    killed.wait()
-    for process in (dying, killed):
-        process.stdin.close()
-        process.stdout.close()
+    assert end(killed) < 0
 
     columns = store.results().columns
     rows = Counter(zip(columns["cell"], columns["repeat"], strict=True))
