@@ -22,6 +22,8 @@ def names_are_text(canvas: "Canvas") -> None:
 
     numbers: set[Text] = set()
     for axes in canvas.axes:
+        if not axes.axison:  # it has no tick labels, and making some takes long
+            continue
         for axis in (axes.xaxis, axes.yaxis):
             numbers |= _numbers(axis)
     for text in canvas.findobj(Text):

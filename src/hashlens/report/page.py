@@ -3,12 +3,13 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hashlens.files import atomic_write
+from hashlens.files import atomic_write, output_path
 from hashlens.report.figure_tables import figure_table
 from hashlens.report.figures import Figure
 from hashlens.report.sprite import Sprite
@@ -140,6 +141,7 @@ def write_page(page: Page, path: str | Path, *, overwrite: bool = False) -> Path
     OutputError
         If the file exists and `overwrite` is false, or cannot be written.
     """
+    output_path(path, overwrite)  # raises before the page is drawn
     text = page_html(page)
     with atomic_write(path, overwrite=overwrite) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -148,14 +150,7 @@ def write_page(page: Page, path: str | Path, *, overwrite: bool = False) -> Path
 
 def page_html(page: Page) -> str:
     """Return a page as HTML."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    templates = Environment(
-        loader=PackageLoader("hashlens.report", "html"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_escape_text,
-    )
+    templates = _templates()
     sections = [section for section in page.sections if section.blocks]
     numbers = count()
     section_parts = [
@@ -180,6 +175,19 @@ def page_html(page: Page) -> str:
         ],
         has_checkboxes=any(part["kind"] == "Gallery" for part in all_parts),
         version=__version__,
+    )
+
+
+@cache
+def _templates() -> "Environment":
+    """Return the templates; each is compiled once."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("hashlens.report", "html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_escape_text,
     )
 
 
@@ -228,9 +236,8 @@ def _picture(figure: Figure) -> str:
     from hashlens.report.plots import draw
 
     picture = io.BytesIO()
-    mpl_figure = draw([figure])
-    mpl_figure.axes[0].set_title("", loc="left")  # the page shows the title above
-    mpl_figure.savefig(picture, format="png", dpi=130)
+    # The page shows the title above.
+    draw([figure], titles=False).savefig(picture, format="png", dpi=130)
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 

@@ -47,10 +47,11 @@ READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealp
 
 
 @paper_style()
-def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
+def draw(figures: Sequence[Figure], columns: int | None = None, titles: bool = True) -> "Canvas":
     """Return a matplotlib figure with one panel for each of `figures`, `columns` side by side (by default 2, maps 3).
 
-    The figure belongs to no window and no global state; save it with :func:`hashlens.report.style.save`.
+    Panels have titles unless `titles` is false. The figure belongs to no window and no global state; save it with
+    :func:`hashlens.report.style.save`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
@@ -73,10 +74,11 @@ def draw(figures: Sequence[Figure], columns: int | None = None) -> "Canvas":
             draw_map(axes, figure, (width - 1.2) / len(figure.columns))
         else:
             DRAWN[type(figure)](axes, figure)
-        title = plane_title(figure) if isinstance(figure, Polygons) else figure.title
-        axes.set_title(title, loc="left", fontsize=11, parse_math=False)
+        if titles:
+            title = plane_title(figure) if isinstance(figure, Polygons) else figure.title
+            axes.set_title(title, loc="left", fontsize=11, parse_math=False)
     names_are_text(canvas)
-    if not planes:
+    if titles and not planes:
         _keep_titles_inside(canvas, panels)
     if maps:
         map_legend(canvas, maps, [figure for figure in figures if isinstance(figure, Shares)])
