@@ -5,7 +5,7 @@ import pytest
 
 from hashlens.errors import StudyError
 from hashlens.study.claims import Correlation, Difference, Equivalence, Threshold, Trend, decide, read_claims
-from hashlens.study.claims.correlation import correlations, fisher_interval
+from hashlens.study.claims.correlation import correlations, drop_missing, fisher_interval
 from hashlens.study.claims.read import decided
 
 WIDTHS = {"width": [10, 20, 40]}
@@ -202,9 +202,21 @@ def test_correlations_are_scipys_in_each_repeat():
     values[0, 3, 1] = np.nan
     kept = [0, 1, 3, 4, 5]
     expected = [spearmanr(*values[:, kept, repeat]).statistic for repeat in (0, 2, 3)]
-    assert correlations(values, "spearman").tolist() == pytest.approx(expected)
+    assert correlations(drop_missing(values), "spearman").tolist() == pytest.approx(expected)
     with pytest.raises(StudyError, match="needs 3 cells, received 2"):
         correlations(values[:, :2], "pearson", "a with b")
+
+
+def test_a_correlation_is_over_the_cells_that_it_uses(made):
+    """One repeat lacks a cell, so this repeat is left out and not the cell."""
+
+    def measure(repeat, width, **_):
+        second = {} if (repeat, width) == (1, 10) else {("b", "test"): width + 0.1 * repeat}
+        return {("a", "test"): float(width + repeat)} | second
+
+    claim = Correlation(says="", kind="correlation", measures=("a",), to="b", method="spearman", above=0.0)
+    line = decide(made(WIDTHS, measure, repeats=5), claim).lines[0]
+    assert (line.quantity, line.repeats) == ("spearman correlation over 3 cells", 4)
 
 
 def test_few_ranks_that_agree_by_chance_decide_nothing():

@@ -65,26 +65,38 @@ class Correlation(Claim):
                 where = {**self.where, **({self.by: level} if self.by else {})}
                 grid = lay_out(results, [axis for axis in axes if axis != self.by], where)
                 values = np.stack([grid.values(measure_name, split_name) for measure_name, split_name in pair])
+                values = drop_missing(values.reshape(2, -1, values.shape[-1]))
                 name = " with ".join(
                     f"{results.variables.label(measure_name)} {split_name}".strip() for measure_name, split_name in pair
                 )
                 name += f", {self.by.replace('_', ' ')} {level_name(level)}" if self.by else ""
-                per_repeat = correlations(values.reshape(2, -1, values.shape[-1]), self.method, name)
-                cells = int(np.isfinite(values).all(axis=(0, -1)).sum())
+                per_repeat, cells = correlations(values, self.method, name), values.shape[1]
                 interval = partial(fisher_interval, per_repeat, cells if self.method == "spearman" else 0)
                 quantity = f"{self.method} correlation over {cells} cells"
                 yield PendingLine(name, quantity, ClaimedRange(self.above, self.below), interval)
 
 
+def drop_missing(values: Array) -> Array:
+    """Return the values without cells that no repeat measured, and without repeats that lack one of the other cells.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        ``(2, cells, repeats)``: both measures, NaN where a value is missing.
+    """
+    measured = values[:, np.isfinite(values).any(axis=(0, 2))]
+    return np.asarray(measured[:, :, np.isfinite(measured).all(axis=(0, 1))])
+
+
 def correlations(values: Array, method: Method, name: str = "") -> Array:
-    """Return the correlation over cells in each repeat that has a value of both measures in every cell.
+    """Return the correlation over cells in each repeat.
 
     The correlation is 0 in a repeat in which a measure has the same value in all cells.
 
     Parameters
     ----------
     values : numpy.ndarray
-        ``(2, cells, repeats)``: both measures, NaN where a value is missing. Cells without any value are left out.
+        ``(2, cells, repeats)``: both measures, without missing values (see :func:`drop_missing`).
     method : {"pearson", "spearman"}
         Correlation of the values, or of their ranks.
     name : str
@@ -97,13 +109,11 @@ def correlations(values: Array, method: Method, name: str = "") -> Array:
     """
     from scipy.stats import pearsonr, spearmanr
 
-    complete = values[:, np.isfinite(values).any(axis=(0, 2))]
-    complete = complete[:, :, np.isfinite(complete).all(axis=(0, 1))]
-    if complete.shape[1] < FEWEST_CELLS:
-        raise StudyError(f"{name}: a correlation needs {FEWEST_CELLS} cells, received {complete.shape[1]}")
+    if values.shape[1] < FEWEST_CELLS:
+        raise StudyError(f"{name}: a correlation needs {FEWEST_CELLS} cells, received {values.shape[1]}")
     correlate = pearsonr if method == "pearson" else spearmanr
-    varies = (np.ptp(complete, axis=1) > 0).all(axis=0)
-    per_repeat = [correlate(*complete[..., i]).statistic if varies[i] else 0.0 for i in range(complete.shape[2])]
+    varies = (np.ptp(values, axis=1) > 0).all(axis=0)
+    per_repeat = [correlate(*values[..., i]).statistic if varies[i] else 0.0 for i in range(values.shape[2])]
     return np.array(per_repeat, np.float64)
 
 
