@@ -49,7 +49,7 @@ class GeneratedPictures(Result):
         uint8: images and their reconstructions; empty without an encoder or images.
     interpolations : numpy.ndarray
         uint8 ``(k, steps, h, w)`` or ``(k, steps, h, w, 3)``: interpolations between pairs of originals, or between
-        pairs of random latent codes; ``ways`` in files.
+        pairs of random latent codes. Saved results have them under the key ``ways``.
     """
 
     model: str
@@ -66,7 +66,7 @@ class GeneratedPictures(Result):
         return table(f"Pictures of a {self.model}" + (", COLLAPSED" if self.collapsed else ""), ("", ""), rows)
 
     def figures(self) -> tuple[Figure, ...]:
-        """Return one figure each of samples, of originals above their reconstructions, and of interpolations."""
+        """Return figures of samples, of originals above their reconstructions (if any), and of interpolations."""
         figures = [_grid_figure("Samples", "of random latent codes", self.samples, COLUMNS)]
         if len(self.originals):
             rows = [images[start : start + COLUMNS] for start in range(0, len(self.originals), COLUMNS)
@@ -128,7 +128,7 @@ def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: in
     Raises
     ------
     ModelError
-        If the model has no networks, or `n` is below 1.
+        If the model is neither fitted nor built, or `n` is below 1.
     DataError
         If the images have another size than those of the model, or pixels are below 0 or above 1.
     """
@@ -141,7 +141,7 @@ def pictures(model: GenerativeModel, data: Any = None, *, n: int = 100, seed: in
     if len(images) >= 2 * INTERPOLATIONS:
         first, second = images[:INTERPOLATIONS], images[INTERPOLATIONS : 2 * INTERPOLATIONS]
     else:
-        # "ways" keeps the codes of earlier versions.
+        # The generator is seeded with "ways" as in earlier versions, so that the latent codes stay the same.
         codes = model.settings.draw(2 * INTERPOLATIONS, torch_generator(seed, "ways"))
         first, second = codes[:INTERPOLATIONS], codes[INTERPOLATIONS:]
     return GeneratedPictures(

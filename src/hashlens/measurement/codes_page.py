@@ -87,7 +87,7 @@ def _redundancy_section(codes: Codes, result: Determinism, examples: Examples | 
         images = sprite.add_all(thumbnails(examples, np.array(group.rows[:MAX_GROUP_ROWS], np.int64)))
         items.append(Item(images, caption, (";".join(str(codes.ids[row]) for row in group.rows), ";".join(names))))
     listed = f"{len(items):,} of {len(result.groups):,} groups."
-    note = f"{listed} Those with different labels come first, then the larger ones." if items else ""
+    note = f"{listed} Those with different labels come first, then the others, both by size." if items else ""
     gallery = Gallery("Rows that share a code", ("ids", "labels"), tuple(items), note)
     return Section("Redundancy", (table("Distinct codes", ("", ""), rows), gallery))
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 THUMBNAIL_SIDES = (64, 48, 32, 24)
-"""Longest side of a thumbnail in pixels. The largest is used with which the picture has at most `MAX_CHARACTERS`; if
-there is none, the smallest."""
+"""Lengths for the longer side of a thumbnail in pixels, tried in this order until the picture has at most
+`MAX_CHARACTERS`; the last one is used even if the picture has more."""
 MAX_CHARACTERS = 5_500_000
 """Wanted size of the picture as base64 text: a page with it, its script and its charts is smaller than 8 MB."""
 JPEG_QUALITY = 88
@@ -42,7 +42,7 @@ class SpritePicture:
 
 @dataclass
 class Sprite:
-    """A collection of thumbnails, each identified by its position."""
+    """The thumbnails that the sprite is made from, each identified by its position; `picture` makes it."""
 
     images: list[Image] = field(default_factory=list)
 

@@ -28,15 +28,15 @@ def fit_ensemble(
 
     Every member takes the steps that it would take alone in :func:`hashlens.training.fit` with the same seed: it has
     its own order of batches, dropout, early stopping and checkpoints. In float64 the weights agree up to rounding. In
-    float32 rounding differences grow from step to step, as between any two machines. Dropout uses the random numbers
-    that `fit` draws on the CPU, also on a GPU.
+    float32 rounding differences grow from step to step, as between any two machines. On a GPU too, dropout uses the
+    random numbers that `fit` draws on the CPU.
 
     On the CPU, a compiled loop trains each network on one core, in whose cache the network stays; several networks are
     trained in parallel. On a GPU, the weights of several networks are stacked in one tensor and trained by batched
     matrix products. Networks can be stacked if they are trained on the same inputs (or on the first rows of them), have
-    the same depth, number of outputs, dtype, loss, optimizer, batch size and number of examples per epoch, and if all
-    or none of them have BatchNorm, and dropout. Their widths may differ. Other networks are trained one group after
-    another.
+    the same depth, number of outputs, dtype, loss, optimizer, batch size and number of examples per epoch, if all or
+    none of them have BatchNorm, and if all or none have dropout. Their widths may differ. Networks that can be stacked
+    form a group, and groups are trained one after another.
 
     Parameters
     ----------
