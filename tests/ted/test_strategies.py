@@ -39,7 +39,7 @@ def test_labels_and_explanations_are_learnt(strategy):
 @pytest.mark.parametrize("strategy", SETTINGS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
 def test_checks_of_scikit_learn(strategy):
-    model = TEDClassifier(Trunk(width=24, epochs=25, batch_size=32, learning_rate=0.02), **SETTINGS[strategy])
+    model = TEDClassifier(Trunk(width=24, epochs=60, batch_size=32, learning_rate=0.02), **SETTINGS[strategy])
     told = check_estimator(model, on_fail=None, on_skip=None)
     failed = {check["check_name"]: str(check["exception"]) for check in told if check["status"] != "passed"}
     assert {name: why for name, why in failed.items() if name not in NOT_OURS} == {}
