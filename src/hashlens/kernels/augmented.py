@@ -24,7 +24,7 @@ def predict_ensemble(
 ) -> Float[Array, "m outputs"]:
     """Return the mean prediction of an ensemble: each member is fitted to one augmentation of the training examples.
 
-    A single predictor for a augmentations of n examples would need a kernel of a n examples. The ensemble uses a
+    A single predictor for k augmentations of n examples would need a kernel of k n examples. The ensemble uses k
     kernels of n examples, one after another.
 
     Parameters

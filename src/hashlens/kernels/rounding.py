@@ -29,6 +29,7 @@ def rounding_noise(kernel: Array, precision: RoundingPrecision) -> float:
     The error of an entry is assumed to be uniform over one unit in the last place (the last bit of the mantissa).
     """
     mantissa_bits = -np.log2(torch.finfo(DTYPES[precision]).eps)
+    # np.frexp writes an entry as m 2^e with .5 <= m < 1, so its leading bit is 2^(e - 1).
     unit = np.exp2(np.frexp(np.abs(kernel))[1] - 1 - mantissa_bits)
     # A uniform distribution of width w has the variance w^2 / 12.
     return float(np.sqrt(np.mean(np.where(kernel == 0, 0.0, unit) ** 2 / 12)))

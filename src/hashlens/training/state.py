@@ -100,7 +100,7 @@ class LoopEpoch:
     learning_rates : mapping of str to float
         Learning rate of each optimizer, by name.
     seconds : float
-        Wall time of the epoch in seconds, including the order of its batches, without measurements and saving.
+        Wall time of the epoch in seconds, including drawing the order of its batches, without measurements and saving.
     """
 
     number: int

@@ -20,7 +20,7 @@ from hashlens.study.results import Results
 Level = bool | int | float | str
 Levels = Level | tuple[Level, ...]
 STRICT = ConfigDict(extra="forbid")
-ON = " on "
+SPLIT_SEPARATOR = " on "
 """Separator between a measure and its split in a claim."""
 
 
@@ -58,7 +58,7 @@ class Claim(ABC):
     def measures_and_splits(self, results: Results) -> Iterator[tuple[str, str]]:
         """Yield each measure with each split that the claim is about."""
         for measure in self.measures:
-            name, _, named_split = measure.partition(ON)
+            name, _, named_split = measure.partition(SPLIT_SEPARATOR)
             for split in (named_split,) if named_split else self.splits or (usual_split(results, name),):
                 yield name, split
 

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from hashlens.errors import StudyError
 from hashlens.study.charts.grid import lay_out, level_name, select_rows
 from hashlens.study.charts.intervals import Array, Estimate
-from hashlens.study.claims.claim import ON, STRICT, Claim
+from hashlens.study.claims.claim import SPLIT_SEPARATOR, STRICT, Claim
 from hashlens.study.claims.contrast import contrast_intervals
 from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
@@ -54,12 +54,12 @@ class Correlation(Claim):
         return self
 
     def pending_lines(self, results: Results) -> Iterator[PendingLine]:
-        """Yield the correlation for each measure, split and level of `by`, as a line without its interval yet."""
+        """Yield a pending line for each measure, split and level of `by`: the correlation over cells."""
         rows = select_rows(results, self.where)
         axes = [axis for axis in rows.axes if len(rows.levels(axis)) > 1]
         levels = rows.levels(self.by) if self.by else [None]
         for measure, split in self.measures_and_splits(results):
-            second_measure, _, named_split = self.to.partition(ON)
+            second_measure, _, named_split = self.to.partition(SPLIT_SEPARATOR)
             pair = ((measure, split), (second_measure, named_split or split))
             for level in levels:
                 where = {**self.where, **({self.by: level} if self.by else {})}
@@ -141,5 +141,7 @@ def fisher_interval(per_repeat: Array, rank_cells: int, confidence: float) -> Es
     z = np.arctanh(np.clip(per_repeat, -limit, limit))
     # The derivative of arctanh(r) is 1 / (1 - r^2).
     z_step = step / (1 - np.tanh(z.mean()) ** 2) if rank_cells and len(z) else 0.0
-    estimate = contrast_intervals(z[None], (1.0,), ((None, None),), confidence, (z_step,)).at()
+    estimate = contrast_intervals(
+        z[None], weights=(1.0,), ranges=((None, None),), confidence=confidence, steps=(z_step,)
+    ).at()
     return replace(estimate, mean=np.tanh(estimate.mean), low=np.tanh(estimate.low), high=np.tanh(estimate.high))

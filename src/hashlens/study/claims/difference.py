@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from hashlens.study.charts.grid import level_name
-from hashlens.study.claims.claim import ON, STRICT, Claim, Level, LevelValues, contrast, values_along
+from hashlens.study.claims.claim import SPLIT_SEPARATOR, STRICT, Claim, Level, LevelValues, contrast, values_along
 from hashlens.study.claims.factor_differences import factor_differences
 from hashlens.study.claims.lines import ClaimedRange, PendingLine
 from hashlens.study.results import Results
@@ -39,7 +39,7 @@ class ComparisonClaim(Claim):
         for measure, split in self.measures_and_splits(results):
             rows = values_along(results, self.over or "", measure, split, self.by, self.where)
             if self.level is None:
-                name, _, other_split = str(others).partition(ON)
+                name, _, other_split = str(others).partition(SPLIT_SEPARATOR)
                 other_rows = values_along(results, self.over or "", name, other_split or split, self.by, self.where)
                 for row, other_row in zip(rows, other_rows, strict=True):
                     yield from _measure_differences(row, other_row, claimed, self.over)
