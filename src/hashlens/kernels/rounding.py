@@ -64,7 +64,7 @@ class CriticalSize:
     Attributes
     ----------
     predicted : float
-        Number of examples at which the rounding noise is as large as the kernel tolerates: where a power law fitted to
+        Number of examples at which the rounding noise is as large as the kernel tolerates: where a curve fitted to
         `ratio` reaches 1, inside or beyond the measured sizes. Infinite if the ratio does not grow.
     sizes : numpy.ndarray
         Measured numbers of examples.
@@ -82,7 +82,10 @@ def critical_size(
 ) -> CriticalSize:
     """Predict from the spectrum the number of examples at which a kernel in lower precision fails.
 
-    It fails where rounding makes its smallest eigenvalue negative; see :func:`tolerated_noise`.
+    It fails where rounding makes its smallest eigenvalue negative; see :func:`tolerated_noise`. The ratio at a size is
+    the median over subsets that have no examples in common, because the smallest eigenvalue of one subset depends on
+    its nearest pair of examples. The logarithm of the ratio is fitted by a parabola in the logarithm of the size: the
+    eigenvalues of smooth kernels fall faster than a power law.
 
     Parameters
     ----------
@@ -96,14 +99,33 @@ def critical_size(
         Largest number of examples whose spectrum is computed; by default n.
     """
     largest_size = len(kernel) if largest_size is None else min(largest_size, len(kernel))
-    # Up to nine sizes over four doublings: enough for the two parameters of a power law.
+    # Up to nine sizes over four doublings: enough for the three parameters of a parabola.
     sizes = np.unique(np.geomspace(max(largest_size // 16, 2), largest_size, 9).astype(np.int64))
     ratios = np.empty(len(sizes))
     for at, size in enumerate(sizes):
-        block = kernel[:size, :size]
-        ridge = diag_reg * float(np.mean(np.diagonal(block)))
-        tolerated = tolerated_noise(np.linalg.eigvalsh(block) + ridge)
-        ratios[at] = rounding_noise(block, precision) / max(tolerated, np.finfo(np.float64).tiny)
-    slope, intercept = np.polyfit(np.log(sizes), np.log(ratios), 1)
-    predicted = float(np.exp(-intercept / slope)) if slope > 0 else float("inf")
-    return CriticalSize(predicted, sizes, ratios)
+        starts = range(0, largest_size - size + 1, size)
+        blocks = [kernel[start : start + size, start : start + size] for start in starts]
+        ratios[at] = np.median([_noise_ratio(block, precision, diag_reg) for block in blocks])
+    return CriticalSize(_size_at_ratio_one(sizes, ratios), sizes, ratios)
+
+
+def _noise_ratio(kernel: Array, precision: RoundingPrecision, diag_reg: float) -> float:
+    """Return the rounding noise of a kernel, divided by the noise that it tolerates."""
+    ridge = diag_reg * float(np.mean(np.diagonal(kernel)))
+    tolerated = tolerated_noise(np.linalg.eigvalsh(kernel) + ridge)
+    return rounding_noise(kernel, precision) / max(tolerated, np.finfo(np.float64).tiny)
+
+
+def _size_at_ratio_one(sizes: Array, ratios: Array) -> float:
+    """Return the size at which a curve through the ratios reaches 1: a parabola in logarithms, or a line.
+
+    The parabola is used only if it rises at all sizes, and ever faster, so that it rises beyond them too.
+    """
+    x, y = np.log(sizes), np.log(ratios)
+    if len(sizes) > 3:
+        bend, slope, intercept = np.polyfit(x, y, 2)
+        discriminant = slope**2 - 4 * bend * intercept
+        if bend > 0 and slope + 2 * bend * x[0] > 0 and discriminant >= 0:
+            return float(np.exp((np.sqrt(discriminant) - slope) / (2 * bend)))
+    slope, intercept = np.polyfit(x, y, 1)
+    return float(np.exp(-intercept / slope)) if slope > 0 else float("inf")
