@@ -101,3 +101,83 @@ def test_unknown_networks_are_refused(name, said):
 def test_a_misspelt_network_is_no_module(tmp_path, capsys):
     assert run(["kernel", "compute", "fcc:3", "digits#test", "--out", str(tmp_path / "k.npy")]) != 0
     assert "did you mean 'fc:3'" in capsys.readouterr().err
+
+
+IMAGES = np.random.default_rng(0).standard_normal((12, 1, 8, 8)).astype(np.float32)
+LABELS = np.arange(12) % 3
+HOLED = IMAGES.copy()
+HOLED[7, 0, 2, 2] = np.nan
+MODELS = """
+from torch import nn
+def narrow(): return nn.Sequential(nn.Flatten(), nn.Linear(10, 6), nn.ReLU(), nn.Linear(6, 3))
+def coloured(): return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+def cropped(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+def batched(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
+def headless(): return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+"""
+
+
+@pytest.fixture
+def wrong_inputs(tmp_path, monkeypatch):
+    """Files of examples and of models, in the folder in which commands run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.py").write_text(MODELS)
+    sets = {
+        "right": (IMAGES, LABELS),
+        "holed": (HOLED, LABELS),
+        "coloured": (np.repeat(IMAGES, 3, 1), LABELS),
+        "table": (IMAGES.reshape(12, 64), LABELS),
+        "alike": (IMAGES, LABELS * 0),
+        "partly": (IMAGES, LABELS - 1),
+    }
+    for name, (x, y) in sets.items():
+        np.savez(tmp_path / f"{name}.npz", x=x, y=y)
+    np.savez(tmp_path / "unlabelled.npz", x=IMAGES)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("compute models.py:narrow npz:right.npz --out k.npy", "takes 10 features, and the inputs give it 64"),
+        ("compute models.py:coloured npz:right.npz --out k.npy", "takes 3 channels, and the inputs give it 1"),
+        ("compute models.py:cropped npz:right.npz --out k.npy", "takes 256 features, and the inputs give it 144"),
+        ("compute models.py:batched npz:right.npz --out k.npy", "(BatchNorm1d) has no limit"),
+        ("compute models.py:headless npz:right.npz --out k.npy", "put Flatten() or GlobalAvgPool()"),
+        ("compute vec:1 npz:table.npz --out k.npy", "takes images (n, channels, height, width), received vectors"),
+        ("compute fc:1 npz:holed.npz --out k.npy", "npz:holed.npz has a value that is not finite, in row 7"),
+        ("compute fc:1 npz:right.npz --others npz:holed.npz --out k.npy", "npz:holed.npz has a value that is not"),
+        ("compute fc:1 npz:right.npz --others npz:coloured.npz --out k.npy", "npz:coloured.npz has examples of shape"),
+        ("compute fc:1 npz:right.npz --init he --out k.npy", "--init is of a model; the variances of fc:1 are"),
+        ("compute fc:1 npz:right.npz --dtype float16 --out k.npy", "did you mean 'float64'"),
+        ("predict fc:1 --train npz:right.npz --test npz:coloured.npz", "npz:coloured.npz has examples of shape (3, 8"),
+        ("predict fc:1 --train npz:right.npz --test npz:holed.npz", "npz:holed.npz has a value that is not finite"),
+        ("predict fc:1 --train npz:alike.npz --test npz:right.npz", "npz:alike.npz: 12 training examples of one class"),
+        ("predict fc:1 --train npz:right.npz --limit 1 --test npz:right.npz", "1 training examples of one class"),
+        ("predict fc:1 --train npz:partly.npz --test npz:right.npz", "4 of 12 examples have no label (-1): leave them"),
+        ("predict fc:1 --train npz:right.npz --test npz:unlabelled.npz", "npz:unlabelled.npz has no labels"),
+        ("predict fc:1 --train npz:right.npz --test npz:right.npz --kernel code", "unknown kernel 'code'"),
+        ("predict fc:1 --train npz:right.npz --test npz:right.npz --diag-reg -1", "0 or more, received -1.0"),
+        ("predict fc:1 --train npz:right.npz --test npz:right.npz --time nan", "time must be a number, 0 or more"),
+        ("compare fc:1 npz:right.npz", "fc:1 is a structure, and its weights are needed to read codes"),
+        ("compare models.py:batched npz:right.npz", "(BatchNorm1d) has no limit"),
+        ("compare models.py:coloured npz:right.npz", "3 channels"),
+    ],
+)
+def test_a_wrong_input_is_one_line_and_leaves_no_file(wrong_inputs, capsys, command, message):
+    before = {path.name for path in wrong_inputs.iterdir()}
+    assert run(["kernel", *command.split()]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert {path.name for path in wrong_inputs.iterdir()} - {"__pycache__"} == before
+
+
+def test_classes_are_matched_by_name(wrong_inputs, capsys):
+    """Class b has number 1 in training, and number 0 where there is no class a."""
+    names = np.array(["a", "b", "c"])[LABELS]
+    np.savez(wrong_inputs / "named.npz", x=IMAGES, y=names)
+    np.savez(wrong_inputs / "without_a.npz", x=IMAGES[LABELS > 0], y=names[LABELS > 0])
+    command = ["kernel", "predict", "fc:1", "--train", "npz:named.npz", "--test", "npz:without_a.npz", "--json", "-"]
+    assert run(command) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == [1.0]

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+import hashlens as hl
 from hashlens.errors import KernelError
 from hashlens.kernels import (
     ZCA,
@@ -16,13 +17,21 @@ from hashlens.kernels import (
     empirical_ntk,
     finite,
     layerwise_weight_decay,
+    nngp,
     ntk,
     predict,
     predict_ensemble,
     random_horizontal_flip,
     serial,
 )
-from hashlens.kernels.rounding import critical_size, round_to_precision, rounding_noise, tolerated_noise
+from hashlens.kernels.named import network_named
+from hashlens.kernels.rounding import (
+    _size_at_ratio_one,
+    critical_size,
+    round_to_precision,
+    rounding_noise,
+    tolerated_noise,
+)
 
 generator = np.random.default_rng(0)
 ROWS = generator.standard_normal((12, 5)) @ generator.standard_normal((5, 5))
@@ -151,3 +160,30 @@ def test_more_examples_or_less_regularisation_make_a_kernel_fail():
     assert found.ratio[-1] > found.ratio[0]
     assert found.predicted < critical_size(kernel, "bfloat16", 0.1).predicted
     assert found.predicted < critical_size(kernel, "float32").predicted
+
+
+def test_a_ratio_that_rises_ever_faster_is_extrapolated_by_a_parabola():
+    sizes = np.geomspace(16, 250, 9)
+    x = np.log(sizes / 900)
+    faster = np.exp(3.2 * x + 0.3 * x**2)
+    assert _size_at_ratio_one(sizes, faster) == pytest.approx(900)
+    assert _size_at_ratio_one(sizes, np.exp(2.0 * x)) == pytest.approx(900)
+    # A line, where the parabola would fall at last, or does not rise everywhere.
+    for bent in (1.5 * x - 0.1 * x**2, 0.5 * (x + 3.2) ** 2 - 9):
+        slope, intercept = np.polyfit(np.log(sizes), bent, 1)
+        assert _size_at_ratio_one(sizes, np.exp(bent)) == pytest.approx(np.exp(-intercept / slope))
+    assert _size_at_ratio_one(sizes, np.exp(-x)) == np.inf
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_float32_fails_where_spectra_of_few_examples_say(shared_data):
+    """A line in logarithms predicts about 3,000 examples here."""
+    images = hl.load_data(f"parquet:{shared_data}/mnist#train[:3000]").load().tensor().double()
+    images = images[np.random.default_rng(0).permutation(len(images))[:2000]]
+    kernel = nngp(network_named("fc:3:gelu"), torch.nn.functional.avg_pool2d(images, 4))
+    predicted = critical_size(kernel, "float32", largest_size=250).predicted
+    coarse = round_to_precision(kernel, "float32")
+    half, twice = int(predicted / 2), min(int(2 * predicted), 2000)
+    least = [np.linalg.eigvalsh(coarse[:size, :size])[0] for size in (half, twice)]
+    assert least[0] > 0 > least[1]

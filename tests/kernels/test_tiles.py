@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hashlens.errors import KernelError, OutputError
-from hashlens.kernels import Dense, Predictor, ReLU, compute, kernel_on_disk, serial, solve, tiles
+from hashlens.kernels import Conv, Dense, Flatten, Predictor, ReLU, compute, kernel_on_disk, serial, solve, tiles
 
 generator = np.random.default_rng(0)
 X, OTHERS = generator.standard_normal((23, 4)), generator.standard_normal((9, 4))
@@ -48,13 +48,36 @@ def test_a_stopped_kernel_goes_on_where_it_was(tmp_path, monkeypatch):
     assert np.allclose(found, compute(NETWORK, X).ntk, rtol=1e-13, atol=0)
 
 
-def test_a_stopped_kernel_of_other_inputs_is_begun_anew(tmp_path, monkeypatch):
+@pytest.mark.parametrize("other", [{"x1": X + 1}, {"dtype": "float32"}, {"kernel": "nngp"}, {"tile": 7}])
+def test_the_unfinished_kernel_of_another_call_is_kept_unless_overwritten(tmp_path, monkeypatch, other):
     out = tmp_path / "k.npy"
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stopping_after(4, patch)
         kernel_on_disk(NETWORK, X, out, tile=6)
-    found = kernel_on_disk(NETWORK, X + 1, out, tile=6)
-    assert np.allclose(found, compute(NETWORK, X + 1).ntk, rtol=1e-13, atol=0)
+    call = {"network": NETWORK, "x1": X, "tile": 6, "kernel": "ntk", "dtype": "float64", **other}
+    with pytest.raises(
+        OutputError, match=r"k\.npy: an unfinished kernel .*\(4 finished tiles\): repeat .*overwrite=True"
+    ):
+        kernel_on_disk(**call, out=out)
+    with monkeypatch.context() as patch:
+        begun = stopping_after(100, patch)
+        assert np.allclose(kernel_on_disk(NETWORK, X, out, tile=6), compute(NETWORK, X).ntk, rtol=1e-13, atol=0)
+    assert len(begun) == 6
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stopping_after(1, patch)
+        kernel_on_disk(NETWORK, X, out, tile=6, overwrite=True)
+    found = kernel_on_disk(**call, out=out, overwrite=True)
+    expected = getattr(compute(NETWORK, call["x1"], dtype=call["dtype"]), call["kernel"])
+    assert np.allclose(found, expected, rtol=1e-5 if "dtype" in other else 1e-13, atol=0)
+    assert os.listdir(tmp_path) == ["k.npy"]
+
+
+def test_a_network_that_does_not_take_the_inputs_leaves_no_file(tmp_path):
+    with pytest.raises(KernelError, match="takes images"):
+        kernel_on_disk(serial(Conv(), ReLU(), Flatten(), Dense()), X, tmp_path / "k.npy")
+    with pytest.raises(KernelError, match=r"layer 0 \(Dense\) takes 5 features, and the inputs give it 4"):
+        kernel_on_disk(serial(Dense(in_features=5), ReLU(), Dense()), X, tmp_path / "k.npy")
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_without_room_is_found_out_before_the_work(tmp_path, monkeypatch):

@@ -72,6 +72,7 @@ def compute(
     from hashlens.cli.options import Stopped
     from hashlens.data import load_data
     from hashlens.kernels import kernel_on_disk
+    from hashlens.kernels.compute import inputs_of
     from hashlens.kernels.computed import summarise
 
     set_threads(threads)
@@ -80,6 +81,7 @@ def compute(
     first, second = (
         None if source is None else load_data(source).narrow(0, limit).load().tensor() for source in (data, others)
     )
+    inputs_of(layers, first, second, dtype, "cpu", names=(data, str(others)))  # type: ignore[arg-type]
     try:
         result = kernel_on_disk(layers, first, out, second, kind, dtype=dtype, overwrite=force)  # type: ignore[arg-type]
     except KeyboardInterrupt as stopped:
@@ -142,20 +144,31 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Show how far the codes of a network are from their limit of infinite width, layer by layer."""
+    from hashlens.errors import KernelError
     from hashlens.kernels import compare_codes
+    from hashlens.kernels.named import KINDS
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, inputs=[model, data, weights])
+    if model.partition(":")[0] in KINDS:
+        raise KernelError(
+            f"{model} is a structure, and its weights are needed to read codes: write the name of a model"
+        )
     network = open_model(model, weights)
     result = compare_codes(network, data, init=init, examples=examples, draws=draws, seed=seed)  # type: ignore[arg-type]
     show_result(result, json, html, force)
 
 
 def _network(name: str, init: str | None, weight_variance: float | None, bias_variance: float) -> "InfiniteNetwork":
+    from hashlens.errors import KernelError
     from hashlens.kernels import from_module
     from hashlens.kernels.named import is_named, network_named
 
     if is_named(name):
+        if init is not None:
+            raise KernelError(
+                f"--init is of a model; the variances of {name} are --weight-variance and --bias-variance"
+            )
         return network_named(name, 2.0 if weight_variance is None else weight_variance, bias_variance)
     if init is None and weight_variance is None:
         init = "pytorch"

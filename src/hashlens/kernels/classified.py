@@ -6,12 +6,15 @@ from typing import Any, Literal
 import numpy as np
 from rich.console import RenderableType
 
-from hashlens.data import load_data
-from hashlens.errors import DataError
+from hashlens.arguments import shortly
+from hashlens.data import ArrayExamples, load_data
+from hashlens.data.labels import NO_LABEL
+from hashlens.data.numbering import with_one_numbering
+from hashlens.errors import DataError, KernelError, nearest
 from hashlens.intervals import clopper_pearson
-from hashlens.kernels.compute import Precision, compute
+from hashlens.kernels.compute import Precision, compute, inputs_of
 from hashlens.kernels.network import InfiniteNetwork
-from hashlens.kernels.predict import Predictor
+from hashlens.kernels.predict import PREDICTION_KERNELS, Predictor
 from hashlens.report.figures import Bars, Figure
 from hashlens.result import Result
 from hashlens.tables import table
@@ -101,15 +104,20 @@ def classified(
     Raises
     ------
     DataError
-        If there are no labels.
+        If examples have no labels, or all training examples are of one class.
     KernelError
         If the inputs do not fit the network, or the kernel is singular.
     """
-    known, others = load_data(train).load(), load_data(test).load()
-    if known.labels is None or others.labels is None:
-        raise DataError("kernels classify by labels, and these examples have none: give train and test with labels")
+    if kernel not in PREDICTION_KERNELS:
+        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
+    known, others = with_one_numbering(_labelled(train), _labelled(test))
+    assert known.labels is not None
+    assert others.labels is not None
+    if len(np.unique(known.labels)) < 2:
+        raise DataError(f"{known.name}: {len(known):,} training examples of one class; a classifier needs two or more")
     classes = int(max(known.labels.max(), others.labels.max())) + 1
     x, y = known.tensor().double(), others.tensor().double()
+    inputs_of(network, x, y, dtype, "cpu", names=(known.name, others.name))
     own, across = compute(network, x, None, (kernel,), dtype=dtype), compute(network, y, x, (kernel,), dtype=dtype)
     targets = np.eye(classes) - 1 / classes
     accuracy, intervals, loss = [], [], []
@@ -123,3 +131,15 @@ def classified(
     written = ", ".join(map(repr, network.layers))
     return KernelAccuracy(written, kernel, time, len(known.labels), len(others.labels), tuple(map(float, diag_reg)),
                           tuple(accuracy), tuple(intervals), tuple(loss))  # fmt: skip
+
+
+def _labelled(data: Any) -> ArrayExamples:
+    """Return examples that all have labels."""
+    examples: ArrayExamples = load_data(data).load()
+    if examples.labels is None:
+        raise DataError(f"{examples.name} has no labels: classification needs them")
+    if missing := int((examples.labels == NO_LABEL).sum()):
+        raise DataError(
+            f"{examples.name}: {missing:,} of {len(examples):,} examples have no label (-1): leave them out"
+        )
+    return examples

@@ -225,9 +225,14 @@ def blocks(
 
 
 def inputs_of(
-    network: InfiniteNetwork, x1: Any, x2: Any, dtype: Precision, device: str | torch.device
+    network: InfiniteNetwork,
+    x1: Any,
+    x2: Any,
+    dtype: Precision,
+    device: str | torch.device,
+    names: tuple[str, str] = ("x1", "x2"),
 ) -> tuple[Tensor, Tensor | None]:
-    """Return inputs as tensors that fit each other.
+    """Return inputs as tensors that fit each other; `names` are what errors call them.
 
     Raises
     ------
@@ -242,11 +247,12 @@ def inputs_of(
     if dtype not in PRECISIONS:
         raise KernelError(f"unknown dtype {shortly(dtype)}; {nearest(dtype, PRECISIONS)}")
     place = find_device(device)
-    first = _tensor(x1, "x1", PRECISIONS[dtype], place)
-    second = None if x2 is None else _tensor(x2, "x2", PRECISIONS[dtype], place)
+    first = _tensor(x1, names[0], PRECISIONS[dtype], place)
+    second = None if x2 is None else _tensor(x2, names[1], PRECISIONS[dtype], place)
     if second is not None and second.shape[1:] != first.shape[1:]:
         raise KernelError(
-            f"x2 has examples of shape {tuple(second.shape[1:])}, and x1 of {tuple(first.shape[1:])}: give the same"
+            f"{names[1]} has examples of shape {tuple(second.shape[1:])}, and {names[0]} of "
+            f"{tuple(first.shape[1:])}: give the same"
         )
     if network.layers and isinstance(network.layers[0], Flatten):
         return first.flatten(1), None if second is None else second.flatten(1)

@@ -173,7 +173,7 @@ class _Reader:
     def _of_module(self, layer: nn.Module, name: str) -> list[Layer]:
         if isinstance(layer, nn.Linear):
             weight, bias = self.variances.of(layer.in_features, layer.out_features)
-            return [Dense(layer.out_features, weight, None if layer.bias is None else bias)]
+            return [Dense(layer.out_features, weight, None if layer.bias is None else bias, layer.in_features)]
         if isinstance(layer, nn.Conv2d):
             return [self._convolution(layer, name)]
         if isinstance(layer, PASSED):
@@ -191,7 +191,8 @@ class _Reader:
         padding: Any = 0 if layer.padding == "valid" else layer.padding
         size: Any = layer.kernel_size
         stride: Any = layer.stride
-        return Conv(layer.out_channels, size, stride, padding, weight, None if layer.bias is None else bias)
+        bias_variance = None if layer.bias is None else bias
+        return Conv(layer.out_channels, size, stride, padding, weight, bias_variance, layer.in_channels)
 
     def _name(self, node: fx.Node) -> str:
         if node.op == "call_module":

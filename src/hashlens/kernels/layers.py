@@ -1,7 +1,7 @@
 """Layers with weights, pooling, and sums of branches, in the limit of infinite width."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -45,6 +45,13 @@ def _weighted(moments: Moments, layer: "Dense | Conv", fan_in: int, parameteriza
     moments.is_gaussian = True
 
 
+def _check_inputs(name: str, expected: int | None, received: int, what: str) -> None:
+    if expected is not None and expected != received:
+        raise KernelError(
+            f"{name} takes {expected:,} {what}, and the inputs give it {received:,}: give inputs of that size"
+        )
+
+
 def _outputs(layer: "Dense | Conv", name: str, parameterization: Parameterization) -> int:
     # The kernel of an NTK parameterisation does not depend on widths.
     if layer.width is None and parameterization == "standard":
@@ -66,11 +73,14 @@ class Dense(Layer):
     bias_variance : float, optional
         Variance of each bias; None for a layer without biases. In the standard parameterisation, biases of variance 0
         are trained too.
+    in_features : int, optional
+        Number of inputs; other inputs are an error. By default any number.
     """
 
     width: int | None = None
     weight_variance: float = 2.0
     bias_variance: float | None = None
+    in_features: int | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_variances(self)
@@ -79,6 +89,7 @@ class Dense(Layer):
         """Return the moments after the layer."""
         if moments.has_positions:
             raise KernelError(f"{name} takes vectors, received images: put Flatten() or GlobalAvgPool() before it")
+        _check_inputs(name, self.in_features, moments.features, "features")
         _weighted(moments, self, moments.features, parameterization)
         moments.features = _outputs(self, name, parameterization)
         return moments
@@ -166,6 +177,8 @@ class Conv(Layer):
         Variance of each weight, times the fan-in (input channels times pixels of a filter).
     bias_variance : float, optional
         Variance of each bias; None for a layer without biases.
+    in_channels : int, optional
+        Number of input channels; other inputs are an error. By default any number.
 
     References
     ----------
@@ -178,6 +191,7 @@ class Conv(Layer):
     padding: int | Pair | Literal["same"] = "same"
     weight_variance: float = 2.0
     bias_variance: float | None = None
+    in_channels: int | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check_variances(self)
@@ -192,6 +206,7 @@ class Conv(Layer):
         """Return the moments after the layer."""
         windows = self.windows
         windows.check(name, require_images(moments, name))
+        _check_inputs(name, self.in_channels, moments.features, "channels")
         moments.mapped(windows.together)
         _weighted(moments, self, moments.features * windows.area, parameterization)
         moments.features = _outputs(self, name, parameterization)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from hashlens.arguments import is_number, shortly
 from hashlens.errors import KernelError, KernelWarning, nearest
-from hashlens.kernels.compute import Precision, compute
+from hashlens.kernels.compute import Precision, compute, inputs_of
 from hashlens.kernels.network import InfiniteNetwork
 from hashlens.kernels.prediction import Prediction
 
@@ -257,6 +257,7 @@ def predict(
     """
     if kernel not in PREDICTION_KERNELS:
         raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
+    inputs_of(network, train, test, dtype, device, names=("train", "test"))
     kinds = ("nngp", "ntk") if kernel == "ntk" and covariance else (kernel,)
     options = {"dtype": dtype, "device": device}
     own = compute(network, train, None, kinds, **options)  # type: ignore[arg-type]

@@ -121,11 +121,12 @@ def _size_at_ratio_one(sizes: Array, ratios: Array) -> float:
 
     The parabola is used only if it rises at all sizes, and ever faster, so that it rises beyond them too.
     """
-    x, y = np.log(sizes), np.log(ratios)
+    x, y = np.log(sizes / sizes[-1]), np.log(ratios)
     if len(sizes) > 3:
         bend, slope, intercept = np.polyfit(x, y, 2)
         discriminant = slope**2 - 4 * bend * intercept
         if bend > 0 and slope + 2 * bend * x[0] > 0 and discriminant >= 0:
-            return float(np.exp((np.sqrt(discriminant) - slope) / (2 * bend)))
+            # The larger root; the usual formula divides by the bend, which may be near 0.
+            return float(sizes[-1] * np.exp(-2 * intercept / (slope + np.sqrt(discriminant))))
     slope, intercept = np.polyfit(x, y, 1)
-    return float(np.exp(-intercept / slope)) if slope > 0 else float("inf")
+    return float(sizes[-1] * np.exp(-intercept / slope)) if slope > 0 else float("inf")

@@ -38,7 +38,8 @@ def kernel_on_disk(
     """Compute a kernel into a file, which may be larger than memory.
 
     After an interruption, the same call continues: finished tiles are not computed again. The disk space is reserved
-    before the computation. Until the kernel is complete, it has a hidden name in the folder of `out`.
+    before the computation. Until the kernel is complete, it has a hidden name in the folder of `out`. The
+    unfinished kernel of another call is not replaced: it is an error.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def kernel_on_disk(
     tile : int
         Number of rows and columns of a tile.
     overwrite : bool
-        Whether to replace an existing file.
+        Whether to replace an existing file, and the unfinished kernel of another call.
 
     Returns
     -------
@@ -63,7 +64,7 @@ def kernel_on_disk(
     KernelError
         If inputs do not fit.
     OutputError
-        If the file exists, or the disk has too little space.
+        If the file exists, an unfinished kernel of another call exists, or the disk has too little space.
     """
     if kernel not in PREDICTION_KERNELS:
         raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
@@ -72,10 +73,12 @@ def kernel_on_disk(
     if target.suffix != ".npy":
         raise OutputError(f"{out}: a kernel is written as .npy")
     first, second = inputs_of(network, x1, x2, dtype, device)
+    for _ in blocks(network, first[:1], None if second is None else second[:1], (kernel,)):
+        pass  # a network that does not take such inputs is an error before a file is written
     shape = (len(first), len(first if second is None else second))
     beside = target.with_name(f".{target.name}.unfinished")
     digest = _digest(network, first, second, kernel, dtype, tile)
-    values, done = _opened(beside, shape, dtype, digest)
+    values, done = _opened(beside, shape, dtype, digest, overwrite)
     starts = [(row, column) for row in range(0, shape[0], tile) for column in range(0, shape[1], tile)
               if second is not None or column >= row]  # fmt: skip
     with bar(f"{kernel} on disk", len(starts)) as advance, (beside / "done.txt").open("a") as journal:
@@ -112,17 +115,24 @@ def _compute(
         values[columns, rows] = part.T
 
 
-def _opened(beside: Path, shape: tuple[int, int], dtype: Precision, digest: str) -> tuple[Array, set[tuple[int, int]]]:
+def _opened(
+    beside: Path, shape: tuple[int, int], dtype: Precision, digest: str, overwrite: bool
+) -> tuple[Array, set[tuple[int, int]]]:
     """Return the unfinished kernel, new or resumed, and the finished tiles."""
     state, place = beside / "kernel.json", beside / "kernel.npy"
-    if state.exists():
-        found = json.loads(state.read_text(encoding="utf-8"))
-        if found.get("digest") == digest and (beside / "done.txt").exists():
-            lines = (beside / "done.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    target = beside.with_name(beside.name[1:].removesuffix(".unfinished"))
+    if state.exists() and (beside / "done.txt").exists():
+        lines = (beside / "done.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        if json.loads(state.read_text(encoding="utf-8")).get("digest") == digest:
             return np.load(place, mmap_mode="r+"), {(int(a), int(b)) for a, b in map(str.split, lines)}
+        if lines and not overwrite:
+            raise OutputError(
+                f"{target}: an unfinished kernel of another network, other inputs, or another kernel=, dtype= or tile= "
+                f"is there ({len(lines):,} finished tiles): repeat the call that began it, choose another path, or "
+                "give overwrite=True"
+            )
     shutil.rmtree(beside, ignore_errors=True)
     needed = shape[0] * shape[1] * PRECISIONS[dtype].itemsize
-    target = beside.with_name(beside.name[1:].removesuffix(".unfinished"))
     try:
         beside.mkdir(parents=True)
         values: Array = np.lib.format.open_memmap(place, "w+", dtype, shape)
