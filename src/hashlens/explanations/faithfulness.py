@@ -17,7 +17,7 @@ STEPS = 20
 PERTURBATIONS = 64
 """Number of perturbations of each example for the infidelity."""
 NOISE = 0.1
-"""Standard deviation of perturbations, as a share of the range of an example, or of each input."""
+"""Standard deviation of perturbations, as a share of the range of an example, or of each of its numbers."""
 BLUR = 5.0
 """Standard deviation of the blur in pixels, for images 28 pixels wide (MNIST); it is proportional to the width."""
 
@@ -63,8 +63,9 @@ def baseline_inputs(x: Tensor, baseline: str, background: Tensor | None = None) 
     """Return the values that replace removed positions, in the shape of `x`; None if they are not defined.
 
     The baseline ``mean`` is the mean of each channel of an image or signal, or of each row of a spectrogram. For a
-    table it is the mean of the background, or else of the rows of `x`; it is not defined if these are a single row. The
-    baseline ``blur`` is a blurred copy of an image, and is not defined for other inputs.
+    table it is the mean of each column over the background, or else over the rows of `x`; it is not defined if there is
+    no background and `x` has a single row. The baseline ``blur`` is a blurred copy of an image, and is not defined for
+    other inputs.
     """
     if x.dim() == 4:
         return _blur(x) if baseline == "blur" else x.mean(dim=(2, 3), keepdim=True).expand_as(x)
@@ -124,8 +125,8 @@ def infidelity(subject: Subject, x: Tensor, target: Tensor, values: Tensor, seed
 
     The smaller infidelity of two interpretations is returned. Values that are gradients predict the sum of value times
     perturbation; the noise is then a tenth of the example's range. Values that are shares of the score predict the sum
-    of value times relative perturbation; the noise is then a tenth of each input. The result is NaN where the score
-    does not change.
+    of value times relative perturbation; the noise is then a tenth of each number of the example. The result is
+    NaN where the score does not change.
     """
     result = []
     for row, example in enumerate(x):

@@ -38,7 +38,9 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
 
     Raises
     ------
-    MeasureError, HashlensError
+    MeasureError
+        If there are a monitor and other arguments, or neither a monitor nor both probes and `every`.
+    HashlensError
         If :class:`~hashlens.integrations.CodeMonitor` raises it.
     """
 
@@ -48,7 +50,7 @@ class CodeMonitorCallback(_callback_class()):  # type: ignore[misc]
         self._trainer: Any = None
 
     def attach(self, trainer: Any) -> "CodeMonitorCallback":
-        """Add the callback to a Trainer, so that it logs through it, and return the callback."""
+        """Add the callback to a Trainer, so that metrics reach the Trainer's loggers, and return the callback."""
         self._trainer = trainer
         if self not in trainer.callback_handler.callbacks:
             trainer.add_callback(self)

@@ -64,18 +64,24 @@ def class_parts(plane: Plane) -> ClassParts:
     """
     if not plane.has_classes:
         raise DataError(no_classes(plane.read_as))
-    middle, slope = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
-    if middle.shape[1] > 1:
-        middle, slope, breakpoints = middle[:, None], slope[:, :, None], middle.new_zeros(middle.shape[1])
+    # On each face the outputs are affine in s and t: their values at the center of the box, and their slopes.
+    values, slopes = plane.middle.reshape(len(plane), -1), plane.slope.reshape(2, len(plane), -1)
+    if values.shape[1] > 1:  # one window of all outputs
+        values, slopes, breakpoints = values[:, None], slopes[:, :, None], values.new_zeros(values.shape[1])
     else:
-        breakpoints = middle.new_full((1,), plane.read_as.cut)
-        middle = middle - breakpoints
+        breakpoints = values.new_full((1,), plane.read_as.cut)
+        values = values - breakpoints
     mesh = plane.mesh.copy()
-    mesh.born[:] = -1  # lines are numbered from 0 again, and none of them has created a vertex
-    parents, parts = mesh.cut(np.arange(len(plane)), middle, slope, breakpoints, 0, *tolerances(middle.dtype))
+    # Lines are numbered from 0 again. The vertices so far were created by other lines, so their numbers are removed.
+    mesh.born[:] = -1
+    noise, resolution = tolerances(values.dtype)
+    parents, parts = mesh.cut(
+        np.arange(len(plane)), values, slopes, breakpoints, label=0, noise=noise, resolution=resolution
+    )
     faces = np.empty(len(parts), np.int64)
     faces[parts] = parents
-    return ClassParts(mesh.trimmed(), faces, plane.predicted(mesh.centers(np.arange(len(faces))) + mesh.center, faces))
+    inside = mesh.centers(np.arange(len(faces))) + mesh.center  # a point in each part, as s and t
+    return ClassParts(mesh.trimmed(), faces, plane.predicted(inside, faces))
 
 
 def decision_boundary(plane: Plane) -> DecisionBoundary:

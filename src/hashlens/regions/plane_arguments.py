@@ -12,9 +12,13 @@ from hashlens.regions.slices import Box, Slice, principal_slice, slice_through, 
 from hashlens.regions.trace import trace
 
 POINTS_PER_SIDE = 8
-"""Points per side of the grid on which the network is run to decide how its output is read, which takes 64 rows."""
+"""Points per side of the grid on which the network is run to decide whether its output is scores, probabilities or
+values. The decision uses 64 examples."""
 TRACED_POINT = (0.4142135623730951, -0.7320508075688772)
-"""Point at which a network of two numbers is traced: sqrt(2) - 1 and 1 - sqrt(3). It is hardly on a boundary."""
+"""Point at which a network with two inputs is traced: sqrt(2) - 1 and 1 - sqrt(3).
+
+It is unlikely to lie on the boundary of a linear region.
+"""
 
 
 def program_and_slice(
@@ -47,7 +51,7 @@ def program_and_slice(
         program = trace(model, points, dtype, output=output)
     if program.input_shape != tuple(plane_slice.origin.shape):
         expected, received = tuple(program.input_shape), tuple(plane_slice.origin.shape)
-        raise DataError(f"the plane is one of inputs {received}, but the network was traced for {expected}")
+        raise DataError(f"inputs on the plane have shape {received}, but the network was traced for {expected}")
     return program, plane_slice
 
 
@@ -80,13 +84,13 @@ def _trace_two_numbers(
 ) -> Program:
     """Trace a network whose input is two numbers."""
     no_plane = DataError(
-        "the network does not take two numbers; it needs a plane: through= three examples, pca= of many, "
-        "or origin= and directions="
+        "the network does not take two numbers; it needs a plane: through= three examples, pca= three "
+        "examples or more, or origin= and directions="
     )
     try:
         program = trace(model, torch.tensor([TRACED_POINT, *points]), dtype, output=output)
     except ModelError as error:
-        if error.__cause__ is None:  # the network takes two numbers, but it is not piecewise linear
+        if error.__cause__ is None:  # not raised by the network: it takes two numbers, but is not piecewise linear
             raise
         raise no_plane from error
     if program.input_shape != (2,):

@@ -18,7 +18,7 @@ class WindowMax:
 
     Its state is the winner of each window, its largest element: the index in the window, int64 ``(rows, *kept,
     outputs)``. The axes `kept` are those that are not pooled, such as channels; `outputs` counts the windows over the
-    pooled axes.
+    pooled axes, and `window` the elements of the largest window (those of an adaptive max-pool differ in size).
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class WindowMax:
     positions : torch.Tensor
         int64 ``(outputs, window)``: flat indices, in the pooled axes, of the elements of each window.
     is_inside : torch.Tensor
-        bool ``(outputs, window)``: False for padding, and after the end of a window that is smaller than the largest.
+        bool ``(outputs, window)``: False for padding, and after the end of a smaller window.
     """
 
     input: int
@@ -50,17 +50,17 @@ class WindowMax:
         return (self.input,)
 
     def state(self, values: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Return the winner of each window, its first largest element, from the input ``(rows, *shape)``.
+        """Return the winner of each window, its first largest element, from the input ``(rows, *input shape)``.
 
-        Elements that differ by no more than their rounding errors `noise` ``(rows, *shape)`` count as equal.
+        Elements that differ by no more than their rounding errors `noise` ``(rows, *input shape)`` count as equal.
         """
         elements = self._elements(values, -inf)
         return elements.argmax(-1) if noise is None else first_largest(elements, self._elements(noise, 0.0))
 
     def bits(self, state: Tensor) -> Tensor:
         """Return the bits of the code, one-hot, bool ``(rows, bits)``."""
-        window = torch.arange(self.positions.shape[1], device=state.device)
-        return (state.unsqueeze(-1) == window).flatten(1)
+        indices = torch.arange(self.positions.shape[1], device=state.device)
+        return (state.unsqueeze(-1) == indices).flatten(1)
 
     def apply(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the winners' values ``(rows, *output shape)``."""
@@ -68,25 +68,34 @@ class WindowMax:
         return flat.gather(-1, self._winners(state)).reshape(len(values), *self.shape)
 
     def map_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
-        """Return the winners' tangents ``(directions, rows, *output shape)``."""
+        """Return the winners' tangents ``(directions, rows, *output shape)``.
+
+        Those of the input are ``(directions, rows, *input shape)``, or have a single row that stands for all.
+        """
         winners = self._winners(state)
         flat = tangents.flatten(-self.pooled_axes).expand(-1, len(state), *state.shape[1:-1], -1)
         chosen = flat.gather(-1, winners.expand(len(tangents), *winners.shape))
         return chosen.reshape(*chosen.shape[:2], *self.shape)
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
-        """Return the winner minus each element, ``(rows, bits)``; infinite for the winner itself and for padding."""
+        """Return the slack of each bit, the winner minus the element, ``(rows, bits)``.
+
+        It is infinite for the winner itself and for padding.
+        """
         elements = self._elements(values, -inf)
-        lead = elements.gather(-1, state.unsqueeze(-1)) - elements
-        return lead.scatter(-1, state.unsqueeze(-1), inf).flatten(1)
+        slack = elements.gather(-1, state.unsqueeze(-1)) - elements
+        return slack.scatter(-1, state.unsqueeze(-1), inf).flatten(1)
 
     def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
-        """Return the derivatives of :meth:`slack`, ``(directions, rows, bits)``; 0 where it is infinite."""
+        """Return the derivatives of :meth:`slack`, ``(directions, rows, bits)``; 0 where it is infinite.
+
+        The tangents are those of the input, as in :meth:`map_tangents`.
+        """
         elements = self._elements(tangents, 0.0)
         elements = elements.expand(-1, len(state), *elements.shape[2:])
         winner = state.unsqueeze(-1).expand(len(tangents), *state.shape, 1)
-        lead = elements.gather(-1, winner) - elements
-        return torch.where(self.is_inside, lead, 0.0).flatten(2)
+        slack_tangents = elements.gather(-1, winner) - elements
+        return torch.where(self.is_inside, slack_tangents, 0.0).flatten(2)
 
     def slack_norm(self, state: Tensor, tangents: Tensor, order: float) -> Tensor:
         """Return the norm over directions of :meth:`slack_tangents`, ``(rows, bits)``."""
@@ -94,14 +103,15 @@ class WindowMax:
         return norm
 
     def lines(self, values: Tensor, tangents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return values and tangents of the elements of each window, and a breakpoint of 0: nothing was subtracted.
+        """Return values and slopes of the elements of each window, and a breakpoint of 0.
 
         Their shapes are ``(rows, windows, elements)`` and ``(directions, rows, windows, elements)``. The largest
-        element changes where two of them are equal; :meth:`hashlens.regions.mesh.Mesh.cut` finds these lines.
+        element changes where two of them are equal; :meth:`hashlens.regions.mesh.Mesh.cut` finds these lines. It takes
+        values from which breakpoints were subtracted, as elementwise gates have them; a max-pool has none.
         """
-        window = self.positions.shape[1]
-        element_values = self._elements(values, -inf).reshape(len(values), -1, window)
-        slopes = self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window)
+        window_size = self.positions.shape[1]
+        element_values = self._elements(values, -inf).reshape(len(values), -1, window_size)
+        slopes = self._elements(tangents, 0.0).reshape(*tangents.shape[:2], -1, window_size)
         return element_values, slopes, values.new_zeros(1)
 
     def crossings(self, span: Tensor, values: Tensor, tangents: Tensor, noise: float) -> tuple[Tensor, Tensor]:
@@ -111,14 +121,14 @@ class WindowMax:
         next winner. Parameters and returns are those of
         :meth:`hashlens.regions.piecewise_linear.PiecewiseLinear.crossings`.
         """
-        window = self.positions.shape[1]
-        windows = prod(self.layer.shape)
-        heights = self._elements(values, -inf).reshape(-1, window)  # values at t = 0
-        slopes = self._elements(tangents.expand_as(values), 0.0).reshape(-1, window)
+        window_size = self.positions.shape[1]
+        windows = prod(self.shape)
+        heights = self._elements(values, -inf).reshape(-1, window_size)  # values at t = 0
+        slopes = self._elements(tangents.expand_as(values), 0.0).reshape(-1, window_size)
         start, end = (bounds.repeat_interleave(windows) for bounds in span)
         reach = tangents.abs().expand_as(values).flatten(1)
         tolerance = noise_of(values.flatten(1), reach, noise).reshape(values.shape)
-        tolerance = self._elements(tolerance, 0.0).reshape(-1, window)
+        tolerance = self._elements(tolerance, 0.0).reshape(-1, window_size)
         row = torch.arange(len(values), device=values.device).repeat_interleave(windows)
         winner = (heights + slopes * start[:, None]).argmax(-1, keepdim=True)
         rows, crossings = [row[:0]], [start[:0]]
