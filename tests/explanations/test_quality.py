@@ -327,8 +327,8 @@ def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes()
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: compare_explanations(TABLE, ROWS, "gradient"), "methods must be names, at least one, as "),
-        (lambda: compare_explanations(TABLE, ROWS, []), "methods must be names, at least one, as "),
+        (lambda: compare_explanations(TABLE, ROWS, "gradient"), "methods must be names, at least one, such as "),
+        (lambda: compare_explanations(TABLE, ROWS, []), "methods must be names, at least one, such as "),
         (lambda: compare_explanations(TABLE, ROWS, ["gradiant"]), "no method 'gradiant': did you mean 'gradient'?"),
         (lambda: compare_explanations(TABLE, ROWS, ["ig", "integrated_gradients"]),
          "integrated_gradients is named twice: compare its options one after the other"),
@@ -341,7 +341,7 @@ def test_what_explains_one_example_and_one_class_is_compared_as_far_as_it_goes()
         (lambda: compare_explanations(TABLE, ROWS, ["gradient"], target=3), "target 3 is out of range"),
         (lambda: compare_explanations(TABLE, ROWS, {"gradient": {"noise": 1}}), "gradient has no option 'noise'"),
         (lambda: explain(TABLE, ROWS, "gradient").score(TABLE, "mprt"), "mprt needs the method to be run again"),
-        (lambda: compare_explanations(TABLE, ROWS, 3), "methods must be names, at least one, as "),
+        (lambda: compare_explanations(TABLE, ROWS, 3), "methods must be names, at least one, such as "),
         (lambda: compare_explanations(TABLE, ROWS, {"gradient": 3}), "options of gradient must be a dict, received 3"),
         (lambda: compare_explanations(TABLE, ROWS, ["gradient"], None), "no metric None: known: "),
         (lambda: compare_explanations(TABLE, ROWS, ["gradient"], [[]]), "no metric []: known: "),
