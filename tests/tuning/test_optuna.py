@@ -214,6 +214,9 @@ DATA = np.zeros((9, 2)), np.arange(9.0)
     ("make", "message"),
     [
         (lambda _: StopCallback(RULE)(several()), "has 2 objectives, and rules that stop need one"),
+        (lambda _: StopCallback(RULE)([1.0]), r"study must be an Optuna study, received \[1.0\]: create it by"),
+        (lambda _: study_trace("tuning.db"), "study must be an Optuna study, received 'tuning.db': create it by"),
+        (lambda _: report_folds([1.0, 2.0], None), "trial must be the trial that Optuna passes to the objective"),
         (lambda _: study_trace(several()), "has 2 objectives, and rules that stop need one"),
         (lambda _: hl.tune(lambda trial: float("nan"), **IN_MEMORY), "objective returned nan in trial 0, expected one"),
         (lambda _: hl.tune(lambda trial: (1.0, 2.0), **IN_MEMORY), "objective returned several values in trial 0"),

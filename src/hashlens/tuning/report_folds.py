@@ -30,8 +30,10 @@ def report_folds(trial: "BaseTrial", values: npt.ArrayLike, test: float | None =
     Raises
     ------
     TuningError
-        If there are fewer than two fold values, or one is not finite.
+        If `trial` is not a trial, there are fewer than two fold values, or one is not finite.
     """
+    if not hasattr(trial, "set_user_attr"):
+        raise TuningError(f"trial must be the trial that Optuna passes to the objective, received {shortly(trial)}")
     try:
         folds = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -57,7 +57,7 @@ class StopCallback:
         Raises
         ------
         TuningError
-            If the study has several objectives, or lacks data that the rule needs.
+            If it is not a study, has several objectives, or lacks data that the rule needs.
         """
         with self._lock:
             direction_of(study)

@@ -36,7 +36,7 @@ def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -
     Raises
     ------
     TuningError
-        If the study has several objectives, or numbers of fold values differ.
+        If it is not a study or has several objectives, or if numbers of fold values differ.
     """
     from optuna.trial import TrialState
 
@@ -60,7 +60,11 @@ def study_trace(study: "Study", trials: "Sequence[FrozenTrial] | None" = None) -
 
 
 def direction_of(study: "Study") -> Direction:
-    """Return the direction of a study; raise TuningError if it has several objectives."""
+    """Return the direction of a study; raise TuningError if it is not a study, or has several objectives."""
+    from optuna.study import Study
+
+    if not isinstance(study, Study):
+        raise TuningError(f"study must be an Optuna study, received {shortly(study)}: create it by optuna.create_study")
     if len(study.directions) != 1:
         raise TuningError(
             f"study {study.study_name!r} has {len(study.directions)} objectives, and rules that stop need one: tune a "

@@ -35,6 +35,13 @@ class Hyperparameters:
         return cls(np.full(dimensions, inverse_length), 1.0, noise)
 
     @classmethod
+    def starts(cls, dimensions: int, restarts: int) -> "list[Hyperparameters]":
+        """Return the starting points of a fit: the default one and `restarts` random ones, always the same."""
+        default = cls.default(dimensions)
+        steps = np.random.default_rng(0).normal(size=(restarts, dimensions + 2))
+        return [default, *(cls.of_logs(default.logs + step) for step in steps)]
+
+    @classmethod
     def of_logs(cls, logs: Floats) -> "Hyperparameters":
         """Return the hyperparameters with these logarithms, in the order of `logs`."""
         values = np.exp(logs)
@@ -105,10 +112,18 @@ class Surrogate:
 
 
 MIN_VARIANCE = 1e-12
+SAME_OPTIMUM = 5e-3
+"""Largest difference of two log densities that are of the same optimum."""
 
 
-def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyperparameters]) -> Hyperparameters:
-    """Return the hyperparameters with the largest posterior density, found by L-BFGS from several starts.
+def fit(
+    points: Floats,
+    targets: Floats,
+    categories: Flags,
+    starts: Sequence[Hyperparameters],
+    weight_of_starts: float = 0.0,
+) -> Hyperparameters:
+    """Return the hyperparameters of an optimum of the posterior density, found by L-BFGS from several starts.
 
     Parameters
     ----------
@@ -116,6 +131,10 @@ def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyp
         As for :class:`Surrogate`.
     starts : sequence of Hyperparameters
         Starting points. The result of an earlier fit is a warm start.
+    weight_of_starts : float
+        With 0, the optimum with the largest density is returned. Otherwise, the optimum with the largest sum of its
+        log density and this weight times the logarithm of the number of starts that lead to it. So a narrow optimum
+        that few starts lead to, such as one without noise, must be much more likely to be returned.
 
     Notes
     -----
@@ -133,7 +152,9 @@ def fit(points: Floats, targets: Floats, categories: Flags, starts: Sequence[Hyp
                  tol=1e-6, options={"maxiter": 500})
         for start in starts
     ]  # fmt: skip
-    return Hyperparameters.of_logs(min(found, key=lambda one: float(one.fun)).x)
+    losses = np.array([one.fun for one in found])
+    leading = (np.abs(losses[:, None] - losses) < SAME_OPTIMUM).sum(axis=1)
+    return Hyperparameters.of_logs(found[int(np.argmin(losses - weight_of_starts * np.log(leading)))].x)
 
 
 def squares(one: Floats, other: Floats, categories: Flags) -> Floats:
