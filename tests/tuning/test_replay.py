@@ -78,3 +78,15 @@ def test_the_recorded_runs_give_the_published_numbers():
     assert ryc[2:] == pytest.approx([-0.031, -0.015, -0.052, -0.052], abs=0.005)
     assert round(float(found.fired[0].mean()), 2) == 0.42
     assert round(float((found.ryc[0] < -0.05).mean()), 2) == 0.04
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not RECORDED.exists(), reason="no recorded runs beside the checkout")
+def test_a_sampled_bound_is_the_recorded_one_where_the_default_start_leads_to_another_optimum():
+    """On this run, the default start alone does not stop at all; the recorded bound stops after 106 trials."""
+    run = next(run for run in recorded_runs(RECORDED) if run.name == "nyc-tmdb-tmdb-movie-metadata 1")
+    counts = [101, 105, 106, 110]
+    ours = RegretBound(cv=CVError(ddof=0), sampled=1).rule_values(run, counts)
+    recorded = RegretBound(cv=CVError(ddof=0), recorded=True).rule_values(run, counts)
+    assert ours.bound == pytest.approx(recorded.bound, rel=1e-3)
+    assert ours.fires.tolist() == recorded.fires.tolist()

@@ -47,7 +47,7 @@ def test_gradients_are_those_of_small_steps():
 
 
 def test_noise_and_length_scales_are_learned():
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(7)
     points = rng.random((120, 2))
     learned = fit(points, np.sin(8 * points[:, 0]) + 0.3 * rng.standard_normal(120), NONE[:2],
                   [Hyperparameters.default(2)])  # fmt: skip
@@ -89,3 +89,20 @@ def test_a_whole_number_is_in_the_middle_of_a_cell():
     assert width.place(8) == pytest.approx(np.log(8 / 0.5) / np.log(64.5 / 0.5))
     drawn = Space((depth,)).on_grid(np.random.default_rng(0).random((5000, 1)))
     assert np.unique(drawn, return_counts=True)[1] / 5000 == pytest.approx([0.2] * 5, abs=0.02)
+
+
+def test_an_optimum_that_many_starts_lead_to_outweighs_a_likelier_one():
+    """Of nine starts, one leads to the likeliest optimum; with a weight, the optimum of most starts is found."""
+    rng = np.random.default_rng(7)
+    points, targets = rng.random((20, 3)), rng.normal(size=20)
+    apart, standard = squares(points, points, NONE), (targets - targets.mean()) / targets.std()
+    starts = Hyperparameters.starts(3, 8)
+    ends = [fit(points, targets, NONE, [start]) for start in starts]
+    losses = np.array([_loss(end.logs, apart, standard)[0] for end in ends])
+    leading = (np.abs(losses[:, None] - losses) < 5e-3).sum(axis=1)
+    likeliest = fit(points, targets, NONE, starts)
+    preferred = fit(points, targets, NONE, starts, weight_of_starts=8.0)
+    assert leading[losses.argmin()] < leading.max()
+    assert np.array_equal(likeliest.logs, ends[losses.argmin()].logs)
+    assert np.array_equal(preferred.logs, ends[(losses - 8 * np.log(leading)).argmin()].logs)
+    assert leading[(losses - 8 * np.log(leading)).argmin()] == leading.max()
