@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 LEAST = 20
 """Smallest number of trials to fit, if there are enough trials."""
-RESTARTS, WEIGHT_OF_STARTS = 8, 8.0
+RESTARTS, WEIGHT_OF_STARTS = 12, 14.0
 """Random starting points of a fit that follows the published code, and their weight; chosen on 14 recorded runs."""
 
 

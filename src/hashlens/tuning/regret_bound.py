@@ -47,7 +47,7 @@ class RegretBound(StopRule):
         Whether to use the bound recorded in the trace instead of fitting a Gaussian process.
     sampled : int, optional
         Seed of 2,000 random points: the smallest lower bound is searched among them only. With the seed of the run,
-        they are the points of the published code. Then each fit also starts at eight random points besides the default
+        they are the points of the published code. Then each fit also starts at twelve random points besides the default
         one, and prefers optima that many of them lead to: this agrees best with the published bounds. By default the
         best points are improved by their gradients, which finds smaller bounds: a sample underestimates the possible
         gain.
