@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xxhash
 from torch import nn
 
 import hashlens as hl
@@ -132,6 +133,18 @@ def test_fingerprints_are_the_hashes_of_the_codes():
     assert np.array_equal(prints.hashes, hash_rows(codes.packed))
     assert prints.code_bits == codes.code_bits
     assert np.array_equal(prints.labels, LABELS)
+
+
+@pytest.mark.parametrize("width", [0, 1, 24, 256, 257])
+@pytest.mark.parametrize("rows", [0, 3, 70_000])
+def test_a_hash_is_that_of_the_bytes_of_its_row(width, rows):
+    packed = np.random.default_rng(0).integers(0, 256, (rows, width), dtype=np.uint8)
+    hashes = hash_rows(packed)
+    some = [0, rows // 2, rows - 1] if rows else []
+    digests = b"".join(xxhash.xxh3_128_digest(packed[at].tobytes()) for at in some)
+    assert hashes.shape == (rows, 2)
+    assert hashes[some].tobytes() == (digests if width else bytes(len(digests)))
+    assert np.array_equal(hash_rows(packed[::2]), hashes[::2])
 
 
 def test_the_multilinear_hash_separates_what_differs_by_one_bit():

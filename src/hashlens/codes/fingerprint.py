@@ -14,6 +14,11 @@ from hashlens.codes.packing import Packed
 from hashlens.codes.provenance import Provenance
 from hashlens.seeds import torch_seed
 
+ROWS_AT_ONCE = 1 << 16
+"""Number of rows of which bytes objects are made at once."""
+SHORT = 256
+"""Longest row, in bytes, that is hashed as a bytes object."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
@@ -51,11 +56,14 @@ class Fingerprints:
 def hash_rows(packed: Packed) -> npt.NDArray[np.uint64]:
     """Return the xxh3-128 hash of each packed row: uint8 ``(n, w)`` to uint64 ``(n, 2)``."""
     rows = np.ascontiguousarray(packed)
-    digest = xxhash.xxh3_128_digest
-    if rows.shape[1] == 0:
+    width, digests = rows.shape[1], []
+    if width == 0:
         return np.zeros((len(rows), 2), np.uint64)
-    hashed = b"".join([digest(row) for row in rows])
-    return np.frombuffer(hashed, np.uint64).reshape(-1, 2)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        block = rows[start : start + ROWS_AT_ONCE]
+        # Short rows are hashed in less time if they are bytes objects, long ones if they are arrays.
+        digests += map(xxhash.xxh3_128_digest, block.view(f"V{width}").ravel().tolist() if width <= SHORT else block)
+    return np.frombuffer(b"".join(digests), np.uint64).reshape(-1, 2)
 
 
 def hash_padded_rows(packed: Packed, layers: Sequence[Layer]) -> npt.NDArray[np.uint64]:
