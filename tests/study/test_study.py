@@ -200,7 +200,10 @@ def test_classes_of_test_alone_are_told_where_their_accuracy_is_not_asked_for(pa
         (lambda path: Study(StudySpec.load(path), None).run(), "a store is the path of an SQLite .* received None"),
         (lambda path: Study.load(path).run(lease="120"), "a lease is more than 0 and .* seconds, received '120'"),
         (lambda path: Study.load(path).run(lease=None), "a lease is more than 0 and .* seconds, received None"),
-        (lambda path: StudySpec({"axes": {"width": [3]}}), "fields by name, such as StudySpec.axes=.*, received {'axes': "),
+        (
+            lambda path: StudySpec({"axes": {"width": [3]}}),
+            "fields by name, such as StudySpec.axes=.*, received {'axes': ",
+        ),
     ],
 )
 def test_arguments_of_another_kind_are_one_line(path, monkeypatch, make, message):
