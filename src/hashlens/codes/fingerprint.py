@@ -56,7 +56,8 @@ class Fingerprints:
 def hash_rows(packed: Packed) -> npt.NDArray[np.uint64]:
     """Return the xxh3-128 hash of each packed row: uint8 ``(n, w)`` to uint64 ``(n, 2)``."""
     rows = np.ascontiguousarray(packed)
-    width, digests = rows.shape[1], []
+    width = rows.shape[1]
+    digests: list[bytes] = []
     if width == 0:
         return np.zeros((len(rows), 2), np.uint64)
     for start in range(0, len(rows), ROWS_AT_ONCE):
