@@ -3,7 +3,7 @@
 ``python benchmarks/bench_recorded_bounds.py FOLDER [--sampled] [--every N] [--first N] [--last N]``, where FOLDER has
 ``rf_trials.parquet`` and ``rf_recorded_bounds.parquet``. It takes about four minutes on an idle core. With
 ``--sampled``, fits have more starting points, and the smallest lower bound is searched among the points of the
-published code; then it takes 75 minutes, or 25 with ``--every 3``.
+published code; then it takes 40 minutes, or 12 with ``--every 3``.
 """
 
 import argparse
