@@ -9,7 +9,7 @@ from torch import nn
 import hashlens as hl
 from hashlens.errors import DataError, ModelError
 from hashlens.generative import GAN, VAE, BiGAN, evaluate, pictures
-from hashlens.generative.pictures import INTERPOLATIONS, RECONSTRUCTIONS, STEPS
+from hashlens.generative.pictures import INTERPOLATIONS, RECONSTRUCTIONS, STEPS, GeneratedPictures
 from hashlens.testing.result_contract import check_result
 
 SHAPE = (1, 8, 8)
@@ -165,3 +165,16 @@ def test_pictures_show_samples_reconstructions_and_interpolations(tmp_path):
     drawn = pictures(GAN(**SMALL).build(SHAPE), TEST, n=30)
     assert drawn.originals.shape == (0, 8, 8)
     assert drawn.interpolations.shape == (INTERPOLATIONS, STEPS, 8, 8)
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 16, 20])
+def test_each_image_stands_above_its_reconstruction(count):
+    """Image i has pixels of value i, and its reconstruction of 100 + i."""
+    originals = np.repeat(np.arange(count, dtype=np.uint8), 4).reshape(count, 2, 2)
+    some = originals[:1]
+    shown = GeneratedPictures("model", False, some, originals, originals + np.uint8(100), some[None])
+    sheet = np.round(shown.figures()[1].panels[0] * 255).astype(int)
+    for at in range(count):
+        top, left = at // 10 * 6, at % 10 * 3
+        assert np.array_equal(sheet[top : top + 2, left : left + 2], np.full((2, 2), at))
+        assert np.array_equal(sheet[top + 3 : top + 5, left : left + 2], np.full((2, 2), 100 + at))

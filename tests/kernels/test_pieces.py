@@ -162,6 +162,22 @@ def test_more_examples_or_less_regularisation_make_a_kernel_fail():
     assert found.predicted < critical_size(kernel, "float32").predicted
 
 
+@pytest.mark.parametrize(
+    ("kernel", "options", "message"),
+    [
+        (np.eye(8), {"precision": "float8"}, "unknown precision 'float8'; did you mean 'float64'"),
+        (np.eye(8), {"diag_reg": -1}, "diag_reg must be a number, 0 or more, received -1"),
+        (np.eye(8), {"largest_size": 2}, "largest_size must be a whole number, 4 or more, received 2"),
+        (np.eye(3), {}, r"a kernel is \(n, n\) with n of 4 or more, received shape \(3, 3\)"),
+        (np.zeros((4, 5)), {}, r"received shape \(4, 5\)"),
+        (np.full((8, 8), np.nan), {}, "the kernel has values that are not finite"),
+    ],
+)
+def test_a_critical_size_of_what_is_no_kernel_is_one_line(kernel, options, message):
+    with pytest.raises(KernelError, match=message):
+        critical_size(kernel, **{"precision": "float32", **options})
+
+
 def test_a_ratio_that_rises_ever_faster_is_extrapolated_by_a_parabola():
     sizes = np.geomspace(16, 250, 9)
     x = np.log(sizes / 900)

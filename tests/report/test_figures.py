@@ -153,6 +153,11 @@ def test_bars_show_intervals_and_values():
     assert axes.get_xlim()[0] == 0.0
 
 
+def test_bars_of_numbered_classes_are_all_named_in_their_order():
+    axis = plotly(Bars("b", "share", ("7", "10", "2"), (("all", (0.5, 0.3, 0.2)),)))["layout"]["yaxis"]
+    assert (axis["type"], axis["dtick"]) == ("category", 1)
+
+
 def test_bars_of_shares_begin_where_others_end():
     bars = Bars("b", "p", ("one", "two", "three"), (("share", (0.3, -0.1, 0.2)),), signed=True, start=0.4)
     axes = draw([bars]).axes[0]

@@ -69,10 +69,10 @@ class GeneratedPictures(Result):
         """Return figures of samples, of originals above their reconstructions (if any), and of interpolations."""
         figures = [_grid_figure("Samples", "of random latent codes", self.samples, COLUMNS)]
         if len(self.originals):
-            rows = [images[start : start + COLUMNS] for start in range(0, len(self.originals), COLUMNS)
-                    for images in (self.originals, self.reconstructions)]  # fmt: skip
+            columns = min(COLUMNS, len(self.originals))
+            rows = np.stack([_whole_rows(self.originals, columns), _whole_rows(self.reconstructions, columns)], axis=1)
             caption = "each row of images above its reconstructions"
-            figures.append(_grid_figure("Reconstructions", caption, np.concatenate(rows), COLUMNS))
+            figures.append(_grid_figure("Reconstructions", caption, np.concatenate(np.concatenate(rows)), columns))
         steps = self.interpolations.shape[1]
         images = self.interpolations.reshape(-1, *self.interpolations.shape[2:])
         figures.append(_grid_figure("Interpolations", "each row is one, from left to right", images, steps))
@@ -91,6 +91,12 @@ class GeneratedPictures(Result):
             Section("Reconstructions", tuple(map(Chart, reconstructions))),
             Section("Interpolations", _interpolation_widget(self.interpolations)),
         )
+
+
+def _whole_rows(images: Images, columns: int) -> Images:
+    """Return images ``(n, h, w, ...)`` as rows ``(rows, columns, h, w, ...)``; the last row is filled up with white."""
+    white = np.full((-len(images) % columns, *images.shape[1:]), 255, np.uint8)
+    return np.concatenate([images, white]).reshape(-1, columns, *images.shape[1:])
 
 
 def _grid_figure(title: str, caption: str, images: Images, columns: int) -> Pixels:

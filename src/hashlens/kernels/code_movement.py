@@ -17,7 +17,7 @@ INITS: dict[str, Init] = {"default": "pytorch", "glorot": "glorot", "he": "he"}
 
 
 class CodeMovement:
-    """Root mean square, over pairs of test examples, of the share of bits that agree less its limit, layer by layer.
+    """Root mean square, over pairs of test examples, of the share of bits that agree, minus its limit; by layer.
 
     ``code_movement_random`` is the same of a random network of the same widths: what a finite width explains.
     """

@@ -77,7 +77,7 @@ class CodeKernelComparison(Result):
         ]  # fmt: skip
         heading = ("layer", "bits", "moved", "random", "correlation", "agreement", "limit")
         note = (
-            f"{self.examples:,} examples. moved: root mean square, over pairs, of the share of bits that agree less "
+            f"{self.examples:,} examples. moved: root mean square, over pairs, of the share of bits that agree, minus "
             f"its limit of infinite width; random: the same of {self.draws} random networks of the same widths"
         )
         return table("Codes and their limit", heading, rows, note)

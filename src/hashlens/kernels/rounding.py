@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hashlens.arguments import is_finite, require_whole, shortly
 from hashlens.errors import KernelError, nearest
 
 Array = npt.NDArray[Any]
@@ -15,12 +16,19 @@ DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16,
 }  # fmt: skip
 
+FEWEST_EXAMPLES = 4
+"""Smallest kernel whose critical size is predicted: subsets of 2, 3 and 4 examples."""
+
+
+def _dtype_of(precision: str) -> torch.dtype:
+    if precision not in DTYPES:
+        raise KernelError(f"unknown precision {precision!r}; {nearest(precision, DTYPES)}")
+    return DTYPES[precision]
+
 
 def round_to_precision(kernel: Array, precision: RoundingPrecision) -> Array:
     """Return a kernel whose entries are rounded to a precision, as a float64 array."""
-    if precision not in DTYPES:
-        raise KernelError(f"unknown precision {precision!r}; {nearest(precision, DTYPES)}")
-    return np.asarray(torch.as_tensor(kernel, dtype=torch.float64).to(DTYPES[precision]).double().numpy())
+    return np.asarray(torch.as_tensor(kernel, dtype=torch.float64).to(_dtype_of(precision)).double().numpy())
 
 
 def rounding_noise(kernel: Array, precision: RoundingPrecision) -> float:
@@ -28,7 +36,7 @@ def rounding_noise(kernel: Array, precision: RoundingPrecision) -> float:
 
     The error of an entry is assumed to be uniform over one unit in the last place (the last bit of the mantissa).
     """
-    mantissa_bits = -np.log2(torch.finfo(DTYPES[precision]).eps)
+    mantissa_bits = -np.log2(torch.finfo(_dtype_of(precision)).eps)
     # np.frexp writes an entry as m 2^e with .5 <= m < 1, so its leading bit is 2^(e - 1).
     unit = np.exp2(np.frexp(np.abs(kernel))[1] - 1 - mantissa_bits)
     # A uniform distribution of width w has the variance w^2 / 12.
@@ -96,8 +104,18 @@ def critical_size(
     diag_reg : float
         Value that is added to the diagonal, as a share of the diagonal's mean.
     largest_size : int, optional
-        Largest number of examples whose spectrum is computed; by default n.
+        Largest number of examples whose spectrum is computed, 4 or more; by default n.
+
+    Raises
+    ------
+    KernelError
+        If an argument is not as described, or the kernel is not finite, not square or of fewer than 4 examples.
     """
+    _check_kernel(kernel)
+    if largest_size is not None:
+        require_whole(KernelError, "largest_size", largest_size, FEWEST_EXAMPLES)
+    if not is_finite(diag_reg) or diag_reg < 0:
+        raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
     largest_size = len(kernel) if largest_size is None else min(largest_size, len(kernel))
     # Up to nine sizes over four doublings: enough for the three parameters of a parabola.
     sizes = np.unique(np.geomspace(max(largest_size // 16, 2), largest_size, 9).astype(np.int64))
@@ -107,6 +125,14 @@ def critical_size(
         blocks = [kernel[start : start + size, start : start + size] for start in starts]
         ratios[at] = np.median([_noise_ratio(block, precision, diag_reg) for block in blocks])
     return CriticalSize(_size_at_ratio_one(sizes, ratios), sizes, ratios)
+
+
+def _check_kernel(kernel: Array) -> None:
+    shape = np.shape(kernel)
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] < FEWEST_EXAMPLES:
+        raise KernelError(f"a kernel is (n, n) with n of {FEWEST_EXAMPLES} or more, received shape {shape}")
+    if not np.isfinite(kernel).all():
+        raise KernelError("the kernel has values that are not finite: leave out examples that are not finite")
 
 
 def _noise_ratio(kernel: Array, precision: RoundingPrecision, diag_reg: float) -> float:

@@ -193,7 +193,8 @@ def _bars(figure: Bars) -> dict[str, Any]:
     height = max(MIN_HEIGHT, BAR_HEIGHT * len(figure.names) * len(figure.groups) + 110)
     layout = {
         "xaxis": _axis(figure.x_label, range=span), "barmode": "group",
-        "yaxis": {"autorange": "reversed", "automargin": True},
+        # Names such as "7" would be read as numbers: every other name would be left out, and bars in another order.
+        "yaxis": {"type": "category", "dtick": 1, "autorange": "reversed", "automargin": True},
         "bargap": 0.25, "height": height, "showlegend": len(traces) > 1,
     }  # fmt: skip
     return {"data": traces, "layout": layout}
