@@ -3,18 +3,19 @@ from itertools import pairwise
 
 import pytest
 
+from hashlens.report.colours import pale
 from hashlens.report.figures import (
     COLOURS,
     Bars,
     Contour,
     Heatmap,
+    Histogram,
     Lines,
     Rule,
     Series,
     Shares,
     Tile,
 )
-from hashlens.report.maps import pale
 from hashlens.report.plots import draw
 from hashlens.report.traces import plotly
 from hashlens.study.networks.regimes.phase import REGIME_COLOURS
@@ -174,3 +175,15 @@ def test_long_names_leave_room_for_bars():
     name = "a column that is called by all that it is, from its first word to its last"
     axes = draw([Bars("b", "p", (name, "short"), (("share", (0.3, 0.1)),))]).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name[:17]} … {name[-16:]}", "short"]
+
+
+def test_every_group_and_every_sample_is_drawn_however_many_there_are():
+    names = tuple(f"group {i}" for i in range(8))
+    bars = Bars("bars", "share", ("a", "b"), tuple((name, (0.2, 0.3)) for name in names))
+    histogram = Histogram("histogram", "distance", (0.0, 1.0, 2.0), tuple((name, (0.5, 0.5)) for name in names))
+    for figure in (bars, histogram):
+        (axes,) = draw([figure]).axes
+        handles, texts = axes.get_legend_handles_labels()
+        assert tuple(texts) == names
+        assert len({str(handle.patches[0].get_facecolor()) if figure is bars else str(handle.get_edgecolor())
+                    for handle in handles}) == 8  # fmt: skip

@@ -129,11 +129,11 @@ def test_a_figure_that_one_backend_draws_otherwise_is_caught(tides, monkeypatch)
 
     (figure,) = tides.figures()
     check_figure(figure)
-    drawn = traces.TRACED[Lines]
-    monkeypatch.setitem(traces.TRACED, Lines, lambda figure: drawn(figure) | {"data": []})
+    drawn = traces.TRACE_FUNCTIONS[Lines]
+    monkeypatch.setitem(traces.TRACE_FUNCTIONS, Lines, lambda figure: drawn(figure) | {"data": []})
     with pytest.raises(AssertionError, match=r"Lines 'Tides at Dover <&>': Plotly does not draw \(0.0, 1.25\)"):
         check_figure(figure)
     monkeypatch.undo()
-    monkeypatch.setitem(plots.DRAWN, Lines, lambda axes, figure: axes.plot([0], [1.25]))
+    monkeypatch.setitem(plots.DRAW_FUNCTIONS, Lines, lambda axes, figure: axes.plot([0], [1.25]))
     with pytest.raises(AssertionError, match=r"matplotlib does not draw \(6.0, 6.5\)"):
         check_figure(figure)

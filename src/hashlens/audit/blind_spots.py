@@ -109,7 +109,9 @@ class BlindSpots(Ranked):
             ("mistakes", tuple(float(mistakes) for _, _, mistakes, _ in pairs)),
             ("blind", tuple(float(blind) for _, _, _, blind in pairs)),
         )
-        return (Bars("Label → prediction, most frequent first", "test examples", names, groups, number="{:.0f}"),)
+        return (
+            Bars("Label → prediction, most frequent first", "test examples", names, groups, number_format="{:.0f}"),
+        )
 
 
 def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20) -> BlindSpots:

@@ -156,7 +156,7 @@ def _rule(explanation: "Explanation", title: str) -> Bars:
     rule_text = "\n".join(wrap(f"if {rule}{explanation.shortfall}", TITLE))
     values = (("share", (rule.precision, rule.coverage)),)
     return Bars(f"{title}\n{rule_text}", f"share; {rule.confidence:.0%} interval", ("precision", "coverage"), values,
-                ((rule.interval, None),), number="{:.1%}")  # fmt: skip
+                ((rule.interval, None),), number_format="{:.1%}")  # fmt: skip
 
 
 def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
@@ -173,7 +173,7 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
         return _shares(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
     names, values = zip(*ranked, strict=True) if ranked else ((), ())
     value = "change" if explanation.method == "contrast" else "value"
-    return Bars(title, value, tuple(names), ((value, tuple(values)),), number="{:.3g}", reach=0.0,
+    return Bars(title, value, tuple(names), ((value, tuple(values)),), number_format="{:.3g}", reach=0.0,
                 signed=True)  # fmt: skip
 
 
@@ -193,7 +193,7 @@ def _shares(explanation: "Explanation", row: int, ranked: list[tuple[str, float]
     output = str(explanation.diagnostics.get("output", "value"))
     return Bars(title, f"{output}: {base:.3g} with all parts replaced, {base + total:.3g} with all parts present",
                 tuple(names),
-                (("share", tuple(values)),), number="{:+.3g}", signed=True, start=base)  # fmt: skip
+                (("share", tuple(values)),), number_format="{:+.3g}", signed=True, start=base)  # fmt: skip
 
 
 def _words(explanation: "Explanation", row: int, title: str) -> Words:
@@ -235,7 +235,7 @@ def comparison_figures(evaluation_set: "ExplanationComparison") -> tuple[Figure,
                 evaluation_set.methods,
                 (("mean", values),),
                 (ends,),
-                number="{:,.0f}" if metric == "model_calls" else "{:.3g}",
+                number_format="{:,.0f}" if metric == "model_calls" else "{:.3g}",
                 reach=0.0,
             )
         )

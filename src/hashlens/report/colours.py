@@ -10,6 +10,8 @@ GOLDEN = 0.618034
 """Golden ratio: steps of this share of the colour circle keep any number of hues apart."""
 HUES, SHADES = 16, (0.58, 0.70, 0.82)
 LEVELS = 128
+PALEST = 0.35
+"""Share of its own colour in the palest colour; `phase.js` has the same number."""
 
 
 def class_colours(count: int) -> tuple[str, ...]:
@@ -30,6 +32,16 @@ def scale_colours() -> tuple[str, ...]:
     from matplotlib.colors import to_hex
 
     return tuple(to_hex(colormaps["viridis"]((level + 0.5) / LEVELS)) for level in range(LEVELS))
+
+
+def pale(colour: str, opacity: float) -> tuple[float, float, float]:
+    """Return a colour ``#rrggbb`` mixed with white according to `opacity`, as red, green and blue from 0 to 1.
+
+    It never gets so pale that it cannot be seen, or that dark text on it cannot be read on a dark page.
+    """
+    strength = PALEST + (1 - PALEST) * opacity
+    red, green, blue = (1 - strength * (1 - int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
+    return red, green, blue
 
 
 def _hue(hue: float, lightness: float) -> str:

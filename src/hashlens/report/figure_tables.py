@@ -20,11 +20,11 @@ def figure_table(figure: Figure) -> Table | None:
     if isinstance(figure, Lines):
         return _lines_table(figure)
     if isinstance(figure, Bars):
-        rows = [(name, *(_cell_text(values[i], figure.number) for _, values in figure.groups))
+        rows = [(name, *(_cell_text(values[i], figure.number_format) for _, values in figure.groups))
                 for i, name in enumerate(figure.names)]  # fmt: skip
         return table(f"{figure.title}: {figure.x_label}", ("", *(name for name, _ in figure.groups)), rows)
     if isinstance(figure, Intervals):
-        rows = [(name, *map(figure.number.format, (value, *ends)))
+        rows = [(name, *map(figure.number_format.format, (value, *ends)))
                 for name, value, ends in zip(figure.names, figure.values, figure.ends, strict=True)]  # fmt: skip
         return table(figure.title, ("", figure.x_label, "from", "to"), rows)
     if isinstance(figure, Histogram):

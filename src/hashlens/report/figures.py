@@ -86,10 +86,10 @@ class Lines:
 class Bars:
     """Horizontal bars from top to bottom, in groups of one colour each; unknown values are left out.
 
-    `ends` contains the intervals of the bars of each group, if they are known; `number` is the format of values. The
-    axis extends at least to `reach`. If `signed` is true, bars above and below 0 have different colours. With `start`
-    the first bar of a group begins at this value, and each other bar at the end of the bar above it (a waterfall of the
-    terms of a sum).
+    `ends` contains the intervals of the bars of each group, if they are known; values are written by `number_format`.
+    The axis extends at least to `reach`. If `signed` is true, bars above and below 0 have different colours. With
+    `start` the first bar of a group begins at this value, and each other bar at the end of the bar above it (a
+    waterfall of the terms of a sum).
     """
 
     title: str
@@ -97,12 +97,12 @@ class Bars:
     names: tuple[str, ...]
     groups: tuple[tuple[str, tuple[float | None, ...]], ...]
     ends: tuple[tuple[tuple[float, float] | None, ...], ...] = ()
-    number: str = "{:.3f}"
+    number_format: str = "{:.3f}"
     reach: float = 1.0
     signed: bool = False
     start: float | None = None
 
-    def begins(self, values: Sequence[float | None]) -> list[float]:
+    def starts(self, values: Sequence[float | None]) -> list[float]:
         """Return the start of each bar of a group."""
         if self.start is None:
             return [0.0] * len(values)
@@ -110,7 +110,7 @@ class Bars:
 
     def span(self, room: float = 0.16) -> tuple[float, float]:
         """Return the ends of the axis of a waterfall, with the share `room` left free at each end."""
-        ends = [end for _, values in self.groups for end in (*self.begins(values), sum(v or 0.0 for v in values)
+        ends = [end for _, values in self.groups for end in (*self.starts(values), sum(v or 0.0 for v in values)
                 + (self.start or 0.0))]  # fmt: skip
         margin = room * ((max(ends) - min(ends)) or 1.0)
         return min(ends) - margin, max(ends) + margin
@@ -125,7 +125,7 @@ class Intervals:
     names: tuple[str, ...]
     values: tuple[float, ...]
     ends: tuple[tuple[float, float], ...]
-    number: str = "{:.3f}"
+    number_format: str = "{:.3f}"
 
 
 @dataclass(frozen=True)

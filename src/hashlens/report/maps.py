@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from hashlens.report.colours import pale
 from hashlens.report.figures import Heatmap, Rule, Shares
 
 if TYPE_CHECKING:
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 TILE = 0.46
 """Preferred side of a cell, in inches; much smaller cells have no numbers."""
-PALEST = 0.35
-"""Share of its own colour in the palest cell."""
 
 
 def map_size(figure: Heatmap) -> tuple[float, float]:
@@ -101,15 +98,6 @@ def map_legend(canvas: "Canvas", maps: Sequence[Heatmap], others: Sequence[Share
         handles=handles, loc="outside lower left", ncols=2 if width > 7.5 else 1, fontsize=8, frameon=False,
         title=note, title_fontsize=8, alignment="left",
     )  # fmt: skip
-
-
-def pale(colour: str, opacity: float) -> tuple[float, float, float]:
-    """Return a colour mixed with white according to `opacity`, but never so pale that it cannot be seen."""
-    from matplotlib.colors import to_rgb
-
-    strength = PALEST + (1 - PALEST) * opacity
-    red, green, blue = (1 - strength * (1 - np.asarray(to_rgb(colour)))).tolist()
-    return red, green, blue
 
 
 def _stroke(dashed: bool, strong: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ def legend_name(name: str) -> str:
     return f"\u200a{name}" if name.startswith("_") else name
 
 
-def names_are_text(canvas: "Canvas") -> None:
+def show_text_literally(canvas: "Canvas") -> None:
     """Show all text of a picture literally: no formulas between dollar signs, no control characters.
 
     Tick labels that matplotlib makes itself stay unchanged, because its powers of ten are formulas.

@@ -26,13 +26,15 @@ def plain_page(kind: str, shown: Sequence[Block], figures: Sequence[Figure]) -> 
         sections.append(Section("Pictures", charts(figures)))
     if titled:
         sections.append(Section("Numbers", titled))
-    return Page(spaced(kind), "", prose[0] if prose else "", " ".join(prose[1:2]), tuple(sections), tuple(prose[2:]))
+    return Page(
+        class_words(kind), "", prose[0] if prose else "", " ".join(prose[1:2]), tuple(sections), tuple(prose[2:])
+    )
 
 
-def spaced(name: str) -> str:
+def class_words(name: str) -> str:
     """Return a class name as separate words.
 
-    >>> spaced("LabelIssues")
+    >>> class_words("LabelIssues")
     'Label issues'
     """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)

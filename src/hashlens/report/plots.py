@@ -23,7 +23,7 @@ from hashlens.report.figures import (
 )
 from hashlens.report.images import AGAINST, FOR, draw_pixels, draw_words, pixels_size
 from hashlens.report.maps import draw_map, draw_rules, draw_shares, map_legend, map_size
-from hashlens.report.names import legend_name, names_are_text
+from hashlens.report.names import legend_name, show_text_literally
 from hashlens.report.polygons import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
 from hashlens.report.style import paper_style
 from hashlens.report.style import save as save
@@ -73,11 +73,11 @@ def draw(figures: Sequence[Figure], columns: int | None = None, titles: bool = T
         if isinstance(figure, Heatmap):
             draw_map(axes, figure, (width - 1.2) / len(figure.columns))
         else:
-            DRAWN[type(figure)](axes, figure)
+            DRAW_FUNCTIONS[type(figure)](axes, figure)
         if titles:
             title = plane_title(figure) if isinstance(figure, Polygons) else figure.title
             axes.set_title(title, loc="left", fontsize=11, parse_math=False)
-    names_are_text(canvas)
+    show_text_literally(canvas)
     if titles and not planes:
         _keep_titles_inside(canvas, panels)
     if maps:
@@ -229,13 +229,14 @@ def _colours(count: int) -> list[Any]:
 def _bars(axes: "Axes", figure: Bars) -> None:
     at = np.arange(len(figure.names))
     height = 0.8 / len(figure.groups)
+    group_colours = colours(len(figure.groups))
     for position, (name, values) in enumerate(figure.groups):
         ends = figure.ends[position] if figure.ends else (None,) * len(values)
         known = [i for i, value in enumerate(values) if value is not None]
         lengths = [float(values[i] or 0.0) for i in known]
         places = at[known] + position * height
-        begins = [figure.begins(values)[i] for i in known]
-        paint = [FOR if length >= 0 else AGAINST for length in lengths] if figure.signed else COLOURS[position]
+        begins = [figure.starts(values)[i] for i in known]
+        paint = [FOR if length >= 0 else AGAINST for length in lengths] if figure.signed else group_colours[position]
         axes.barh(places, lengths, height * 0.92, left=begins, color=paint, label=legend_name(name))
         for place, length, begin, end in zip(places, lengths, begins, (ends[i] for i in known), strict=True):
             if end is not None:
@@ -243,8 +244,8 @@ def _bars(axes: "Axes", figure: Bars) -> None:
             left = figure.signed and length < 0
             beside = begin + length if left else max(begin + length, end[1] if end is not None else begin + length, 0.0)
             axes.annotate(
-                figure.number.format(length), (beside, place), (-2 if left else 2, 0), textcoords="offset points",
-                va="center", ha="right" if left else "left", fontsize=8,
+                figure.number_format.format(length), (beside, place), (-2 if left else 2, 0),
+                textcoords="offset points", va="center", ha="right" if left else "left", fontsize=8,
             )  # fmt: skip
     axes.set_yticks(at + 0.4 - height / 2, list(map(_shorten, figure.names)), parse_math=False)
     axes.invert_yaxis()
@@ -264,7 +265,9 @@ def _bars(axes: "Axes", figure: Bars) -> None:
     if least < 0:
         axes.axvline(0, color="0.2", linewidth=0.8)
     if len(figure.groups) > 1:
-        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=len(figure.groups))
+        # More columns would be wider than the panel.
+        columns = min(len(figure.groups), 4)
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=columns)
 
 
 def _shorten(name: str) -> str:
@@ -277,13 +280,13 @@ def _waterfall_axis(axes: "Axes", figure: Bars, room: float) -> None:
     low, high = figure.span(room)
     axes.set_xlim(low, high)
     for _, values in figure.groups:
-        ends = (*figure.begins(values)[:1], sum(value or 0.0 for value in values) + (figure.start or 0.0))
+        ends = (*figure.starts(values)[:1], sum(value or 0.0 for value in values) + (figure.start or 0.0))
         for place in ends:
             axes.axvline(place, color="0.2", linewidth=0.8, linestyle=":")
 
 
 def _histogram(axes: "Axes", figure: Histogram) -> None:
-    for colour, (name, shares) in zip(COLOURS, figure.shares, strict=False):
+    for colour, (name, shares) in zip(colours(len(figure.shares)), figure.shares, strict=True):
         axes.stairs(shares, figure.edges, color=colour, fill=True, alpha=0.35)
         axes.stairs(shares, figure.edges, color=colour, label=legend_name(name))
     if figure.log_x:
@@ -302,7 +305,9 @@ def _intervals(axes: "Axes", figure: Intervals) -> None:
     for place, value, ends in zip(places, figure.values, figure.ends, strict=True):
         axes.plot(ends, (place, place), color=COLOURS[0], linewidth=2)
         axes.plot([value], [place], "o", color=COLOURS[0], markersize=7)
-        axes.annotate(figure.number.format(value), (value, place), (0, 7), textcoords="offset points", ha="center")
+        axes.annotate(
+            figure.number_format.format(value), (value, place), (0, 7), textcoords="offset points", ha="center"
+        )
     axes.set_yticks(places, [textwrap.fill(name, 28) for name in figure.names])
     axes.set_ylim(len(places) - 0.5, -0.6)
     axes.set_xlabel(figure.x_label)
@@ -323,7 +328,7 @@ def _scatter(axes: "Axes", figure: Scatter) -> None:
         axes.legend(frameon=False, fontsize=8, markerscale=2, loc="upper left", bbox_to_anchor=(1.0, 1.02))
 
 
-DRAWN: dict[type[Figure], Callable[["Axes", Any], None]] = {
+DRAW_FUNCTIONS: dict[type[Figure], Callable[["Axes", Any], None]] = {
     Bars: _bars,
     Histogram: _histogram,
     Intervals: _intervals,

@@ -59,7 +59,7 @@ def _polygons(figure: Polygons) -> list[dict[str, Any]]:
     traces = []
     for shade in np.unique(figure.shade).tolist():
         polygons = np.flatnonzero(figure.shade == shade)
-        x, y = _broken([corners[figure.starts[polygon] : figure.starts[polygon + 1]] for polygon in polygons])
+        x, y = _joined_with_gaps([corners[figure.starts[polygon] : figure.starts[polygon + 1]] for polygon in polygons])
         paint = figure.palette[shade]
         traces.append(
             _trace("lines", x, y, figure.names[shade] if shade in shown else "", fill="toself", fillcolor=paint,
@@ -71,7 +71,7 @@ def _polygons(figure: Polygons) -> list[dict[str, Any]]:
 def _strokes(segments: Floats, colour: str, width: float, name: str = "") -> list[dict[str, Any]]:
     if not len(segments):
         return []
-    x, y = _broken(list(segments))
+    x, y = _joined_with_gaps(list(segments))
     return [_trace("lines", x, y, name, line={"color": colour, "width": width})]
 
 
@@ -149,7 +149,7 @@ def _round(corners: Floats, figure: Polygons) -> Floats:
     return rounded
 
 
-def _broken(parts: list[Floats]) -> tuple[list[float | None], list[float | None]]:
+def _joined_with_gaps(parts: list[Floats]) -> tuple[list[float | None], list[float | None]]:
     """Return the concatenated x and y of lines, with a gap after each."""
     x: list[float | None] = []
     y: list[float | None] = []

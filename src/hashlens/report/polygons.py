@@ -57,7 +57,7 @@ def panel_size(figure: Polygons) -> tuple[float, float]:
 
 def plane_title(figure: Polygons) -> str:
     """Return the title, broken into lines that fit."""
-    return fill(figure.title, int((_plane_size(figure)[0] + _right(figure)) / 0.085))
+    return fill(figure.title, int((_plane_size(figure)[0] + _right_margin(figure)) / 0.085))
 
 
 def _plane_size(figure: Polygons) -> tuple[float, float]:
@@ -71,7 +71,7 @@ def _is_true_to_scale(figure: Polygons) -> bool:
     return figure.equal and 1 / LONGEST <= (right - left) / (top - bottom) <= LONGEST
 
 
-def _right(figure: Polygons) -> float:
+def _right_margin(figure: Polygons) -> float:
     """Return the margin at the right of a plane in inches, for the colour bar and the longest line below."""
     if _names_stand_beside(figure):
         beside = 0.65 + LETTER * max(len(figure.names[i]) for i in shown_names(figure)[0])
@@ -83,13 +83,17 @@ def _right(figure: Polygons) -> float:
 
 def _margins(figure: Polygons) -> tuple[float, float, float]:
     """Return the margins of a plane at the right, below and above, in inches."""
-    return _right(figure), 0.65 + 0.2 * _legend_shape(figure)[0], 0.2 + 0.2 * len(plane_title(figure).split("\n"))
+    return (
+        _right_margin(figure),
+        0.65 + 0.2 * _legend_shape(figure)[0],
+        0.2 + 0.2 * len(plane_title(figure).split("\n")),
+    )
 
 
 def _legend_shape(figure: Polygons) -> tuple[int, int]:
     """Return the numbers of rows and columns of the legend below a plane; one row if it fits."""
     labels = _labels_below(figure)
-    row = sum(0.5 + LETTER * len(label) for label in labels) <= _plane_size(figure)[0] + _right(figure)
+    row = sum(0.5 + LETTER * len(label) for label in labels) <= _plane_size(figure)[0] + _right_margin(figure)
     return (1, len(labels)) if row and labels else (len(labels), 1)
 
 
@@ -126,7 +130,7 @@ def draw_regions(axes: "Axes", figure: Polygons, rasterized: bool) -> None:
     from matplotlib.collections import PathCollection
     from matplotlib.patches import PathPatch
 
-    used, paths = fills(figure)
+    used, paths = fill_paths(figure)
     colours = [figure.palette[shade] for shade in used]
     # Polygons have thin edges of their own colour, so that no white gap shows between two of them.
     axes.add_collection(
@@ -149,7 +153,7 @@ def thin_line(figure: Polygons) -> tuple[tuple[float, float, float, float], floa
     return (grey, grey, grey, 0.25 + 0.45 * strength), 0.1 + 0.5 * strength
 
 
-def fills(figure: Polygons) -> tuple[Ints, list["Path"]]:
+def fill_paths(figure: Polygons) -> tuple[Ints, list["Path"]]:
     """Return the colours that occur, as indices in the palette, and one path for all polygons of each colour."""
     from matplotlib.path import Path
 

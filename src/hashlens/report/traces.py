@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.report.colours import class_colours
+from hashlens.report.colours import class_colours, pale
 from hashlens.report.figures import (
     COLOURS,
     Bars,
@@ -41,12 +41,12 @@ BAR_HEIGHT, MIN_HEIGHT = 26, 300
 
 def plotly_can_draw(figure: Figure) -> bool:
     """Return whether :func:`plotly` can draw a figure; other figures are shown as images."""
-    return type(figure) in TRACED
+    return type(figure) in TRACE_FUNCTIONS
 
 
 def plotly(figure: Figure) -> dict[str, Any]:
     """Return ``{"data": traces, "layout": layout}`` of a figure; the page adds colours of its light or dark theme."""
-    return TRACED[type(figure)](figure)
+    return TRACE_FUNCTIONS[type(figure)](figure)
 
 
 def colours(count: int) -> tuple[str, ...]:
@@ -71,13 +71,29 @@ def _round(values: Any) -> list[float | None]:
 
 
 def _lines(figure: Lines) -> dict[str, Any]:
-    traces: list[dict[str, Any]] = []
-    paints = dict(zip((series.name for series in figure.series), colours(len(figure.series)), strict=True))
     known = [x for series in (*figure.series, *figure.references) for x in series.x]
     log = figure.log_x and (bool(figure.ticks) or min(known, default=0.0) > 0)
-    before = zero_place(known) if log else 0.0
+    zero = zero_place(known) if log else 0.0
+    traces = _line_traces(figure, zero)
+    x_axis = _axis(figure.x_label, **(_logarithmic(known) if log else {}))
+    if figure.ticks:
+        _name_ticks(figure, x_axis, traces, zero)
+    layout = {
+        "xaxis": x_axis,
+        "yaxis": _axis(figure.y_label, **({} if figure.dense else {"rangemode": "tozero"})),
+        "showlegend": len(figure.series) + len(figure.references) > 1,
+    }
+    if figure.rules:
+        layout["shapes"] = [_rule(rule, width=1, color="#888888") for rule in figure.rules]
+    return {"data": traces, "layout": layout}
+
+
+def _line_traces(figure: Lines, zero: float) -> list[dict[str, Any]]:
+    """Return the traces of bands, lines and references; x = 0 is drawn at `zero`."""
+    traces: list[dict[str, Any]] = []
+    paints = dict(zip((series.name for series in figure.series), colours(len(figure.series)), strict=True))
     for series in figure.series:
-        paint, x = paints[series.name], tuple(value or before for value in series.x)
+        paint, x = paints[series.name], tuple(value or zero for value in series.x)
         if np.isfinite(series.low).any():
             traces.append(_band(series, x, paint))
         style = {"mode": "lines"} if figure.dense else {"mode": "lines+markers", "marker": {"color": paint, "size": 6}}
@@ -90,32 +106,26 @@ def _lines(figure: Lines) -> dict[str, Any]:
         is_first = series is figure.references[0]
         traces.append(
             {"type": "scatter", "mode": "markers", "name": as_text(figure.reference_name or series.name),
-             "x": _round(value or before for value in series.x), "y": _round(series.y), "cliponaxis": False,
+             "x": _round(value or zero for value in series.x), "y": _round(series.y), "cliponaxis": False,
              "marker": {"color": paints[series.name], "size": 9, "symbol": "diamond-open"},
              "showlegend": is_first or not figure.reference_name}
         )  # fmt: skip
-    x_axis = _axis(figure.x_label, **(_logarithmic(known) if log else {}))
-    if figure.ticks:
-        places = _round(place or before for place, _ in figure.ticks)
-        hover = zip(places, figure.ticks, strict=True)
-        names = {place: as_text(name) for place, (_, name) in hover if place is not None}
-        shown = _far_apart(names, log)
-        x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
-        if sum(len(names[place]) for place in shown) > 60:  # too long to fit side by side
-            x_axis |= {"tickangle": -35, "ticklabeloverflow": "allow"}
-        for trace in traces:
-            if trace.get("hoverinfo") != "skip":
-                trace["hovertext"] = [names.get(place, "") for place in trace["x"]]
-                trace["hovertemplate"] = "%{hovertext}: %{y}<extra>" + trace["name"] + "</extra>"
-    several = len(figure.series) + len(figure.references) > 1
-    layout = {
-        "xaxis": x_axis,
-        "yaxis": _axis(figure.y_label, **({} if figure.dense else {"rangemode": "tozero"})),
-        "showlegend": several,
-    }
-    if figure.rules:
-        layout["shapes"] = [_rule(rule, width=1, color="#888888") for rule in figure.rules]
-    return {"data": traces, "layout": layout}
+    return traces
+
+
+def _name_ticks(figure: Lines, x_axis: dict[str, Any], traces: list[dict[str, Any]], zero: float) -> None:
+    """Add the names of the ticks to the axis, as far as they fit, and to the hover texts of all traces."""
+    places = _round(place or zero for place, _ in figure.ticks)
+    named_places = zip(places, figure.ticks, strict=True)
+    names = {place: as_text(name) for place, (_, name) in named_places if place is not None}
+    shown = _far_apart(names, x_axis.get("type") == "log")
+    x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
+    if sum(len(names[place]) for place in shown) > 60:  # too long to fit side by side
+        x_axis |= {"tickangle": -35, "ticklabeloverflow": "allow"}
+    for trace in traces:
+        if trace.get("hoverinfo") != "skip":
+            trace["hovertext"] = [names.get(place, "") for place in trace["x"]]
+            trace["hovertemplate"] = "%{hovertext}: %{y}<extra>" + trace["name"] + "</extra>"
 
 
 def _rule(rule: Rule, width: float, color: str) -> dict[str, Any]:
@@ -169,11 +179,11 @@ def _bars(figure: Bars) -> dict[str, Any]:
             "type": "bar", "orientation": "h", "name": as_text(name), "y": list(map(as_text, figure.names)),
             "x": _round(values), "marker": {"color": _sign_colours(values) if figure.signed else paint},
             "textposition": "outside", "cliponaxis": False,
-            "text": ["" if value is None else figure.number.format(value) for value in values],
+            "text": ["" if value is None else figure.number_format.format(value) for value in values],
             "hovertemplate": "%{y}: %{text}<extra>" + as_text(name) + "</extra>",
         }  # fmt: skip
         if figure.start is not None:
-            trace["base"] = _round(figure.begins(values))
+            trace["base"] = _round(figure.starts(values))
         ends = figure.ends[position] if figure.ends else ()
         if any(end is not None for end in ends):
             pairs = [(0.0, 0.0) if end is None or value is None else (end[1] - value, value - end[0])
@@ -182,7 +192,7 @@ def _bars(figure: Bars) -> dict[str, Any]:
             trace["error_x"] = {"array": _round(above), "arrayminus": _round(below), "thickness": 1.5, "width": 4,
                                 "color": "#888888"}  # fmt: skip
             # A number beside the bar would cover its interval, so the hover text shows both.
-            trace["hovertext"] = [_interval_text(value, end, figure.number)
+            trace["hovertext"] = [_interval_text(value, end, figure.number_format)
                                   for value, end in zip(values, ends, strict=True)]  # fmt: skip
             trace |= {"textposition": "none", "hovertemplate": trace["hovertemplate"].replace("text", "hovertext")}
         traces.append(trace)
@@ -246,8 +256,8 @@ def _intervals(figure: Intervals) -> dict[str, Any]:
     above = [end[1] - value for value, end in zip(figure.values, figure.ends, strict=True)]
     below = [value - end[0] for value, end in zip(figure.values, figure.ends, strict=True)]
     hover = [
-        f"{figure.number.format(value)} ({figure.number.format(low)} to {figure.number.format(high)})"
-        for value, (low, high) in zip(figure.values, figure.ends, strict=True)
+        _interval_text(value, ends, figure.number_format)
+        for value, ends in zip(figure.values, figure.ends, strict=True)
     ]
     trace = {
         "type": "scatter", "mode": "markers+text", "x": _round(figure.values),
@@ -255,7 +265,7 @@ def _intervals(figure: Intervals) -> dict[str, Any]:
         "marker": {"size": 11, "color": COLOURS[0]},
         "error_x": {"array": _round(above), "arrayminus": _round(below), "thickness": 2, "width": 6,
                     "color": COLOURS[0]},
-        "text": list(map(figure.number.format, figure.values)), "textposition": "top center",
+        "text": list(map(figure.number_format.format, figure.values)), "textposition": "top center",
         "hovertext": hover, "hovertemplate": "%{y}: %{hovertext}<extra></extra>",
     }  # fmt: skip
     layout = {
@@ -304,6 +314,19 @@ def _shares(figure: Shares) -> dict[str, Any]:
 
 
 def _heatmap(figure: Heatmap) -> dict[str, Any]:
+    plain = {"showgrid": False, "zeroline": False}
+    columns, rows = len(figure.columns), len(figure.rows)
+    layout = {
+        "barmode": "overlay", "bargap": 0, "height": min(720, 190 + 34 * rows), "hovermode": "closest",
+        "xaxis": _axis(figure.x_label, tickvals=list(range(columns)), ticktext=list(map(as_text, figure.columns)),
+                       range=[-0.5, columns - 0.5], **plain),
+        "yaxis": _axis(figure.y_label, tickvals=list(range(rows)), ticktext=list(map(as_text, figure.rows)),
+                       range=[-0.5, rows - 0.5], **plain),
+    }  # fmt: skip
+    return {"data": [*_tile_traces(figure), *_contour_traces(figure)], "layout": layout}
+
+
+def _tile_traces(figure: Heatmap) -> list[dict[str, Any]]:
     """Return the cells as bars of height one, because the basic build of Plotly has no heat maps."""
     traces: list[dict[str, Any]] = []
     # With a scale all cells belong to one group.
@@ -321,12 +344,17 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
         traces.append(
             {"type": "bar", "name": as_text(name), "x": [tile.column for tile in tiles], "width": 1,
              "base": [tile.row - 0.5 for tile in tiles], "y": [1] * len(tiles),
-             "marker": {"color": [_paler(figure.paint(tile), tile.opacity) for tile in tiles],
+             "marker": {"color": [_hex(pale(figure.paint(tile), tile.opacity)) for tile in tiles],
                         "line": {"width": 1, "color": "#ffffff"}},
              "text": [tile.text for tile in tiles], "textposition": "inside", "insidetextanchor": "middle",
              "textangle": 0, "textfont": {"color": "#1b1f24"}, "hovertext": list(map(as_text, labels)),
              "hovertemplate": "%{hovertext}<extra></extra>"}
         )  # fmt: skip
+    return traces
+
+
+def _contour_traces(figure: Heatmap) -> list[dict[str, Any]]:
+    traces: list[dict[str, Any]] = []
     for contour in figure.contours:
         line = {
             "color": "#1b1f24",
@@ -341,25 +369,14 @@ def _heatmap(figure: Heatmap) -> dict[str, Any]:
         key = line | {"color": "#888888"}
         traces.append({"type": "scatter", "mode": "lines", "x": [None], "y": [None], "line": key,
                        "name": as_text(contour.name), "hoverinfo": "skip"})  # fmt: skip
-    plain = {"showgrid": False, "zeroline": False}
-    columns, rows = len(figure.columns), len(figure.rows)
-    layout = {
-        "barmode": "overlay", "bargap": 0, "height": min(720, 190 + 34 * rows), "hovermode": "closest",
-        "xaxis": _axis(figure.x_label, tickvals=list(range(columns)), ticktext=list(map(as_text, figure.columns)),
-                       range=[-0.5, columns - 0.5], **plain),
-        "yaxis": _axis(figure.y_label, tickvals=list(range(rows)), ticktext=list(map(as_text, figure.rows)),
-                       range=[-0.5, rows - 0.5], **plain),
-    }  # fmt: skip
-    return {"data": traces, "layout": layout}
+    return traces
 
 
-def _paler(paint: str, opacity: float) -> str:
-    """Return a colour mixed with white according to `opacity`, so that dark numbers stay readable on a dark page."""
-    parts = (255 + (int(paint[i : i + 2], 16) - 255) * (0.35 + 0.65 * opacity) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(part):02x}" for part in parts)
+def _hex(colour: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
 
 
-TRACED: dict[type[Figure], Callable[[Any], dict[str, Any]]] = {
+TRACE_FUNCTIONS: dict[type[Figure], Callable[[Any], dict[str, Any]]] = {
     Bars: _bars,
     Heatmap: _heatmap,
     Histogram: _histogram,

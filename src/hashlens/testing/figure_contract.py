@@ -84,7 +84,7 @@ def _expected_points(figure: Figure) -> Places:
         return _places((free if moved and x == 0 else x, y) for x, y in points)
     if isinstance(figure, Bars):
         ends = [begin + value for _, values in figure.groups
-                for begin, value in zip(figure.begins(values), values, strict=True) if value is not None]  # fmt: skip
+                for begin, value in zip(figure.starts(values), values, strict=True) if value is not None]  # fmt: skip
         ends += [end for group in figure.ends for pair in group if pair is not None for end in pair]
         return _places((end, free) for end in ends)
     if isinstance(figure, Intervals):

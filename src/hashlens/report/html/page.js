@@ -1,15 +1,15 @@
-// What a report's page does: draws charts when they come near, shows images on hover, keeps what is ticked, writes CSV.
+// The script of a report's page: draws charts when they come near, shows images on hover, stores ticks, writes CSV.
 const hashlens = (function () {
   'use strict';
   const data = JSON.parse(document.getElementById('data').textContent);
   const hover = document.querySelector('.hover');
   const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const said = document.querySelector('.said');
+  const announcement = document.querySelector('.said'); // read by screen readers
   const drawn = new Set();
 
   function theme(layout) {
     const ink = css('--ink'), line = css('--line');
-    // The page's colours go last: a chart that is painted anew has those of before as its own.
+    // The page's colours override those of the layout: the layout of a chart that is drawn again has the earlier ones.
     const axis = own => Object.assign({ automargin: true }, own, { gridcolor: line, zerolinecolor: line, linecolor: line });
     const narrow = window.innerWidth < 640;
     // A finger on a chart scrolls the page.
@@ -29,14 +29,14 @@ const hashlens = (function () {
 
   function hide() { hover.hidden = true; }
 
-  // Beside the place where the pointer is, or where the keyboard has got to, and inside the window.
+  // Shows a label beside the pointer, or beside the point that the keyboard has reached, and inside the window.
   function show(text, image, x, y) {
     hover.replaceChildren();
     if (image !== undefined && image !== null) hover.append(thumb(image));
     hover.append(text);
     hover.hidden = false;
     scrolled = window.scrollY;
-    said.textContent = hover.textContent;
+    announcement.textContent = hover.textContent;
     const beyond = x + 16 + hover.offsetWidth > window.innerWidth;
     hover.style.left = Math.max(4, beyond ? x - 12 - hover.offsetWidth : x + 14) + 'px';
     hover.style.top = Math.max(4, Math.min(y + 12, window.innerHeight - hover.offsetHeight - 4)) + 'px';
@@ -50,7 +50,7 @@ const hashlens = (function () {
     return span;
   }
 
-  function plain(text) { // Plotly's strings are escaped: these are read as text.
+  function unescapeHtml(text) { // The strings of charts are escaped for Plotly.
     const box = document.createElement('textarea');
     box.innerHTML = text;
     return box.value;
@@ -67,7 +67,7 @@ const hashlens = (function () {
           const x = event.event && event.event.clientX, y = event.event && event.event.clientY;
           const left = frame.left + point.xaxis._offset + point.xaxis.l2p(point.x);
           const top = frame.top + point.yaxis._offset + point.yaxis.l2p(point.y);
-          show(plain(point.text), point.customdata, x || left, y || top);
+          show(unescapeHtml(point.text), point.customdata, x || left, y || top);
         });
         place.on('plotly_unhover', hide);
       }
@@ -90,23 +90,23 @@ const hashlens = (function () {
       event.preventDefault();
       at = (at + step + stops.length) % stops.length;
       Plotly.Fx.hover(place, [stops[at]]);
-      // Of a hover that it was asked for, Plotly sends no event.
+      // Plotly sends no event for a hover that a script requests.
       const trace = chart.data[stops[at].curveNumber], point = stops[at].pointNumber;
       const { xaxis, yaxis } = place._fullLayout;
       if (trace.customdata) {
         const frame = place.getBoundingClientRect();
-        show(plain(trace.text[point]), trace.customdata[point], frame.left + xaxis._offset + xaxis.l2p(trace.x[point]),
+        show(unescapeHtml(trace.text[point]), trace.customdata[point], frame.left + xaxis._offset + xaxis.l2p(trace.x[point]),
           frame.top + yaxis._offset + yaxis.l2p(trace.y[point]));
       } else {
         const values = [[xaxis, trace.x[point]], [yaxis, trace.y[point]]].map(([axis, value]) => (axis.title.text || '') + ' ' + value);
-        said.textContent = plain([trace.name, trace.hovertext ? trace.hovertext[point] : values.join(', ')].join(': '));
+        announcement.textContent = unescapeHtml([trace.name, trace.hovertext ? trace.hovertext[point] : values.join(', ')].join(': '));
       }
     });
     place.addEventListener('blur', () => { hide(); Plotly.Fx.unhover(place); });
   }
 
   function save(name, rows) {
-    // A spreadsheet computes what looks like a formula: an apostrophe before it keeps it text, as in hashlens.csv_cells.
+    // A spreadsheet computes cells that look like formulas; an apostrophe in front makes them text, as in hashlens.csv_cells.
     const formula = /^'*(?:[=@\t\r]|[+-](?!$|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$))/;
     const text = value => formula.test(value) ? "'" + value : value;
     const cell = value => /[",\n\r]/.test(value) ? '"' + value.replaceAll('"', '""') + '"' : value;
@@ -137,7 +137,7 @@ const hashlens = (function () {
     const boxes = [...document.querySelectorAll('.gallery input')];
     const place = 'hashlens ' + location.pathname + ' ' + data.title;
     const chosen = () => boxes.filter(box => box.checked);
-    // By what the row says: a page written anew in the same place may have other rows.
+    // Ticked boxes are stored by the content of their row, because a later page at the same path may have other rows.
     const name = box => JSON.stringify([partOf(box).gallery, ...partOf(box).rows[box.dataset.row]]);
     function tell() {
       const count = chosen().length;
@@ -176,7 +176,7 @@ const hashlens = (function () {
   const repaint = () => drawn.forEach(place => Plotly.relayout(place, theme(place.layout)));
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);
 
-  // On paper: every chart, in ink on white, and its table.
+  // For printing, all charts are drawn and all tables are unfolded.
   const folded = new Set();
   matchMedia('print').addEventListener('change', print => {
     if (print.matches) {
@@ -191,10 +191,10 @@ const hashlens = (function () {
 
   const up = document.querySelector('.up');
   addEventListener('scroll', () => {
-    // A page says late that it has scrolled: a label may have been put in its place since.
+    // Scroll events arrive late: a label shown after the scrolling must stay.
     if (window.scrollY !== scrolled) hide();
     up.hidden = window.scrollY < 2 * window.innerHeight;
   }, { passive: true });
 
-  return { data, theme, config, draw, show, hide, css, save, plain };
+  return { data, theme, config, draw, show, hide, css, save };
 })();
