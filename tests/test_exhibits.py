@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hashlens.codes.codes import Codes
-from hashlens.measurement.exhibits import COLLISIONS, MAP_ROWS, SHOWN, exhibits
+from hashlens.measurement.exhibits import MAX_COLLISIONS, MAX_MAP_ROWS, MAX_SHOWN, exhibits
 from hashlens.measures import determinism
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.result import Split
@@ -61,15 +61,15 @@ def test_collisions_have_conflicts_first_and_show_every_class():
     first, second, third = shown_of(codes, codes).collisions.train
     assert (first.size, first.conflicting, sorted(set(first.labels))) == (7, True, [1, 2])
     assert (second.size, second.conflicting, second.rows.tolist()) == (2, True, [16, 17])
-    assert (third.size, third.conflicting, len(third.rows)) == (9, False, SHOWN)
+    assert (third.size, third.conflicting, len(third.rows)) == (9, False, MAX_SHOWN)
 
 
 def test_there_is_a_limit_to_what_is_listed():
-    found = shown_of(random_codes(0, 50, 12, 4), random_codes(1, MAP_ROWS + 700, 12, 4))
-    assert len(found.map.rows) == MAP_ROWS
-    assert found.map.drawn_from == MAP_ROWS + 700
+    found = shown_of(random_codes(0, 50, 12, 4), random_codes(1, MAX_MAP_ROWS + 700, 12, 4))
+    assert len(found.map.rows) == MAX_MAP_ROWS
+    assert found.map.drawn_from == MAX_MAP_ROWS + 700
     assert (np.diff(found.map.rows) > 0).all()
-    assert len(found.collisions.test) == COLLISIONS
+    assert len(found.collisions.test) == MAX_COLLISIONS
     assert len(json.dumps(found.to_dict())) < 200_000
 
 

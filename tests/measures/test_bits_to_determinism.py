@@ -49,3 +49,9 @@ def test_bits_of_several_layers_are_found_past_the_padding():
 def test_codes_without_bits_are_refused():
     with pytest.raises(MeasureError, match="at least one bit"):
         bits_to_determinism(Codes.from_bits(np.zeros((3, 0))))
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.5, float("nan"), "0.1"])
+def test_a_threshold_is_a_redundancy_ratio(make_codes, threshold):
+    with pytest.raises(MeasureError, match=r"threshold must be a redundancy ratio in \[0, 1\], received"):
+        bits_to_determinism(make_codes(0, 10, 10), threshold)

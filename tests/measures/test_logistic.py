@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from hashlens.codes.codes import Codes
 from hashlens.errors import MeasureError
@@ -27,6 +28,16 @@ def test_every_pair_has_the_coefficients_of_scikit_learn(digits_codes, matrices)
         expected = scikit_learn(features[rows], labels[rows])
         assert np.abs(expected.coef_[0] - model.coefficients[pair]).max() <= 1e-3
         assert abs(expected.intercept_[0] - model.intercepts[pair]) <= 1e-2
+
+
+@pytest.mark.parametrize("method", ["multinomial", "one-vs-one"])
+def test_autocast_of_the_caller_changes_no_coefficient(make_codes, method):
+    codes = make_codes(0, 120, 40)
+    labels = np.arange(120) % 3
+    expected = logistic_regression(codes, labels, method)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model = logistic_regression(codes, labels, method)
+    np.testing.assert_array_equal(model.coefficients, expected.coefficients)
 
 
 def test_one_vs_one_predicts_as_scikit_learn(digits_codes, matrices):

@@ -2,6 +2,7 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer, lay_out
@@ -16,6 +17,13 @@ def two_layers(seed: int, rows: int) -> Codes:
     layers = lay_out([Layer("a", "relu", (5,), bits=5), Layer("b", "relu", (70,), bits=70)])
     packed = np.concatenate([pack_bits(part) for part in parts], axis=1)
     return Codes(packed, layers, labels=generator.integers(3, size=rows))
+
+
+def test_autocast_of_the_caller_changes_no_mean():
+    codes = two_layers(0, 3000)
+    expected = separation(codes, pairs=10)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert separation(codes, pairs=10).layers == expected.layers
 
 
 def test_means_are_those_over_all_pairs():

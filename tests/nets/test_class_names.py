@@ -13,7 +13,7 @@ import hashlens as hl
 from hashlens.cli.app import app
 from hashlens.data import load_data
 from hashlens.errors import DataError
-from hashlens.measurement.run import labelled_alike
+from hashlens.measurement.run import number_classes_alike
 from hashlens.nets import load_model
 from hashlens.result import Split
 from hashlens.training.evaluate import accuracy
@@ -56,7 +56,7 @@ def test_a_network_just_trained_says_it_too(made):
 
 def test_measured_audited_and_compared_without_a_class(made):
     network, _, test = load_model(str(made[0])), *made[1:]
-    data = labelled_alike(Split(load_data(test), load_data(test)), network)
+    data = number_classes_alike(Split(load_data(test), load_data(test)), network)
     assert data.train.class_names == data.test.class_names == NAMES
     assert set(data.test.labels.tolist()) == {1, 2}
     audited = hl.compare_models(network, network, test)

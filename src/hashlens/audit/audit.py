@@ -32,7 +32,7 @@ from hashlens.data.numbering import numbered_as, with_one_numbering
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
-from hashlens.measures.classes import without_label
+from hashlens.measures.classes import unlabelled_rows_note
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import output_notes
 from hashlens.plain import UNWRITTEN
@@ -307,7 +307,7 @@ def audit(
             )
     if gates_note := codes.train.provenance.left_out_note:
         notes.append(gates_note)
-    if unlabelled_note := without_label(*(_unlabelled(part) for part in (codes.train, codes.test))):
+    if unlabelled_note := unlabelled_rows_note(*(_unlabelled(part) for part in (codes.train, codes.test))):
         notes.append(unlabelled_note)
     if unseen_note := unseen_classes(codes.train.labels, codes.test.labels, codes.train.class_names):
         notes.append(unseen_note)

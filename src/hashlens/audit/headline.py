@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hashlens.measures.classes import Labels
-from hashlens.measures.learning import matched_accuracy, most_frequent, not_above, numbered_otherwise
+from hashlens.measures.learning import majority_share, matched_accuracy, not_above, numbering_problem
 
 if TYPE_CHECKING:
     from hashlens.audit.audit import Audit
@@ -49,8 +49,8 @@ def doubt(predicted: Labels, labels: Labels, classes: int) -> str:
         Number of classes of the network's output.
     """
     if (matched := matched_accuracy(predicted, labels)) is not None:
-        return numbered_otherwise(matched)
-    chance = most_frequent(labels)
+        return numbering_problem(matched)
+    chance = majority_share(labels)
     if not not_above(float((predicted == labels).mean()), chance, len(labels)):
         return ""
     named = len(np.unique(labels))

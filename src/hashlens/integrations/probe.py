@@ -17,7 +17,7 @@ from hashlens.data.labels import ClassNames, Labels, fitting_names, renumber
 from hashlens.data.loader import DatasetExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError, MeasureError
-from hashlens.measurement.run import labelled_alike
+from hashlens.measurement.run import number_classes_alike
 from hashlens.measures.classes import Classes
 from hashlens.measures.knn import check_k
 from hashlens.result import Split
@@ -136,7 +136,7 @@ def load_probe(train: Any, test: Any, probe_size: Any, batch_size: int, k: int) 
         If a source cannot be read.
     """
     sizes = _sizes(probe_size)
-    parts = labelled_alike(Split(_sample(train, sizes.train, batch_size), _sample(test, sizes.test, batch_size)))
+    parts = number_classes_alike(Split(_sample(train, sizes.train, batch_size), _sample(test, sizes.test, batch_size)))
     check_k(k, len(parts.train))
     Classes.of(np.asarray(parts.train.labels), f"the train probe ({parts.train.name})")
     return Probe(parts)

@@ -13,13 +13,14 @@ from hashlens.measures.projection import ProjectionMethod, project
 from hashlens.result import Result, Split
 from hashlens.seeds import numpy_generator
 
-MAP_ROWS = 2000
-LISTED = 120
+MAX_MAP_ROWS = 2000
+"""Largest number of examples on the map."""
+MAX_LISTED = 120
 """Largest number of examples in each list."""
-COLLISIONS, SHOWN = 60, 6
-"""Largest number of shared codes listed of each split, and of examples shown of each."""
-MAJORITY = 2 / 3
-"""Smallest share of neighbours that must agree on another class for a label to be doubtful."""
+MAX_COLLISIONS, MAX_SHOWN = 60, 6
+"""Largest number of shared codes listed of each split, and of examples shown of each code."""
+MIN_AGREEMENT = 2 / 3
+"""Smallest share of the neighbours of a doubtful label that agree on another class."""
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[Any]
 
@@ -75,7 +76,7 @@ class Collision(Result):
 
 @dataclass(frozen=True, eq=False)
 class DoubtfulLabels(Result):
-    """Test examples whose nearest training codes agree on another class, highest agreement first.
+    """Test examples of whose nearest training codes two thirds or more have one other class, largest share first.
 
     Attributes
     ----------
@@ -99,7 +100,7 @@ class DoubtfulLabels(Result):
 
 @dataclass(frozen=True, eq=False)
 class NovelExamples(Result):
-    """Test examples that are unusually far from the training codes, farthest first.
+    """Test examples that are farther from the training codes than the median example, farthest first.
 
     Attributes
     ----------
@@ -175,30 +176,30 @@ def exhibits(
     seed : int
         Seed of the sample on the map.
     """
-    drawn, doubtful = _map(prepared, projection, seed), _doubtful(prepared, distances, neighbours)
-    novel = _novel(prepared, distances)
+    code_map, doubtful = _code_map(prepared, projection, seed), _doubtful_labels(prepared, distances, neighbours)
+    novel = _novel_examples(prepared, distances)
     return Exhibits(
         class_names=class_names or (),
         k=distances.shape[1],
         bits=prepared.bits_used,
-        map=replace(drawn, rows=_rows(prepared, drawn.rows)),
+        map=replace(code_map, rows=_test_rows(prepared, code_map.rows)),
         collisions=Split(_collisions(determinism.train), _collisions(determinism.test)),
-        labels=replace(doubtful, rows=_rows(prepared, doubtful.rows)),
-        novel=replace(novel, rows=_rows(prepared, novel.rows)),
+        labels=replace(doubtful, rows=_test_rows(prepared, doubtful.rows)),
+        novel=replace(novel, rows=_test_rows(prepared, novel.rows)),
     )
 
 
-def _rows(prepared: Prepared, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _test_rows(prepared: Prepared, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the row numbers in the test examples of some prepared rows."""
     return rows if prepared.test_rows is None else prepared.test_rows[rows]
 
 
-def _map(prepared: Prepared, projection: ProjectionMethod, seed: int) -> CodeMap:
+def _code_map(prepared: Prepared, projection: ProjectionMethod, seed: int) -> CodeMap:
     test = prepared.codes.test
     assert test.labels is not None
     rows = np.arange(len(test))
-    if len(rows) > MAP_ROWS:
-        rows = np.sort(numpy_generator(seed, "map").choice(len(rows), MAP_ROWS, replace=False))
+    if len(rows) > MAX_MAP_ROWS:
+        rows = np.sort(numpy_generator(seed, "map").choice(len(rows), MAX_MAP_ROWS, replace=False))
     projected = project(test[rows] if prepared.features is None else prepared.features.test[rows], projection, seed)
     x, y = projected.places.T
     return CodeMap(projected.method, rows, test.ids[rows], test.labels[rows], x, y, projected.variance, len(test))
@@ -206,7 +207,7 @@ def _map(prepared: Prepared, projection: ProjectionMethod, seed: int) -> CodeMap
 
 def _collisions(result: Determinism) -> tuple[Collision, ...]:
     ranked = [*result.conflicts, *(group for group in result.groups if not group.conflicting)]
-    return tuple(_collision(group) for group in ranked[:COLLISIONS])
+    return tuple(_collision(group) for group in ranked[:MAX_COLLISIONS])
 
 
 def _collision(group: CollisionGroup) -> Collision:
@@ -214,12 +215,12 @@ def _collision(group: CollisionGroup) -> Collision:
     assert group.labels is not None
     order = np.argsort(group.labels, kind="stable")
     ordered = group.labels[order]
-    turn = np.arange(len(order)) - np.searchsorted(ordered, ordered)
-    chosen = np.sort(order[np.lexsort([order, turn])][:SHOWN])
+    place_in_class = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    chosen = np.sort(order[np.lexsort([order, place_in_class])][:MAX_SHOWN])
     return Collision(len(group), group.conflicting, group.rows[chosen], group.ids[chosen], group.labels[chosen])
 
 
-def _doubtful(prepared: Prepared, distances: Distances, neighbours: Rows) -> DoubtfulLabels:
+def _doubtful_labels(prepared: Prepared, distances: Distances, neighbours: Rows) -> DoubtfulLabels:
     train, test = prepared.codes.train, prepared.codes.test
     assert train.labels is not None
     assert test.labels is not None
@@ -227,20 +228,20 @@ def _doubtful(prepared: Prepared, distances: Distances, neighbours: Rows) -> Dou
     # Votes are sorted: a class with more than half of the votes, the only kind of interest, is in the middle.
     suggested = votes[:, votes.shape[1] // 2]
     share = (votes == suggested[:, None]).mean(axis=1)
-    doubtful = np.flatnonzero((suggested != test.labels) & (share >= MAJORITY))
+    doubtful = np.flatnonzero((suggested != test.labels) & (share >= MIN_AGREEMENT))
     # Among equal agreements, those with nearer neighbours come first.
     ranked = doubtful[np.lexsort([distances[doubtful].sum(axis=1), -share[doubtful]])]
-    listed = ranked[:LISTED]
+    listed = ranked[:MAX_LISTED]
     return DoubtfulLabels(
         listed, test.ids[listed], test.labels[listed], suggested[listed], share[listed], found=len(ranked)
     )
 
 
-def _novel(prepared: Prepared, distances: Distances) -> NovelExamples:
+def _novel_examples(prepared: Prepared, distances: Distances) -> NovelExamples:
     test = prepared.codes.test
     assert test.labels is not None
     last = distances[:, -1].astype(np.float64)
     ordinary = float(np.median(last))
     ranked = np.argsort(-last, kind="stable")
-    listed = ranked[last[ranked] > ordinary][:LISTED]
+    listed = ranked[last[ranked] > ordinary][:MAX_LISTED]
     return NovelExamples(listed, test.ids[listed], test.labels[listed], last[listed], ordinary)

@@ -19,7 +19,7 @@ def measurement_figures(measured: Measurement) -> tuple[Figure, ...]:
         redundancy(measured),
         *layer_figures(measured),
         distances(measured),
-        bits(measured),
+        redundancy_by_bits(measured),
         *(() if measured.exhibits is None else (code_map(measured.exhibits),)),
     )
 
@@ -85,7 +85,7 @@ def layer_figures(measured: Measurement) -> tuple[Lines, ...]:
     )
 
 
-def bits(measured: Measurement) -> Lines:
+def redundancy_by_bits(measured: Measurement) -> Lines:
     """Return a figure of R on train over the number of bits."""
     result = measured.bits_to_determinism
     x, y = tuple(float(count) for count, _ in result.curve), tuple(ratio for _, ratio in result.curve)

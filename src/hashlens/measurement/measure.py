@@ -5,19 +5,22 @@ from typing import Any, Unpack
 import torch
 
 from hashlens.arguments import as_called, is_number, require_whole, shortly
+from hashlens.codes.observe import Observation
 from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import MeasureError
 from hashlens.measurement.measurement import Measurement
-from hashlens.measurement.run import MeasurementRun, labelled_alike, same_classes
+from hashlens.measurement.run import MeasurementRun, has_output_per_class, number_classes_alike
 from hashlens.measures import (
     LogisticMethod,
+    Regime,
     RegimeThresholds,
     bits_to_determinism,
     determinism,
     regime,
     separation,
 )
+from hashlens.measures.learning import Learning
 from hashlens.measures.projection import ProjectionMethod, check_projection
 from hashlens.measures.regime import as_thresholds
 from hashlens.progress import bar
@@ -85,12 +88,9 @@ def measure(
     """
     reading = Reading.from_options(measure, reading, options)
     arguments = {**locals(), "reading": None, "options": reading.changes}
-    require_whole(MeasureError, "k", k)
-    check_projection(projection)
-    if not is_number(memory_budget) or memory_budget <= 0:
-        raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
+    _check_arguments(k, memory_budget, projection)
     limits = as_thresholds(thresholds)
-    data = labelled_alike(Split(load_training_data(train), load_data(test)), model)
+    data = number_classes_alike(Split(load_training_data(train), load_data(test)), model)
     run = MeasurementRun(model, data, reading, k, logistic, memory_budget)
     steps = 4 + 4 * controls
     with bar("measuring", steps) as advance:
@@ -102,21 +102,17 @@ def measure(
             determinism(observations.train.fingerprints, rarefy_to=n),
             determinism(observations.test.fingerprints, rarefy_to=n),
         )
-        enough = bits_to_determinism(codes.train, seed=reading.seed)
+        fewest_bits = bits_to_determinism(codes.train, seed=reading.seed)
         advance("categorization")
         categories, examples = run.categorize_with_exhibits(codes, collisions, projection)
         advance("separation")
         distances = separation(codes.test, seed=reading.seed)
         single_layers = run.layers(codes, distances)
         advance("floor")
-        flips, noise = run.floor(observations.test), run.random_inputs()
+        rounding, random_inputs = run.floor(observations.test), run.random_inputs()
         control_results = run.controls(observations, untrained, advance) if controls else {}
         run.compare_with_controls(categories, control_results)
     network_accuracy = Split(observations.train.accuracy, observations.test.accuracy)
-    best = max(categories.knn, categories.logistic)
-    learning = run.learning(codes, observations, control_results)
-    reference = network_accuracy.test if same_classes(observations.train) and learning.matched is None else None
-    retention = best / reference if reference else best
     return Measurement(
         model=codes.train.provenance.model,
         examples=Split(len(codes.train), len(codes.test)),
@@ -125,25 +121,51 @@ def measure(
         soft=codes.train.soft,
         redundancy_ratio=Split(collisions.train.redundancy_ratio, collisions.test.redundancy_ratio),
         determinism=collisions,
-        bits_to_determinism=enough,
+        bits_to_determinism=fewest_bits,
         categorization=categories,
         network_accuracy=network_accuracy,
         controls=control_results,
-        random_inputs=noise,
+        random_inputs=random_inputs,
         conflicts=Split(collisions.train.conflicts, collisions.test.conflicts),
         separation=distances,
-        floor=flips,
+        floor=rounding,
         layers=single_layers,
-        regime=regime(
+        regime=_regime(
             collisions.train.redundancy_ratio,
-            retention,
-            thresholds=limits,
-            learning=learning,
-            compared=bool(reference),
+            max(categories.knn, categories.logistic),
+            observations,
+            run.learning(codes, observations, control_results),
+            limits,
         ),
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
         exhibits=examples,
         command=as_called(measure, **arguments),
         data=data,
+    )
+
+
+def _check_arguments(k: Any, memory_budget: Any, projection: str) -> None:
+    require_whole(MeasureError, "k", k)
+    check_projection(projection)
+    if not is_number(memory_budget) or memory_budget <= 0:
+        raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
+
+
+def _regime(
+    redundancy_ratio: float,
+    codes_accuracy: float,
+    observations: Split[Observation],
+    learning: Learning,
+    thresholds: RegimeThresholds,
+) -> Regime:
+    """Return the regime; retention is the accuracy of the codes itself if the network's cannot be compared with it."""
+    comparable = has_output_per_class(observations.train) and learning.matched is None
+    reference = observations.test.accuracy if comparable else None
+    return regime(
+        redundancy_ratio,
+        codes_accuracy / reference if reference else codes_accuracy,
+        thresholds=thresholds,
+        learning=learning,
+        compared=bool(reference),
     )

@@ -1,5 +1,6 @@
 """Measurement: the result of :func:`hashlens.measure`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -53,6 +54,19 @@ class LayerMeasurement(Result):
     between: float
 
 
+def untrained_codes_as_accurate(codes: Categorization, controls: dict[str, Control]) -> Iterator[tuple[str, float]]:
+    """Yield the encoders without training whose codes are at least as accurate as `codes`, and their accuracies.
+
+    The accuracy of codes is that of the better of K-NN and logistic regression.
+    """
+    for name, encoder in (("untrained", "the untrained network"), ("random_hyperplanes", "random hyperplanes")):
+        control = controls.get(name)
+        if control is not None and control.available:
+            accuracy = max(control.knn or 0.0, control.logistic or 0.0)
+            if accuracy >= max(codes.knn, codes.logistic):
+                yield encoder, accuracy
+
+
 @dataclass(frozen=True)
 class Measurement(Result):
     """Result of :func:`measure`: all measures of a network. It prints as tables.
@@ -79,7 +93,7 @@ class Measurement(Result):
     categorization : Categorization
         Accuracies of K-NN, logistic regression and K-Means on the codes alone.
     network_accuracy : Split of float or None
-        Accuracy of the network; None if its output is not a row of class scores.
+        Accuracy of the network; None if its output is not a row of class scores, or a label is beyond its classes.
     controls : dict of str to Control
         Controls by name: ``untrained``, ``random_hyperplanes``, ``raw_inputs``, ``penultimate``.
     random_inputs : Control
@@ -93,7 +107,7 @@ class Measurement(Result):
     layers : tuple of LayerMeasurement
         Measures of each layer; empty for a code of one layer.
     regime : Regime
-        Regime, by the default thresholds of hashlens.
+        Regime, by the thresholds that were passed to :func:`measure`, or by those of hashlens.
     notes : tuple of str
         Remarks on what was sampled or left out, and why.
     provenance : Split of Provenance
@@ -218,15 +232,10 @@ class Measurement(Result):
     def _floor_table(self) -> Table | None:
         if self.floor is None:
             return None
-        rows = [
-            ("changed bits per row, mean", f"{self.floor.mean_flips:.4g}"),
-            ("changed bits per row, largest", number(self.floor.max_flips)),
-            ("share of rows whose code changes", number(self.floor.changed_rows)),
-        ]
         note = (
             f"{self.floor.n} test examples encoded again, shuffled, one at a time: differences below this are rounding."
         )
-        return table("Floor: the effect of rounding", ("", "test"), rows, note)
+        return table("Floor: the effect of rounding", ("", "test"), self.floor.flip_rows(), note)
 
     def __rich__(self) -> RenderableType:
         verdict = Text.assemble((self.regime.verdict, "bold"), f": {self.regime.reason}")

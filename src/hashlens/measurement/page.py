@@ -6,17 +6,17 @@ from hashlens.codes.page_parts import origin_table
 from hashlens.codes.provenance import Provenance
 from hashlens.data.labels import class_name
 from hashlens.data.thumbnails import thumbnails
-from hashlens.measurement.exhibits import COLLISIONS, SHOWN, Collision, Exhibits
+from hashlens.measurement.exhibits import MAX_COLLISIONS, MAX_SHOWN, Collision, Exhibits
 from hashlens.measurement.figures import (
     accuracies,
-    bits,
     code_map,
     distance_table,
     distances,
     layer_figures,
     redundancy,
+    redundancy_by_bits,
 )
-from hashlens.measurement.measurement import Measurement
+from hashlens.measurement.measurement import Measurement, untrained_codes_as_accurate
 from hashlens.measures.knn import Rows
 from hashlens.report.page import Block, Chart, Gallery, Item, Page, Section, charts
 from hashlens.report.sprite import Sprite
@@ -60,16 +60,14 @@ def _verdict(measured: Measurement) -> str:
 def _reason(measured: Measurement) -> str:
     """Return why the network is in this regime, what would change that, and any control that is as accurate."""
     reason = measured.regime.reason
-    sentence = f"{reason[:1].upper()}{reason[1:]}. The thresholds are hashlens's own, not the paper's."
-    best = max(measured.categorization.knn, measured.categorization.logistic)
-    for name, kind in (("untrained", "the untrained network"), ("random_hyperplanes", "a code of random hyperplanes")):
-        control = measured.controls.get(name)
-        if control is not None and control.available and max(control.knn or 0.0, control.logistic or 0.0) >= best:
-            return (
-                f"{sentence} Compare the controls: {kind} is as accurate here, so these accuracies say little about "
-                "training."
-            )
-    return sentence
+    sentence = f"{reason[:1].upper()}{reason[1:]}. {measured.regime.thresholds.source}"
+    encoder, _ = next(untrained_codes_as_accurate(measured.categorization, measured.controls), ("", 0.0))
+    if not encoder:
+        return sentence
+    return (
+        f"{sentence} Compare the controls: the code of {encoder} is as accurate here, so these accuracies say little "
+        "about training."
+    )
 
 
 def _numbers(measured: Measurement) -> tuple[Section, ...]:
@@ -88,7 +86,7 @@ def _numbers(measured: Measurement) -> tuple[Section, ...]:
         ),
         Section(
             "Distances",
-            (Chart(distances(measured), distance_table(measured)), Chart(bits(measured))),
+            (Chart(distances(measured), distance_table(measured)), Chart(redundancy_by_bits(measured))),
             "Two examples of different classes are farther apart than two examples of the same class with probability "
             f"{separation.separability:.1%}; 50% would mean that the distance is unrelated to the class.",
         ),
@@ -164,8 +162,8 @@ def _collisions(exhibits: Exhibits, split: str, conflicts: int, pictures: Pictur
         f"{split.capitalize()}: {conflicts:,} codes shared by several classes",
         ("split", "ids", "labels", "examples"),
         tuple(items),
-        f"Codes shared by several classes come first, then those with the most examples. At most {COLLISIONS} codes "
-        f"are shown, with at most {SHOWN} examples each."
+        f"Codes shared by several classes come first, then those with the most examples. At most {MAX_COLLISIONS} "
+        f"codes are shown, with at most {MAX_SHOWN} examples each."
         if groups
         else "",
     )

@@ -17,7 +17,7 @@ from hashlens.data.numbering import numbered_as, with_one_numbering
 from hashlens.data.subset import subset
 from hashlens.errors import DataError, HashlensError, MeasureError
 from hashlens.measurement.exhibits import Exhibits, exhibits
-from hashlens.measurement.measurement import LayerMeasurement
+from hashlens.measurement.measurement import LayerMeasurement, untrained_codes_as_accurate
 from hashlens.measures import (
     Categorization,
     Control,
@@ -33,8 +33,9 @@ from hashlens.measures import (
     redundancy_ratio,
 )
 from hashlens.measures.categorization import categorize, require_labelled_classes
-from hashlens.measures.classes import labelled_codes, without_label
-from hashlens.measures.learning import Learning, constant_bits, matched_accuracy, most_frequent
+from hashlens.measures.classes import labelled_codes, unlabelled_rows_note
+from hashlens.measures.controls import MAX_HYPERPLANES
+from hashlens.measures.learning import Learning, constant_bits, majority_share, matched_accuracy
 from hashlens.measures.prepared import nearest_train, prepare
 from hashlens.measures.projection import ProjectionMethod
 from hashlens.nets.class_names import declared_classes
@@ -43,9 +44,9 @@ from hashlens.nets.untrained import untrained_copy
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
 
-Labelled = tuple[Any, Any]
+LabelledInputs = tuple[Any, Any]
+"""Inputs or features, and their labels."""
 Data = TypeVar("Data", bound=Examples)
-HYPERPLANE_BITS = 4096
 LAYER_KNN_BITS = 1024
 FLOOR_EXAMPLES = 256
 
@@ -61,7 +62,7 @@ class MeasurementRun:
     logistic: LogisticMethod
     memory_budget: int
     notes: list[str] = field(default_factory=list)
-    _decoded: Split[Labelled] | None = None
+    _raw: Split[LabelledInputs] | None = None
 
     @property
     def rows(self) -> int:
@@ -87,17 +88,19 @@ class MeasurementRun:
                 for name, part in (("train", observations.train), ("test", observations.test))
                 if part.unknown_labels and part.codes.labels is not None
             ]
-            unlabelled = [_unlabelled(part.codes) for part in (observations.train, observations.test)]
+            unlabelled = [_unlabelled_rows(part.codes) for part in (observations.train, observations.test)]
             if any(unlabelled):
-                self.notes.append(f"{without_label(*unlabelled)}, by all measures that need labels; R counts them")
+                self.notes.append(
+                    f"{unlabelled_rows_note(*unlabelled)}, by all measures that need labels; R counts them"
+                )
             names = observations.train.codes.class_names
             if unseen := unseen_classes(observations.train.codes.labels, observations.test.codes.labels, names):
                 self.notes.append(unseen)
-            if not same_classes(observations.train):
+            if not has_output_per_class(observations.train):
                 self.notes.append(
                     f"the network's output has {observations.train.classes} classes, and the labels of train "
                     "have another number: if it was not trained on these classes, its accuracy is "
-                    "meaningless; so the retention is the accuracy of the codes, divided by 1"
+                    "meaningless; so the retention is the accuracy of the codes itself"
                 )
             if left_out := observations.train.codes.provenance.left_out_note:
                 self.notes.append(left_out)
@@ -198,10 +201,10 @@ class MeasurementRun:
         """Measure every control; one that cannot be measured is marked as unavailable, with the reason."""
         results = {}
         works: dict[str, Callable[[], Control]] = {
-            "untrained": lambda: self._untrained(untrained),
-            "random_hyperplanes": lambda: self._hyperplanes(observations.train.fingerprints.code_bits),
-            "raw_inputs": lambda: self._features("raw_inputs", self._raw()),
-            "penultimate": lambda: self._penultimate(observations),
+            "untrained": lambda: self._untrained_control(untrained),
+            "random_hyperplanes": lambda: self._hyperplane_control(observations.train.fingerprints.code_bits),
+            "raw_inputs": lambda: self._feature_control("raw_inputs", self._raw_inputs()),
+            "penultimate": lambda: self._penultimate_control(observations),
         }
         for name, work in works.items():
             advance(f"control {name.replace('_', ' ')}")
@@ -223,9 +226,9 @@ class MeasurementRun:
             always_on,
             len(labels),
             # If outputs and labels have different classes, the accuracy means nothing.
-            observations.test.accuracy if same_classes(observations.train) else None,
+            observations.test.accuracy if has_output_per_class(observations.train) else None,
             max(accuracies, default=None),
-            most_frequent(labels),
+            majority_share(labels),
             None
             if observations.test.predictions is None
             else matched_accuracy(observations.test.predictions[labelled], labels),
@@ -234,21 +237,17 @@ class MeasurementRun:
     def compare_with_controls(self, codes: Categorization, controls: dict[str, Control]) -> None:
         """Add a note if codes without any learning do as well: the verdict then says little about training."""
         best = max(codes.knn, codes.logistic)
-        for name in ("untrained", "random_hyperplanes"):
-            control = controls.get(name)
-            accuracy = max((control.knn or 0.0), (control.logistic or 0.0)) if control is not None else 0.0
-            if control is not None and control.available and accuracy >= best:
-                whose = "the untrained network" if name == "untrained" else "random hyperplanes of the same length"
-                self.notes.append(
-                    f"the codes of {whose} do as well ({accuracy:.3f} against {best:.3f}): on this data the code says "
-                    "little about training"
-                )
+        for encoder, accuracy in untrained_codes_as_accurate(codes, controls):
+            self.notes.append(
+                f"the codes of {encoder} do as well ({accuracy:.3f} against {best:.3f}): on this data the code says "
+                "little about training"
+            )
 
     def _measure_codes(self, name: str, train: Codes, test: Codes, ratio: Split[float]) -> Control:
         result = self.categorize(Split(train, test))
         return Control(name, redundancy_ratio=ratio, knn=result.knn, logistic=result.logistic)
 
-    def _untrained(self, untrained: torch.nn.Module | None) -> Control:
+    def _untrained_control(self, untrained: torch.nn.Module | None) -> Control:
         network = untrained_copy(self.model, self.reading.seed) if untrained is None else untrained
         observations = self.observe(network)
         ratio = Split(
@@ -256,25 +255,25 @@ class MeasurementRun:
         )
         return self._measure_codes("untrained", observations.train.codes, observations.test.codes, ratio)
 
-    def _raw(self) -> Split[Labelled]:
+    def _raw_inputs(self) -> Split[LabelledInputs]:
         """Return the inputs of train and test as vectors, with the labels read in the same pass."""
-        if self._decoded is None:
+        if self._raw is None:
             first = next(self.data.train.batches(1)).inputs
             if not isinstance(first, torch.Tensor) or not first.is_floating_point():
                 raise DataError("inputs are not real-valued vectors")
             self._require_memory("raw inputs", self.data.train, self.rows)
             train, test = (data.load() for data in (self.data.train, self.data.test))
-            self._decoded = Split(*((part.tensor().float().flatten(1), part.labels) for part in (train, test)))
-        return self._decoded
+            self._raw = Split(*((part.tensor().float().flatten(1), part.labels) for part in (train, test)))
+        return self._raw
 
     def _require_memory(self, noun: str, examples: Examples, rows: int) -> None:
         needed = 4 * rows * next(examples.batches(1)).inputs[0].numel()
         if needed > self.memory_budget:
             raise DataError(f"{noun} take {needed / 2**30:.1f} GiB, more than the memory budget; raise memory_budget")
 
-    def _hyperplanes(self, code_bits: int) -> Control:
-        (inputs, labels), (test_inputs, test_labels) = self._raw().train, self._raw().test
-        bits = min(HYPERPLANE_BITS, code_bits)
+    def _hyperplane_control(self, code_bits: int) -> Control:
+        (inputs, labels), (test_inputs, test_labels) = self._raw_inputs().train, self._raw_inputs().test
+        bits = min(MAX_HYPERPLANES, code_bits)
         train, test = hyperplane_codes(
             inputs, test_inputs, bits, train_labels=labels, test_labels=test_labels, seed=self.reading.seed
         )
@@ -282,28 +281,28 @@ class MeasurementRun:
             "random_hyperplanes", train, test, Split(redundancy_ratio(train), redundancy_ratio(test))
         )
 
-    def _penultimate(self, observations: Split[Observation]) -> Control:
+    def _penultimate_control(self, observations: Split[Observation]) -> Control:
         train, test = observations.train.penultimate, observations.test.penultimate
         if train is None or test is None:
             raise MeasureError(
                 "no affine map with one row of inputs for each example was found, or its inputs exceed the "
                 "memory budget; raise memory_budget"
             )
-        return self._features(
+        return self._feature_control(
             "penultimate", Split((train, observations.train.codes.labels), (test, observations.test.codes.labels))
         )
 
-    def _features(self, name: str, features: Split[Labelled]) -> Control:
+    def _feature_control(self, name: str, features: Split[LabelledInputs]) -> Control:
         knn, logistic = feature_categorization(*features.train, *features.test, k=self.k, logistic=self.logistic)
         return Control(name, knn=knn, logistic=logistic)
 
 
-def _unlabelled(codes: Codes) -> int:
+def _unlabelled_rows(codes: Codes) -> int:
     labels = codes.labels
     return 0 if labels is None else int((~has_label(labels)).sum())
 
 
-def same_classes(observation: Observation) -> bool:
+def has_output_per_class(observation: Observation) -> bool:
     """Return whether a network has as many outputs as its labels have classes; true if they cannot be compared."""
     labels = observation.codes.labels
     if labels is None or observation.predictions is None:
@@ -318,7 +317,7 @@ def _lies_in_unit_range(examples: Examples) -> bool:
     return real and bool(inputs.min() >= 0 and inputs.max() <= 1)
 
 
-def labelled_alike(data: Split[Data], model: torch.nn.Module | None = None) -> Split[Data]:
+def number_classes_alike(data: Split[Data], model: torch.nn.Module | None = None) -> Split[Data]:
     """Return train and test with one class numbering: that of the network if it has class names, else that of train.
 
     Raises

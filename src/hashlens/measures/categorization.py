@@ -27,7 +27,7 @@ class Categorization(Result):
     Attributes
     ----------
     knn : float
-        Test accuracy of K-NN in Hamming distance.
+        Test accuracy of K-NN in Hamming distance; with channel values, in Euclidean distance.
     logistic : float
         Test accuracy of logistic regression.
     logistic_method : {"multinomial", "one-vs-one"}
@@ -93,7 +93,8 @@ def categorization(
     Rows without a label are left out, and classes are matched by name where codes have class names. Bits that are
     constant over train and test together are dropped first. K-Means uses as many clusters as classes, and is fitted on
     train and on test separately. With channel values (``granularity="channel"``), the values, scaled by their range on
-    train, replace the codes, and Euclidean distance replaces Hamming distance.
+    train, replace the codes, and Euclidean distance replaces Hamming distance. K-Means uses at most 4,096 bits, sampled
+    at random from wider codes.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def categorization(
     seed : int
         Seed of the sample of bits and of K-Means.
     restarts : int
-        Number of random starts of K-Means.
+        Number of random starts of K-Means, as in :func:`~hashlens.measures.kmeans`.
     leave_one_out : bool
         Whether to measure K-NN on train too, which computes n**2 distances.
 

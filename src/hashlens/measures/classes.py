@@ -209,7 +209,7 @@ class LabelledPair:
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes on the comparison, as sentences."""
-        sentences = (self.note, without_label(*self.left_out))
+        sentences = (self.note, unlabelled_rows_note(*self.left_out))
         return tuple(f"{sentence[0].upper()}{sentence[1:]}." for sentence in sentences if sentence)
 
     def log(self) -> None:
@@ -258,7 +258,7 @@ def labelled_pair(
     )
 
 
-def without_label(train: int, test: int) -> str:
+def unlabelled_rows_note(train: int, test: int) -> str:
     """Return a note on rows without a label; empty if all have one."""
     parts = [f"{count:,} of {name}" for name, count in (("train", train), ("test", test)) if count]
     return f"rows without a label are left out: {' and '.join(parts)}" if parts else ""

@@ -16,6 +16,11 @@ def purity(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     assignment, labels : array of int
         ``(n,)``: cluster and class of each row.
 
+    Raises
+    ------
+    MeasureError
+        If there are no rows, or not one cluster and one class for each.
+
     >>> purity([0, 0, 1, 1], [5, 5, 5, 5])
     1.0
     """
@@ -30,6 +35,11 @@ def hungarian_accuracy(assignment: npt.ArrayLike, labels: npt.ArrayLike) -> floa
     ----------
     assignment, labels : array of int
         ``(n,)``: cluster and class of each row.
+
+    Raises
+    ------
+    MeasureError
+        If there are no rows, or not one cluster and one class for each.
 
     References
     ----------

@@ -87,7 +87,7 @@ def hyperplane_codes(
     Raises
     ------
     MeasureError
-        If `bits` is out of range, train is empty, or the columns differ.
+        If `bits` is out of range, train is empty, the columns differ, or features hold NaN or infinity.
 
     References
     ----------
@@ -106,12 +106,13 @@ def hyperplane_codes(
     layer = Layer("hyperplanes", "sign", (bits,), bits=bits)
     provenance = Provenance(model="random hyperplanes", seed=seed)
     return (
-        Codes(_sides(train, centre, normals), (layer,), _optional(train_labels), provenance=provenance),
-        Codes(_sides(test, centre, normals), (layer,), _optional(test_labels), provenance=provenance),
+        Codes(_hyperplane_bits(train, centre, normals), (layer,), _as_labels(train_labels), provenance=provenance),
+        Codes(_hyperplane_bits(test, centre, normals), (layer,), _as_labels(test_labels), provenance=provenance),
     )
 
 
-def _sides(rows: torch.Tensor, centre: torch.Tensor, normals: torch.Tensor) -> npt.NDArray[np.uint8]:
+def _hyperplane_bits(rows: torch.Tensor, centre: torch.Tensor, normals: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """Return packed bits: on which side of each hyperplane through `centre` a row lies."""
     packed = np.zeros((len(rows), packed_bytes(normals.shape[1])), np.uint8)
     step = max(1, (1 << 24) // max(normals.shape))
     for start in range(0, len(rows), step):
@@ -120,7 +121,7 @@ def _sides(rows: torch.Tensor, centre: torch.Tensor, normals: torch.Tensor) -> n
     return packed
 
 
-def _optional(labels: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:
+def _as_labels(labels: npt.ArrayLike | None) -> npt.NDArray[np.int64] | None:
     return None if labels is None else np.asarray(labels, dtype=np.int64)
 
 
@@ -151,6 +152,12 @@ def feature_categorization(
     -------
     knn, logistic : float
         Test accuracies.
+
+    Raises
+    ------
+    MeasureError
+        If a column or a label is missing, all columns are constant on train, features hold NaN or infinity, train has
+        one class only, or k is not between 1 and n.
     """
     train, test = range_scaled(train_features, test_features)
     knn = knn_accuracy_features(train, train_labels, test, test_labels, k=k)

@@ -175,7 +175,7 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
     new_codes : Codes, optional
         m rows of the same bits, to rank by what they reach beyond `codes`.
     points : int
-        Number of points of the saturation curve.
+        Largest number of points of the saturation curve, at least 2; fewer for few rows.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
     Raises
     ------
     AuditError
-        If there are no rows.
+        If there are no rows, or `points` is less than 2.
     CodesError
         If the two are not the same bits of the same network.
 

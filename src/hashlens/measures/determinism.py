@@ -189,6 +189,11 @@ def rarefied(group_sizes: npt.ArrayLike, m: int) -> float:
     m : int
         Number of examples drawn, 1 <= m <= n.
 
+    Raises
+    ------
+    MeasureError
+        If m is not between 1 and n.
+
     References
     ----------
     Hurlbert (1971): The nonconcept of species diversity: a critique and alternative parameters. Ecology 52(4).

@@ -57,6 +57,11 @@ def range_scaled(
     -------
     train, test : torch.Tensor
         float32 ``(n, d')`` and ``(m, d')``.
+
+    Raises
+    ------
+    MeasureError
+        If the columns differ, train is empty, all columns are constant on train, or a value is NaN or infinite.
     """
     first, second = as_features(train), as_features(test)
     if first.shape[1] != second.shape[1]:
@@ -66,6 +71,8 @@ def range_scaled(
     low, high = first.min(dim=0).values, first.max(dim=0).values
     varying = high > low
     if not varying.any():
-        raise MeasureError(f"all {len(varying):,} columns are constant on train: so rows cannot be distinguished")
+        raise MeasureError(
+            f"all {len(varying):,} columns are constant on train, so rows cannot be told apart: give inputs that differ"
+        )
     low, span = low[varying], (high - low)[varying]
     return first[:, varying].sub_(low).div_(span), second[:, varying].sub_(low).div_(span)

@@ -16,7 +16,9 @@ from hashlens.tables import number, table
 
 @dataclass(frozen=True)
 class Floor(Result):
-    """Differences between two encodings of the same rows. Smaller differences of measurements are rounding.
+    """Differences between two encodings of the same rows: the effect of rounding.
+
+    Measurements that differ by less than this do not differ by more than rounding.
 
     Attributes
     ----------
@@ -31,8 +33,8 @@ class Floor(Result):
     redundancy_ratio : float
         Redundancy ratio R of the 2 n codes of both encodings.
     shortfall : float
-        R of two identical encodings minus R; 0 if rounding changes nothing. The former is ``(n + R_1 n) / 2 n``, where
-        R_1 is the redundancy ratio of the first encoding.
+        R of two identical encodings minus `redundancy_ratio`; 0 if rounding changes nothing. R of two identical
+        encodings is ``(1 + R_1) / 2``, where R_1 is the redundancy ratio of the first encoding.
     """
 
     n: int
@@ -42,11 +44,17 @@ class Floor(Result):
     redundancy_ratio: float
     shortfall: float
 
-    def __rich__(self) -> RenderableType:
-        rows = [
+    def flip_rows(self) -> list[tuple[str, str]]:
+        """Return the rows of a table on changed bits: what is counted, and the number as text."""
+        return [
             ("changed bits per row, mean", f"{self.mean_flips:.4g}"),
             ("changed bits per row, largest", number(self.max_flips)),
             ("share of rows whose code changes", number(self.changed_rows)),
+        ]
+
+    def __rich__(self) -> RenderableType:
+        rows = [
+            *self.flip_rows(),
             ("R of both encodings together", number(self.redundancy_ratio)),
             ("below that of identical ones by", number(self.shortfall)),
         ]

@@ -18,17 +18,21 @@ from hashlens.seeds import torch_generator
 # Chosen on MNIST codes. Largest ratio, over 12 seeds, of the inertia to that of the best of ten full restarts: 1.0001
 # with 100 and 768 units, less than 1 with 20 units, 1.0004 with 40.
 SAMPLES = 6
+"""Number of samples of the rows."""
 SAMPLE_CELLS = 1 << 19
+"""Approximate number of entries, rows times columns, of a sample."""
 START_STEPS = 10
-SETS_KEPT = 2
-MOVE_ROUNDS = 8
-MOVE_STEPS = 4
-SETTLE_STEPS = 10
-SETS_MOVED = 2
-MOVES = 4
-FIRST_STEPS = 5
-FINALISTS = 3
-CONVERGED = 300
+"""Lloyd iterations of each start."""
+SETS_MOVED, SETS_KEPT = 2, 2
+"""Number of sets of centres of a sample that moves improve, and that are kept for all rows."""
+MOVE_ROUNDS, MOVES = 8, 4
+"""Largest number of rounds of moves, and number of moves that a round tries."""
+MOVE_STEPS, SETTLE_STEPS = 4, 10
+"""Lloyd iterations of each move that is tried, and before and after the moves of a round."""
+FIRST_STEPS, FINALISTS = 5, 3
+"""Lloyd iterations of all sets over all rows, and number of the best of them that are iterated further."""
+FINAL_STEPS = 300
+"""Largest number of these further iterations; they end when the inertia stops falling."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +76,15 @@ def kmeans(codes: Codes | Num[Features, "n d"], k: int, restarts: int = 64, seed
     k : int
         Number of clusters.
     restarts : int
-        Number of starts, over all samples; fewer if k is above 64.
+        Number of starts. They are divided over six samples of the rows, and rounded up to the same number for each.
+        Each sample has at most 1,024 / k of them.
     seed : int
         Seed of the samples, the starts and the moves.
 
     Raises
     ------
     MeasureError
-        If there are fewer than k rows.
+        If there are fewer than k rows, or `k` or `restarts` is less than 1.
 
     References
     ----------
@@ -98,8 +103,8 @@ def kmeans(codes: Codes | Num[Features, "n d"], k: int, restarts: int = 64, seed
     generator = torch_generator(seed, "kmeans")
     candidates = [search(points, k, -(-restarts // SAMPLES), generator) for _ in range(SAMPLES)]
     centres, cost, first = lloyd(points, torch.cat(candidates), FIRST_STEPS)
-    centres, cost, rest = lloyd(points, best_of(centres, cost, FINALISTS), CONVERGED)
-    return exact(points, point_of_row, centres[cost.argmin()], first + rest)
+    centres, cost, rest = lloyd(points, best_of(centres, cost, FINALISTS), FINAL_STEPS)
+    return exact_result(points, point_of_row, centres[cost.argmin()], first + rest)
 
 
 def search(points: Points, k: int, starts: int, generator: torch.Generator) -> torch.Tensor:
@@ -151,7 +156,7 @@ def draw(points: Points, distances: torch.Tensor, count: int, generator: torch.G
 
 
 def best_of(centres: torch.Tensor, cost: torch.Tensor, count: int) -> torch.Tensor:
-    """Return the `count` best sets of centres, without sets of equal cost."""
+    """Return the `count` best sets of centres; of sets with nearly equal cost, only the first."""
     chosen: list[int] = []
     for i in torch.argsort(cost).tolist():
         if not chosen or cost[i] - cost[chosen[-1]] > 1e-5 * cost[i].abs():
@@ -164,7 +169,8 @@ def move_centres(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Improve each set of centres by moves of one random centre to a row drawn by distance.
 
-    A round tries `moves` of them and keeps the best if it lowers the cost; it ends after a round without improvement.
+    A round tries `moves` of them and keeps the best if it lowers the cost. The search ends after a round
+    without improvement.
     """
     sets, k, columns = centres.shape
     all_sets = torch.arange(sets)
@@ -185,7 +191,7 @@ def move_centres(
     return centres, cost
 
 
-def exact(
+def exact_result(
     points: Points, point_of_row: npt.NDArray[np.int64] | None, centres: torch.Tensor, iterations: int
 ) -> KMeansResult:
     """Assign every row to its nearest centre, and return the means and the inertia in float64."""

@@ -40,7 +40,7 @@ def nearest_codes(
     Raises
     ------
     MeasureError
-        If k is not between 1 and n.
+        If k is not between 1 and n, or the codes have no bits.
     CodesError
         If queries and codes are not the same bits of the same network.
     """
@@ -79,6 +79,11 @@ def nearest_features(
         float32 ``(m, k)``, ascending.
     rows : numpy.ndarray
         int64 ``(m, k)``, rows of `features`.
+
+    Raises
+    ------
+    MeasureError
+        If k is not between 1 and n, the columns differ, or a value is NaN or infinite.
     """
     import faiss
 
@@ -143,7 +148,14 @@ def knn_predict(
     labels : array of int, optional
         ``(n,)``: labels of `codes`; those that they hold by default.
     k : int
-        Number of neighbours.
+        Number of neighbours, at most the number of codes with a label.
+
+    Raises
+    ------
+    MeasureError
+        If labels are missing, or k is not between 1 and the number of codes with a label.
+    CodesError
+        If queries and codes are not the same bits of the same network.
     """
     known, numbers, _ = labelled_codes(codes, labels, "K-NN")
     distances, rows = nearest_codes(queries, known, k)
@@ -154,6 +166,20 @@ def knn_accuracy(train: Codes, test: Codes, *, k: int = 9) -> float:
     """Return the test accuracy of K-NN: the share of test codes whose k nearest train codes vote for their label.
 
     Classes are matched by name where the codes have names; rows without a label are left out.
+
+    Parameters
+    ----------
+    train, test : Codes
+        Codes of training and test examples with labels: the same bits of the same network.
+    k : int
+        Number of neighbours, at most the number of train codes with a label.
+
+    Raises
+    ------
+    MeasureError
+        If labels are missing, or k is out of range.
+    CodesError
+        If train and test are not the same bits of the same network.
     """
     pair = labelled_pair(train, test, "K-NN")
     pair.log()
@@ -176,6 +202,11 @@ def knn_accuracy_leave_one_out(
         ``(n,)``: labels; those of the codes by default.
     k : int
         Number of neighbours, 1 <= k < n.
+
+    Raises
+    ------
+    MeasureError
+        If labels are missing, or k is not between 1 and n - 1.
     """
     if isinstance(codes, Codes):
         codes, labelled, _ = labelled_codes(codes, labels, "K-NN")
@@ -205,6 +236,20 @@ def knn_accuracy_features(
     """Return the test accuracy of Euclidean K-NN on vectors.
 
     Classes are matched by name where labels are names; rows without a label are left out.
+
+    Parameters
+    ----------
+    train_features, test_features : array
+        ``(n, d)`` and ``(m, d)``: the vectors.
+    train_labels, test_labels : array of int
+        ``(n,)`` and ``(m,)``: labels.
+    k : int
+        Number of neighbours, at most the number of train vectors with a label.
+
+    Raises
+    ------
+    MeasureError
+        If labels are missing, the columns differ, or k is out of range.
     """
     (known, kept), (expected, query_features) = labelled_row_pairs(
         (train_labels, len(train_features)), (test_labels, len(test_features)), "K-NN"

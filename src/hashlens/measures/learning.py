@@ -12,7 +12,7 @@ from hashlens.result import Result
 
 MAX_CONSTANT = 0.5
 """Largest share of the bits that may be constant over train; a larger share is reported before the regime."""
-ERRORS = 2.0
+STANDARD_ERRORS = 2.0
 """Number of standard errors by which an accuracy must differ from another to be called lower."""
 MIN_MATCHED = 0.5
 """Smallest accuracy at which a matching of outputs to labels counts as evidence, since the matching is fitted."""
@@ -84,7 +84,7 @@ class Learning(Result):
                 f"{self.always_on:,} always)"
             )
         if self.matched is not None:
-            return (*result, numbered_otherwise(self.matched))
+            return (*result, numbering_problem(self.matched))
         accuracy = "" if self.accuracy is None else f"the network's accuracy is {self.accuracy:.3f}"
         if self.at_chance:
             result.append(f"{accuracy}, not clearly above the share of the most frequent class, {self.chance:.3f}")
@@ -113,7 +113,7 @@ class Learning(Result):
 def clearly_less(accuracy: float, reference: float, examples: int) -> bool:
     """Return whether an accuracy is below another by two standard errors of the difference."""
     spread = accuracy * (1 - accuracy) + reference * (1 - reference)
-    return reference - accuracy > ERRORS * sqrt(spread / max(1, examples))
+    return reference - accuracy > STANDARD_ERRORS * sqrt(spread / max(1, examples))
 
 
 def not_above(accuracy: float, chance: float, examples: int) -> bool:
@@ -121,7 +121,7 @@ def not_above(accuracy: float, chance: float, examples: int) -> bool:
     return not clearly_less(chance, accuracy, examples)
 
 
-def most_frequent(labels: npt.NDArray[np.int64]) -> float:
+def majority_share(labels: npt.NDArray[np.int64]) -> float:
     """Return the share of the most frequent class: the accuracy of always predicting it."""
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
@@ -149,11 +149,11 @@ def matched_accuracy(predictions: npt.NDArray[np.int64], labels: npt.NDArray[np.
     """
     matched = hungarian_accuracy(predictions, labels)
     as_numbered = float(np.mean(predictions == labels))
-    best = max(as_numbered, most_frequent(labels))
+    best = max(as_numbered, majority_share(labels))
     return matched if matched >= MIN_MATCHED and clearly_less(best, matched, len(labels)) else None
 
 
-def numbered_otherwise(matched: float) -> str:
+def numbering_problem(matched: float) -> str:
     """Return the message that outputs and labels seem to be numbered differently."""
     return (
         f"with outputs and labels matched one to one, the accuracy of the network is {matched:.2%}: the "

@@ -35,9 +35,9 @@ class Points:
         """Return `values`, ``(..., n)``, times the weights."""
         return values if self.weights is None else values * self.weights
 
-    def blocks(self, sets: int) -> Iterator[tuple[slice, "Points"]]:
-        """Yield slices of rows, and their points, whose distances to `sets` centres fit in the cache."""
-        step = max(512, min(len(self), BLOCK_DISTANCES // sets))
+    def blocks(self, centres: int) -> Iterator[tuple[slice, "Points"]]:
+        """Yield slices of rows, and their points, whose distances to a number of centres fit in the cache."""
+        step = max(512, min(len(self), BLOCK_DISTANCES // centres))
         for start in range(0, len(self), step):
             rows = slice(start, min(start + step, len(self)))
             yield rows, Points(self.rows[rows], None if self.weights is None else self.weights[rows])

@@ -84,12 +84,12 @@ class LogisticModel:
         return float((self.predict(features)[rows] == expected).mean())
 
 
-@full_precision()
 def accuracy_tolerance(rows: int) -> float:
     """Return a tolerance that is enough for accuracies, 1e-5 nats per example: a smaller one does not change them."""
     return 1e-5 * rows
 
 
+@full_precision()
 def logistic_regression(
     features: Num[Features, "n d"] | Codes,
     labels: npt.ArrayLike | None = None,

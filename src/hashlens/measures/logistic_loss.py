@@ -45,17 +45,17 @@ class LogisticLoss(ABC):
     ----------
     dims : tuple of int
         Axes of the weights that belong to one problem: ``(1,)`` if every row is a separate problem.
-    scores : int
+    score_count : int
         Number m of scores.
     """
 
     dims: tuple[int, ...]
-    scores: int
+    score_count: int
 
     def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
         self.blocks = [rows[block] for block in classes.slices()]
         self.strength = strength
-        self.shape = (self.scores, rows.shape[1] + 1)
+        self.shape = (self.score_count, rows.shape[1] + 1)
         self.penalty = torch.ones(self.shape[1], dtype=torch.float64)
         self.penalty[-1] = 0
         self._rows = rows
@@ -87,14 +87,14 @@ class LogisticLoss(ABC):
         curvatures = []
         for i, block in enumerate(self.blocks):
             own_scores = self.scores_of(i)
-            curved = []
+            part_curvatures = []
             for part in torch.split(block, max(1, EXACT_CELLS // self.shape[1])):
                 exact = part.double()
                 loss, score_gradient, curvature = self.terms(i, _scores(exact, weights[own_scores]))
                 value[own_scores if len(self.dims) == 1 else slice(None)] += self.strength * loss
                 gradient[own_scores] += self.strength * _backwards(exact, score_gradient)
-                curved.append(curvature.float())
-            curvatures.append(torch.cat(curved, dim=1))
+                part_curvatures.append(curvature.float())
+            curvatures.append(torch.cat(part_curvatures, dim=1))
         return Evaluation(value, gradient, tuple(curvatures))
 
     def hessian_product(self, evaluation: Evaluation, change: torch.Tensor) -> torch.Tensor:
@@ -108,7 +108,7 @@ class LogisticLoss(ABC):
 
     def mean_curvature(self, evaluation: Evaluation) -> torch.Tensor:
         """Return the mean over rows of the curvature of each score, ``(m,)``."""
-        total = torch.zeros(self.scores, dtype=torch.float64)
+        total = torch.zeros(self.score_count, dtype=torch.float64)
         for i, curvature in enumerate(evaluation.curvature):
             total[self.scores_of(i)] += self.diagonal(curvature).sum(dim=1, dtype=torch.float64)
         return self.strength * total / len(self._rows)
@@ -136,12 +136,12 @@ class MultinomialLoss(LogisticLoss):
     dims = (0, 1)
 
     def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
-        self.scores = len(classes)
+        self.score_count = len(classes)
         super().__init__(rows, classes, strength)
 
     def scores_of(self, i: int) -> torch.Tensor:
         """Return the scores that class i takes part in."""
-        return torch.arange(self.scores)
+        return torch.arange(self.score_count)
 
     def terms(self, i: int, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return loss, derivative and curvature of class i."""
@@ -168,7 +168,7 @@ class PairwiseLoss(LogisticLoss):
 
     def __init__(self, rows: torch.Tensor, classes: Classes, strength: float) -> None:
         pairs = np.stack(np.triu_indices(len(classes), 1))
-        self.scores = pairs.shape[1]
+        self.score_count = pairs.shape[1]
         self._scores_of = [torch.from_numpy(np.flatnonzero((pairs == i).any(axis=0))) for i in range(len(classes))]
         self._targets = [
             torch.from_numpy((pairs[1][taken.numpy()] == i).astype(np.float64))[:, None]

@@ -44,13 +44,13 @@ def minimise(loss: LogisticLoss, tolerance: float) -> tuple[torch.Tensor, int]:
     Nocedal, Wright (2006): Numerical optimization, 2nd edition, algorithm 7.1.
     """
     weights = torch.zeros(loss.shape, dtype=torch.float64)
-    precondition = Preconditioner(loss)
+    preconditioner = Preconditioner(loss)
     evaluation = loss.evaluate(weights)
     steps = 0
     while steps < NEWTON_STEPS:
         steps += 1
-        precondition.update(evaluation)
-        direction = conjugate_gradients(loss, evaluation, precondition, tolerance / 10)
+        preconditioner.update(evaluation)
+        direction = conjugate_gradients(loss, evaluation, preconditioner, tolerance / 10)
         decrement = -loss.sum(evaluation.gradient * direction)
         weights, evaluation = line_search(loss, weights, direction, evaluation, decrement)
         if bool((decrement <= tolerance).all()):
@@ -58,11 +58,13 @@ def minimise(loss: LogisticLoss, tolerance: float) -> tuple[torch.Tensor, int]:
     return weights, steps
 
 
-def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Preconditioner, floor: float) -> torch.Tensor:
-    """Return about ``-inverse(H) g``; a problem stops when its squared residual fell tenfold or below `floor`."""
+def conjugate_gradients(
+    loss: LogisticLoss, at: Evaluation, preconditioner: Preconditioner, floor: float
+) -> torch.Tensor:
+    """Return about ``-inverse(H) g``; a problem stops when its squared residual falls tenfold or below `floor`."""
     direction = torch.zeros_like(at.gradient)
     residual = -at.gradient
-    search = precondition.apply(residual)
+    search = preconditioner.apply(residual)
     size = loss.sum(residual * search)
     target = (size / 10).clamp(min=floor)
     for _ in range(GRADIENT_STEPS):
@@ -73,7 +75,7 @@ def conjugate_gradients(loss: LogisticLoss, at: Evaluation, precondition: Precon
         step = torch.where(active, size / loss.sum(search * product).clamp(min=1e-300), 0)
         direction += step * search
         residual -= step * product
-        conditioned = precondition.apply(residual)
+        conditioned = preconditioner.apply(residual)
         previous, size = size, loss.sum(residual * conditioned)
         search = conditioned + torch.where(active, size / previous.clamp(min=1e-300), 0) * search
     return direction

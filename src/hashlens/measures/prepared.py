@@ -76,7 +76,7 @@ def prepare(train: Codes, test: Codes, memory_budget: int = 2 << 30, seed: int =
     Raises
     ------
     MeasureError
-        If no bit varies over train and test.
+        If labels are missing, or no bit varies over train and test.
     CodesError
         If train and test are not the same bits of the same network.
     """
@@ -100,15 +100,16 @@ def _prepare(train: Codes, test: Codes, memory_budget: int, seed: int) -> Prepar
             "these rows; standardise the inputs or lower the learning rate, so that units switch"
         )
     fit = max(1, memory_budget // (FLOAT_BYTES * (len(train) + len(test))))
-    narrowed = (f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}.",) if bits > KMEANS_BITS < fit else ()
+    kmeans_note = f"K-Means on {KMEANS_BITS:,} of the bits, drawn with seed {seed}."
+    kmeans_notes = (kmeans_note,) if min(bits, fit) > KMEANS_BITS else ()
     if bits <= fit:
-        return Prepared(codes, None, train.code_bits, bits, bits, notes=narrowed)
+        return Prepared(codes, None, train.code_bits, bits, bits, notes=kmeans_notes)
     sampled = Split(codes.train.sample_bits(fit, seed), codes.test.sample_bits(fit, seed))
     note = (
         f"Measured on {fit:,} of {bits:,} informative bits, drawn with seed {seed}: all of them would take "
         f"{bits / fit * memory_budget / 2**30:.3g} GiB, more than the memory budget of {memory_budget / 2**30:.3g} GiB."
     )
-    return Prepared(sampled, None, train.code_bits, bits, fit, True, (note, *narrowed))
+    return Prepared(sampled, None, train.code_bits, bits, fit, True, (note, *kmeans_notes))
 
 
 def nearest_train(prepared: Prepared, k: int) -> tuple[Distances, Rows]:

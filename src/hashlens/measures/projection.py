@@ -58,7 +58,7 @@ def project(rows: Codes | torch.Tensor, method: ProjectionMethod = "pca", seed: 
         n codes, or features ``(n, d)``.
     method : {"pca", "umap"}
         Principal components, which preserve large distances; or UMAP, which preserves neighbourhoods, takes longer, and
-        needs the package umap-learn.
+        needs the package umap-learn. Fewer than four rows are projected by principal components in any case.
     seed : int
         Seed of the sample of bits of wide codes, and of the methods.
 

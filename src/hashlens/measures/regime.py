@@ -32,6 +32,13 @@ class RegimeThresholds(Result):
     sufficient_redundancy: float = 0.05
     sufficient_retention: float = 0.95
 
+    @property
+    def source(self) -> str:
+        """A sentence on who set the thresholds."""
+        if self == RegimeThresholds():
+            return "The thresholds are hashlens's own, not the paper's."
+        return "The thresholds are those that were passed; they are not the paper's."
+
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not is_number(value):
@@ -73,7 +80,8 @@ class Regime(Result):
     redundancy_ratio : float
         Redundancy ratio R on train.
     retention : float
-        Accuracy of the code alone divided by the accuracy of the network.
+        Accuracy of the code alone divided by the accuracy of the network; the accuracy of the code itself, if there is
+        no accuracy of the network to compare with.
     thresholds : RegimeThresholds
         The thresholds used.
     learning : Learning or None
@@ -90,7 +98,7 @@ class Regime(Result):
 
     @property
     def learnt(self) -> bool:
-        """Whether there is no sign that the network has not learnt."""
+        """Whether no problem of learning was found; true also if learning was not checked."""
         return self.learning is None or not self.learning.problems
 
     @property

@@ -12,6 +12,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.packing import hamming
 from hashlens.errors import MeasureError
 from hashlens.measures.classes import Classes, labelled_codes
+from hashlens.measures.features import full_precision
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
 from hashlens.tables import number, table
@@ -102,7 +103,8 @@ def separation(
     Raises
     ------
     MeasureError
-        If labels are missing, there is only one class, no class has two examples, or there are no bits.
+        If labels are missing, there is only one class, no class has two examples, there are no bits, or `bins` or
+        `pairs` is less than 1.
     """
     codes, class_numbers, _ = labelled_codes(codes, labels, "separation")
     classes = Classes.of(class_numbers, "separation")
@@ -120,19 +122,20 @@ def separation(
         if layer.bits
     )
     overall = LayerSeparation("all", codes.code_bits, float(within_bits.mean()), float(between_bits.mean()))
-    near, far = sampled_distances(codes, classes, pairs, numpy_generator(seed, "separation"))
-    edges = _edges(min(near.min(), far.min()), max(near.max(), far.max()), bins)
+    within, between = sampled_distances(codes, classes, pairs, numpy_generator(seed, "separation"))
+    edges = _edges(min(within.min(), between.min()), max(within.max(), between.max()), bins)
     return Separation(
         overall=overall,
         layers=layers,
         edges=edges / codes.code_bits,
-        within_histogram=np.histogram(near, edges)[0] / pairs,
-        between_histogram=np.histogram(far, edges)[0] / pairs,
-        separability=_separability(near, far),
+        within_histogram=np.histogram(within, edges)[0] / pairs,
+        between_histogram=np.histogram(between, edges)[0] / pairs,
+        separability=_separability(within, between),
         pairs=pairs,
     )
 
 
+@full_precision()
 def disagreements(codes: Codes, classes: Classes) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the share of pairs within classes, and between classes, that differ in each bit: float64 ``(bits,)`` each.
 

@@ -11,7 +11,7 @@ from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.sources import load_data
 from hashlens.errors import HashlensError, MeasureError
-from hashlens.measurement.run import labelled_alike
+from hashlens.measurement.run import number_classes_alike
 from hashlens.measures.features import FLOAT_BYTES, Features
 from hashlens.result import Split
 from hashlens.retrieval.bit_selection import Selection
@@ -54,7 +54,7 @@ def model_quality_curve(
     reading = Reading.from_options(model_quality_curve, reading, options)
     checked_lengths(lengths)
     require_whole(MeasureError, "memory_budget", memory_budget)
-    data = labelled_alike(Split(load_data(train).load(), load_data(test).load()), model)
+    data = number_classes_alike(Split(load_data(train).load(), load_data(test).load()), model)
     budget = max(8, memory_budget // (len(data.train) + len(data.test)))
     observations = Split(*(observe(model, part, reading, budget, penultimate=True) for part in (data.train, data.test)))
     trained, tested = observations.train.penultimate, observations.test.penultimate
