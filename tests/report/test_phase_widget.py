@@ -49,6 +49,13 @@ def test_slices_have_the_numbers_of_the_study(study):
     assert {sliced.agreement(at) for at in sliced.measured()} <= {1 / 3, 2 / 3, 1.0}
 
 
+def test_the_table_names_the_confidence_level_of_the_chart():
+    study = planted_results({"width": [8, 16], "epochs": [1, 10]}, repeats=5)
+    widget = phase_widget(chart_cells([phase_chart(study, confidence=0.8)]))
+    assert "80% interval" in widget.table.note
+    assert "95%" not in widget.table.note
+
+
 def test_what_is_compared_goes_to_the_script_to_the_last_bit(study):
     cells = results_cells(study)
     data = phase_widget(cells).data

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from hashlens.study.interrupts import uninterrupted
+from hashlens.study.interrupts import delayed_interrupts
 
 
 def press():
@@ -13,7 +13,7 @@ def press():
 
 def test_ctrl_c_waits_for_the_end_of_the_body():
     reached = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
+    with pytest.raises(KeyboardInterrupt), delayed_interrupts():
         press()
         press()
         reached.append("end")
@@ -23,8 +23,8 @@ def test_ctrl_c_waits_for_the_end_of_the_body():
 
 def test_nested_bodies_all_end_first():
     reached = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
-        with uninterrupted():
+    with pytest.raises(KeyboardInterrupt), delayed_interrupts():
+        with delayed_interrupts():
             press()
         reached.append("outer")
     assert reached == ["outer"]
@@ -34,7 +34,7 @@ def test_other_threads_and_other_ways_to_handle_it_are_left_alone():
     seen = []
 
     def look():
-        with uninterrupted():
+        with delayed_interrupts():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=look)

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from hashlens.study.cells import Cell, cross_levels
 from hashlens.study.spec import StudySpec
-from hashlens.study.spec.fields import Count, Text, shown
+from hashlens.study.spec.fields import Count, Text, value_text
 from hashlens.study.spec.lines import FieldPath
 
 DESIGN = "design"
@@ -16,7 +16,7 @@ Axes = dict[str, tuple[Any, ...]]
 
 def _designs(value: Any) -> dict[str, Axes]:
     if not isinstance(value, dict) or not all(isinstance(axes, dict) for axes in value.values()):
-        raise ValueError(f"must be a mapping of axes for each design, received {shown(value)}")
+        raise ValueError(f"must be a mapping of axes for each design, received {value_text(value)}")
     return {
         str(name): {str(factor): tuple(levels) if isinstance(levels, list | tuple) else (levels,)
                     for factor, levels in axes.items()}

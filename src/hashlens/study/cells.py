@@ -97,7 +97,7 @@ def cross_levels(spec: "StudySpec", variables: Variables) -> tuple[Cell, ...]:
     return tuple(Cell(combination) for combination in product(*levels))
 
 
-def repeated(cells: Iterable[CellLike], repeats: int) -> list[tuple[Any, int]]:
+def cross_repeats(cells: Iterable[CellLike], repeats: int) -> list[tuple[Any, int]]:
     """Return every repeat of every cell."""
     return [(cell, repeat) for cell in cells for repeat in range(repeats)]
 

@@ -16,7 +16,7 @@ from hashlens.study.cells import Cell, CellLike, Run, cross_levels
 from hashlens.study.page.opening import Opening
 from hashlens.study.results import Results
 from hashlens.study.row import Row
-from hashlens.study.spec.completed import complete_spec
+from hashlens.study.spec.complete_spec import complete_spec
 from hashlens.study.spec.spec import StudySpec
 from hashlens.study.variables import Variables
 

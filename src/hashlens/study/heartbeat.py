@@ -16,8 +16,8 @@ from hashlens.study.store import Store
 
 log = logging.getLogger("hashlens")
 BEATS_PER_LEASE = 4
-_at_work: set[str] = set()
-"""Workers of this process."""
+_active_workers: set[str] = set()
+"""Names of the workers of this process that are at work."""
 
 
 def worker_name() -> str:
@@ -41,8 +41,9 @@ def is_dead(worker: str) -> bool:
     if machine != _machine() or not process_id.isdecimal() or os.name != "posix":
         return False
     if int(process_id) == os.getpid():
-        # Dead is a worker of this process that could not release its leases, or of an earlier process with its id.
-        return worker not in _at_work
+        # A worker with the id of this process is dead if it is not active: it could not release its leases, or it ran
+        # in an earlier process with the same id.
+        return worker not in _active_workers
     try:
         os.kill(int(process_id), 0)
     except ProcessLookupError:
@@ -52,7 +53,7 @@ def is_dead(worker: str) -> bool:
     return False
 
 
-def release_the_dead(store: Store) -> None:
+def release_dead_workers(store: Store) -> None:
     """Release the leases of killed workers of this machine at once; leases of other machines expire by themselves."""
     for lease in store.status().leases:
         if is_dead(lease.worker):
@@ -61,7 +62,7 @@ def release_the_dead(store: Store) -> None:
 
 
 @contextmanager
-def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
+def heartbeat(store: Store, worker: str, lease: float) -> Iterator[None]:
     """Extend the leases of `worker` in a separate thread until the body ends, then release the remaining ones."""
     stop = threading.Event()
 
@@ -75,13 +76,13 @@ def beating(store: Store, worker: str, lease: float) -> Iterator[None]:
 
     thread = threading.Thread(target=beat, name="hashlens heartbeat", daemon=True)
     thread.start()
-    _at_work.add(worker)
+    _active_workers.add(worker)
     try:
         yield
     finally:
         stop.set()
         thread.join()
-        _at_work.discard(worker)
+        _active_workers.discard(worker)
         try:
             store.release(worker)
         except HashlensError as error:

@@ -8,8 +8,8 @@ from typing import Any
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C until the body has ended.
+def delayed_interrupts() -> Iterator[None]:
+    """Delay Ctrl-C until the body of the ``with`` statement has ended.
 
     KeyboardInterrupt could otherwise stop database drivers and pools at any point, and they would print long errors.
     """

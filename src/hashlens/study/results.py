@@ -106,7 +106,7 @@ class Results(Result):
         return replace(self, columns={name: column[mask] for name, column in self.columns.items()})
 
     def levels(self, column: str) -> list[Any]:
-        """Return the distinct values of a column, sorted."""
+        """Return the distinct values of a column, sorted; raise StudyError if there is no such column."""
         if column not in self.columns:
             raise StudyError(f"results have no column {column!r}: {nearest(column, self.variables.columns)}")
         return np.unique(self.columns[column]).tolist()  # type: ignore[no-any-return]

@@ -15,7 +15,8 @@ class Row:
     measure : str
         Name of the measure.
     split : str
-        Examples on which it was computed: ``train`` or ``test``; empty if there is no split.
+        Examples on which it was computed, such as ``train``, ``test`` or a kind of random inputs; empty if there is no
+        split.
     value : float
         The value; NaN if it is undefined, stored as NULL.
     layer : str

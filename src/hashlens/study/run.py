@@ -18,15 +18,15 @@ from hashlens.arguments import is_number, is_whole
 from hashlens.errors import StudyError, nearest
 from hashlens.plain import plain
 from hashlens.progress import bar
-from hashlens.study.cells import Run, repeated, runs_of_packs
+from hashlens.study.cells import Run, cross_repeats, runs_of_packs
 from hashlens.study.charts.grid import level_name
 from hashlens.study.experiment import Experiment, Outcome, Resources
 from hashlens.study.failure import reason
-from hashlens.study.heartbeat import beating, release_the_dead, worker_name
+from hashlens.study.heartbeat import heartbeat, release_dead_workers, worker_name
 from hashlens.study.row import Row
 from hashlens.study.store import Store
-from hashlens.study.store.kept import keep
-from hashlens.study.store.schema import Claimed
+from hashlens.study.store.kept_files import keep
+from hashlens.study.store.schema import ClaimedRun
 from hashlens.study.variables import Variables
 from hashlens.version import __version__
 
@@ -60,7 +60,7 @@ class Work:
 class RunReporter:
     """The :class:`Reporter` of a worker: runs report their progress and save files through it."""
 
-    def __init__(self, store: Store, claimed: Mapping[Run, Claimed], advance: Callable[[Run, int], None]) -> None:
+    def __init__(self, store: Store, claimed: Mapping[Run, ClaimedRun], advance: Callable[[Run, int], None]) -> None:
         self._store = store
         self._claimed = claimed
         self._advance = advance
@@ -113,12 +113,12 @@ def work(
     """
     worker, done = worker_name(), 0
     by_key = {(run.cell.key, run.repeat): run for run in todo.runs}
-    release_the_dead(store)
+    release_dead_workers(store)
     status = store.status()
     spec = todo.resources.spec
     steps = todo.experiment.steps(spec)
     remaining, label_of = status.runs - status.done - len(status.failures), run_labels(todo.runs)
-    with beating(store, worker, lease), bar(status.study or spec.runs_are, remaining, steps) as advance:
+    with heartbeat(store, worker, lease), bar(status.study or spec.runs_are, remaining, steps) as advance:
 
         def on_progress(run: Run, steps_done: int) -> None:
             for _ in range(steps_done):
@@ -134,7 +134,7 @@ def work(
             if not wait or not (status.leases or status.pending):
                 return done
             time.sleep(pause)
-            release_the_dead(store)
+            release_dead_workers(store)
 
 
 def run_labels(runs: Sequence[Run]) -> Callable[[Run], str]:
@@ -154,8 +154,8 @@ def run_labels(runs: Sequence[Run]) -> Callable[[Run], str]:
 
 
 def _claimed_runs(
-    store: Store, claimed: Sequence[Claimed], by_key: Mapping[tuple[str, int], Run]
-) -> dict[Run, Claimed]:
+    store: Store, claimed: Sequence[ClaimedRun], by_key: Mapping[tuple[str, int], Run]
+) -> dict[Run, ClaimedRun]:
     """Return the claimed runs of the study, each with its claim."""
     if any((claim.cell, claim.repeat) not in by_key for claim in claimed):
         raise StudyError(
@@ -165,18 +165,17 @@ def _claimed_runs(
 
 
 def _do_pack(
-    store: Store, worker: str, todo: Work, claimed: dict[Run, Claimed], advance: Callable[[Run, int], None]
+    store: Store, worker: str, todo: Work, claimed: dict[Run, ClaimedRun], advance: Callable[[Run, int], None]
 ) -> int:
     """Compute a pack and commit each of its claimed runs."""
-    number, remeasured = (
-        next(iter(claimed)).pack,
-        {run: claim.metadata for run, claim in claimed.items() if claim.metadata},
-    )
+    number = next(iter(claimed)).pack
+    remeasured = {run: claim.metadata for run, claim in claimed.items() if claim.metadata}
     whole_pack = todo.experiment.depends_on_pack(todo.resources)
     pack = [
         run for run in todo.runs if run not in remeasured and (run in claimed or (whole_pack and run.pack == number))
     ]
-    pack = pack if remeasured.keys() < claimed.keys() else []
+    if remeasured.keys() == claimed.keys():
+        pack = []
     reporter = RunReporter(store, claimed, advance)
     committed, start = 0, time.perf_counter()
     for outcome in chain(_remeasured_outcomes(todo, remeasured, reporter), _outcomes(todo, pack, reporter)):
@@ -292,7 +291,7 @@ def study_runs(experiment: Experiment, resources: Resources, store: Store) -> tu
     cells, seed = experiment.cells(resources), resources.spec.seed
     if twice := [key for key, times in Counter(cell.key for cell in cells).items() if times > 1]:
         raise StudyError(f"experiment {experiment.variables.experiment!r} gives two cells of the key {twice[0]!r}")
-    pairs = {(cell.key, repeat): (cell, repeat) for cell, repeat in repeated(cells, resources.spec.repeats)}
+    pairs = {(cell.key, repeat): (cell, repeat) for cell, repeat in cross_repeats(cells, resources.spec.repeats)}
     existing_packs = {(run.cell, run.repeat): run.pack for run in store.runs()} if store.is_begun else {}
     existing = runs_of_packs([[pairs[pair_key] for pair_key in existing_packs if pair_key in pairs]], seed)
     added = experiment.packs([pair for pair_key, pair in pairs.items() if pair_key not in existing_packs], resources)

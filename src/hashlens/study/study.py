@@ -168,7 +168,7 @@ def _warn_of_devices(store: Store, device: str) -> None:
     other_devices = {run.metadata["device"] for run in store.runs() if "device" in run.metadata} - {device}
     if other_devices:
         log.warning(
-            "earlier runs were done on %s, and the others will run on %s: their numbers will agree like "
-            "those of other seeds, not bit for bit",
+            "earlier runs were done on %s, and the others will run on %s: rounding differs between devices, so their "
+            "numbers differ as much as those of two seeds",
             ", ".join(sorted(other_devices)), device,
         )  # fmt: skip

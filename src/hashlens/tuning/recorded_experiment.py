@@ -11,7 +11,7 @@ from hashlens.study.cells import Run
 from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
-from hashlens.study.spec.fields import Text, named
+from hashlens.study.spec.fields import Text, known_name
 from hashlens.study.variables import Factor, MeasureInfo, Variables
 from hashlens.tuning.experiment import MEASURES, NEVER
 from hashlens.tuning.named_rules import rule_named
@@ -38,7 +38,7 @@ class RecordedSpec(StudySpec):
     """
 
     runs: Text = ""
-    repeat: Annotated[str, named("repeat", GROUPS)] = "data set"
+    repeat: Annotated[str, known_name("repeat", GROUPS)] = "data set"
 
 
 @dataclass(frozen=True, eq=False)

@@ -213,13 +213,13 @@ class SufficientNetwork:
 
     def _outcomes(self, hyperparameters: Mapping[str, Any]) -> "list[Outcome]":
         """Train and measure all repeats as a study does; the same hyperparameters are computed once."""
-        from hashlens.study.cells import repeated, runs_of_packs
+        from hashlens.study.cells import cross_repeats, runs_of_packs
         from hashlens.study.networks.experiment import NETWORKS
 
         key = repr(sorted(hyperparameters.items()))
         if key not in self._kept:
             resources = self._resources(hyperparameters)
-            packs = NETWORKS.packs(repeated(NETWORKS.cells(resources), resources.spec.repeats), resources)
+            packs = NETWORKS.packs(cross_repeats(NETWORKS.cells(resources), resources.spec.repeats), resources)
             runs = runs_of_packs(packs, resources.spec.seed)
             parts = [[run for run in runs if run.pack == at] for at in range(len(packs))]
             self._kept[key] = [outcome for part in parts for outcome in NETWORKS.run(part, resources, Silent())]

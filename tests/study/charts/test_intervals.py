@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.intervals import Estimate, around_note, mean_intervals, shown_estimates
+from hashlens.study.charts.intervals import Estimate, around_note, estimate_means, mean_intervals
 
 WORLDS = {
     "small R": (lambda rng, size: rng.beta(3.9, 191.1, size), 0.02, "share"),
@@ -63,7 +63,7 @@ def test_bad_confidence(confidence):
 @pytest.mark.parametrize("values", [[0.0, 0.0004], [0.9993, 1.0, 0.9999], [0.3, 0.7]])
 def test_two_or_three_repeats_show_their_range(values):
     """Of the first, the t interval goes up to 0.64: it says nothing of two shares below 0.0005."""
-    interval, shown = mean_intervals(values, "share").at(), shown_estimates(values, "share").at()
+    interval, shown = mean_intervals(values, "share").at(), estimate_means(values, "share").at()
     assert interval.high - interval.low > shown.high - shown.low
     assert (shown.low, shown.high, shown.around) == (min(values), max(values), "range")
     assert shown.mean == interval.mean
@@ -72,7 +72,7 @@ def test_two_or_three_repeats_show_their_range(values):
 
 def test_four_repeats_show_the_interval_and_one_nothing():
     values = [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, np.nan, np.nan], [0.1, np.nan, np.nan, np.nan], [np.nan] * 4]
-    shown, interval = shown_estimates(values, "share"), mean_intervals(values, "share")
+    shown, interval = estimate_means(values, "share"), mean_intervals(values, "share")
     assert (shown.low[0], shown.high[0]) == (interval.low[0], interval.high[0])
     assert [shown.at(row).around for row in range(4)] == ["interval", "range", "interval", "interval"]
     assert (shown.low[1], shown.high[1]) == (0.1, 0.2)

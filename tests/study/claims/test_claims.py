@@ -6,7 +6,7 @@ import pytest
 from hashlens.errors import StudyError
 from hashlens.study.claims import Correlation, Difference, Equivalence, Threshold, Trend, decide, read_claims
 from hashlens.study.claims.correlation import correlations, drop_missing, fisher_interval
-from hashlens.study.claims.read import decided
+from hashlens.study.claims.read import decide_or_explain
 
 WIDTHS = {"width": [10, 20, 40]}
 
@@ -281,7 +281,7 @@ def test_what_was_not_measured_is_said(along):
     results = along([0.9, 0.5, 0.1])
     with pytest.raises(StudyError, match="results hold no b on test"):
         decide(results, difference(above="b", where={"width": 10}))
-    found = decided(results, difference(above="b", where={"width": 10}))
+    found = decide_or_explain(results, difference(above="b", where={"width": 10}))
     assert found.verdict == "inconclusive"
     assert "results hold no b on test" in str(found)
     with pytest.raises(StudyError, match="not measured at 15; it was at 10, 20, 40"):

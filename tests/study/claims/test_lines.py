@@ -5,7 +5,7 @@ import pytest
 
 from hashlens.study.charts.intervals import Estimate
 from hashlens.study.claims.contrast import contrast_intervals
-from hashlens.study.claims.lines import ClaimedRange, PendingLine, computed_lines, overall
+from hashlens.study.claims.lines import ClaimedRange, PendingLine, computed_lines, overall_verdict
 
 ABOVE, BELOW, WITHIN = ClaimedRange(above=0.0), ClaimedRange(below=0.0), ClaimedRange(-0.1, 0.1)
 
@@ -36,10 +36,10 @@ def fixed(low, high):
 
 def test_all_lines_must_be_reproduced_and_one_may_refute():
     right, wrong, open_ = fixed(1, 2), fixed(-2, -1), fixed(-1, 1)
-    assert overall(answers(right, right)) == "reproduced"
-    assert overall(answers(right, open_)) == "inconclusive"
-    assert overall(answers(right, open_, wrong)) == "not reproduced"
-    assert overall(()) == "inconclusive"
+    assert overall_verdict(answers(right, right)) == "reproduced"
+    assert overall_verdict(answers(right, open_)) == "inconclusive"
+    assert overall_verdict(answers(right, open_, wrong)) == "not reproduced"
+    assert overall_verdict(()) == "inconclusive"
 
 
 def test_what_refutes_is_the_interval_of_all_lines_at_once():
@@ -52,8 +52,8 @@ def test_what_refutes_is_the_interval_of_all_lines_at_once():
     lines = answers(*[spread] * 10)
     assert sorted(set(levels)) == pytest.approx([0.95, 0.995])
     assert all(line.high < 0 < line.wide_high for line in lines)
-    assert overall(lines) == "inconclusive"
-    assert overall(answers(spread)) == "not reproduced"
+    assert overall_verdict(lines) == "inconclusive"
+    assert overall_verdict(answers(spread)) == "not reproduced"
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

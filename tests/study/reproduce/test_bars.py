@@ -46,6 +46,12 @@ def test_what_was_not_measured_meets_no_bar(results):
     assert bar_table((found,)).rows == (("it is so", "–", "at most 1", "width 80", "0", "not met"),)
 
 
+def test_a_ratio_to_zero_meets_no_bar(made):
+    results = made({"width": [10, 20]}, lambda repeat, width, **_: {("a", "test"): 0.0 if width == 20 else 0.5})
+    found = check_bar(results, bar(at={"width": 10}, divided_by={"width": 20}, at_least=0.0))
+    assert (str(found.value), found.met) == ("nan", False)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [({}, "either at_most or at_least"), ({"at_most": 1.0, "at_least": 0.0}, "either at_most or at_least"),

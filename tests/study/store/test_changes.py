@@ -1,5 +1,5 @@
 from hashlens.study.spec import StudySpec
-from hashlens.study.store.changes import changes, compared
+from hashlens.study.store.changes import changes, comparable_fields
 
 FULL = """\
 description: how R falls with width
@@ -12,7 +12,7 @@ axes: {width: [10, 20, 40], random_inputs: [none, uniform]}
 
 
 def between(old, new):
-    return changes(compared(old.to_plain()), compared(new.to_plain()))
+    return changes(comparable_fields(old.to_plain()), comparable_fields(new.to_plain()))
 
 
 def test_differences_name_the_fields_that_changed():
@@ -49,5 +49,7 @@ def test_a_store_of_before_a_field_is_the_same_until_the_field_is_used():
     del old["training"]["loss"]
     now = StudySpec.from_yaml(FULL)
     squared = StudySpec.from_yaml(FULL.replace("recipe: scripts", "recipe: scripts, loss: mse"))
-    assert changes(compared(old), compared(now.to_plain())) == []
-    assert changes(compared(old), compared(squared.to_plain())) == ['training.loss: (nothing) -> "mse"']
+    assert changes(comparable_fields(old), comparable_fields(now.to_plain())) == []
+    assert changes(comparable_fields(old), comparable_fields(squared.to_plain())) == [
+        'training.loss: (nothing) -> "mse"'
+    ]

@@ -99,7 +99,9 @@ def target(request, tmp_path):
 
 def begun(target, runs=None, **options):
     store = Store.open(target, **options)
+    assert not store.is_begun
     assert store.begin(SPEC, some_runs() if runs is None else runs, DIGESTS).is_new
+    assert store.is_begun
     return store
 
 

@@ -26,12 +26,12 @@ from hashlens.study.charts.grid import (
     usual_split,
 )
 from hashlens.study.charts.intervals import require_confidence
-from hashlens.study.charts.variance import Shares, bootstrap_shares, variance_shares
+from hashlens.study.charts.variance import VarianceShares, bootstrap_shares, variance_shares
 from hashlens.study.results import Results, default_variables
 from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
 
-DOMINATES, NEGLIGIBLE = 0.10, 0.05
+DOMINANT_SHARE, NEGLIGIBLE_SHARE = 0.10, 0.05
 """Limits of the total share, set by hashlens: a factor dominates from the first, hardly matters below the
 second."""
 DEFAULT_EXAMPLES = 10_000
@@ -125,13 +125,15 @@ class ResponseEffects(Result):
             return f"{self.name} does not vary."
         ranked = sorted(self.effects, key=lambda effect: -effect.total.value)
         large = [
-            f"{_factor_text(ranked_effect)} {ranked_effect.total.value:.0%}"
-            for ranked_effect in ranked
-            if ranked_effect.total.value >= DOMINATES
+            f"{_factor_text(effect)} {effect.total.value:.0%}"
+            for effect in ranked
+            if effect.total.value >= DOMINANT_SHARE
         ]
-        small = [_factor_text(ranked_effect) for ranked_effect in ranked if ranked_effect.total.value < NEGLIGIBLE]
+        small = [
+            _factor_text(ranked_effect) for ranked_effect in ranked if ranked_effect.total.value < NEGLIGIBLE_SHARE
+        ]
         dominating = f"{', '.join(large)} dominate{'s' * (len(large) == 1)}" if large else "no factor dominates"
-        return f"{self.name}: {dominating}" + (f"; under {NEGLIGIBLE:.0%}: {', '.join(small)}." if small else ".")
+        return f"{self.name}: {dominating}" + (f"; under {NEGLIGIBLE_SHARE:.0%}: {', '.join(small)}." if small else ".")
 
 
 @dataclass(frozen=True)
@@ -374,7 +376,7 @@ def finite_logit(values: npt.NDArray[np.float64], examples: int) -> npt.NDArray[
 
 
 def _effects(
-    grid: Grid, pair: tuple[str, str], column: int, shares: Shares, low: Shares, high: Shares
+    grid: Grid, pair: tuple[str, str], column: int, shares: VarianceShares, low: VarianceShares, high: VarianceShares
 ) -> ResponseEffects:
     def share(name: str, *index: int) -> Share:
         return Share(*(float(getattr(part, name)[index]) for part in (shares, low, high)))

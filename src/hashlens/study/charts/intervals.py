@@ -7,7 +7,7 @@ repeats, and the smallest and the largest repeat, called a range, for fewer.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +89,11 @@ class Estimates:
     repeats: npt.NDArray[np.int64]
     is_range: npt.NDArray[np.bool_]
 
+    def __getitem__(self, index: Any) -> "Estimates":
+        """Return the estimates of some of the cells; `index` is an index of the arrays."""
+        arrays = (self.mean, self.low, self.high, self.repeats, self.is_range)
+        return Estimates(*(array[index] for array in arrays))
+
     def at(self, *index: int) -> Estimate:
         """Return the estimate of one cell."""
         mean, low, high = (float(part[index]) for part in (self.mean, self.low, self.high))
@@ -100,7 +105,7 @@ class Estimates:
         return tuple(self.at(*index) for index in map(tuple, np.argwhere(np.isfinite(self.mean)).tolist()))
 
 
-def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
+def estimate_means(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
     """Return means over the last axis, each with its interval or range.
 
     Parameters
@@ -119,7 +124,7 @@ def shown_estimates(values: npt.ArrayLike, scale: Scale | Range = "plain", confi
     StudyError
         If `confidence` is not between 0 and 1.
 
-    >>> shown_estimates([0.0004, 0.0000, 0.0002], "share").at()
+    >>> estimate_means([0.0004, 0.0000, 0.0002], "share").at()
     Estimate(mean=0.0002, low=0.0, high=0.0004, repeats=3, around='range')
     """
     intervals = mean_intervals(values, scale, confidence)
@@ -154,8 +159,8 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
     with two bounds, the logarithm for a ``ratio`` of 0 or more or any range with one bound, no link for ``plain``.
     Alternatives are worse: a bootstrap of 2 to 10 values has too few distinct samples to keep its level. The clipped t
     interval misses skewed means near 0 and 1 (its coverage is 88 % instead of 95 % for three repeats of Beta(7.2, 0.8);
-    this interval has 95 % there). The mean of logits is not the logit of the mean. Repeats that agree exactly give an
-    interval of width 0; it only says that they agree.
+    this interval has 95 % there). The mean of logits is not the logit of the mean. Repeats that agree exactly, or up to
+    rounding at a bound of the range, give an interval of width 0; it only says that they agree.
 
     Parameters
     ----------
@@ -183,14 +188,17 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
 
     require_confidence(confidence)
     table = np.asarray(values, np.float64)
+    range_ = RANGES[scale] if isinstance(scale, str) else scale
     known = np.isfinite(table)
     n = known.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(known, table, 0.0).sum(axis=-1) / n
         squares = np.where(known, np.square(table - mean[..., None]), 0.0).sum(axis=-1)
         half = stdtrit(np.maximum(n - 1, 1), (1 + confidence) / 2) * np.sqrt(squares / (n - 1) / n)
-        low, high = _ends(mean, half, RANGES[scale] if isinstance(scale, str) else scale)
-    agreed = (n > 1) & (squares == 0)
+        low, high = _ends(mean, half, range_)
+    # Repeats whose mean is a bound of the range differ by rounding only; the link scale is infinite there.
+    minimum, maximum = (-np.inf if range_[0] is None else range_[0]), (np.inf if range_[1] is None else range_[1])
+    agreed = (n > 1) & ((squares == 0) | (mean <= minimum) | (mean >= maximum))
     low, high = np.where(agreed, mean, low), np.where(agreed, mean, high)
     single = n < 2
     return Estimates(mean, np.where(single, np.nan, low), np.where(single, np.nan, high), n, np.zeros_like(single))

@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
+class VarianceShares:
     """Shares of the total variance of several responses.
 
     Attributes
@@ -35,7 +35,7 @@ class Shares:
     variance: Array
 
 
-def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
+def variance_shares(values: Array, checkpoints: int | None = None) -> VarianceShares:
     """Decompose the variance of a balanced, fully crossed table over its factors.
 
     Levels are fixed and equally weighted. The variance of means contains noise of the repeats, which would give a
@@ -54,33 +54,23 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
 
     Returns
     -------
-    Shares
+    VarianceShares
 
     References
     ----------
     Hays (1963): Statistics for psychologists, for omega squared. Sobol (1993) and Homma and Saltelli (1996), for
     first-order and total shares.
     """
-    factors = values.ndim - 2
-    repeats = values.shape[-2]
+    factors, repeats = values.ndim - 2, values.shape[-2]
     sizes = values.shape[:factors]
     n_checkpoints = 1 if checkpoints is None else sizes[checkpoints]
     cells = int(np.prod(sizes))
     runs, observations = cells // n_checkpoints, cells * repeats
     means = values.mean(axis=-2)
-    noise = np.square(values - means[..., None, :]).reshape(cells * repeats, -1).sum(axis=0)
-    if checkpoints is None:
-        between, within_variance = noise / (runs * (repeats - 1)), np.zeros_like(noise)
-    else:
-        run_noise = np.square((values - means[..., None, :]).mean(axis=checkpoints))
-        between_sum = n_checkpoints * run_noise.reshape(runs * repeats, -1).sum(axis=0)
-        between = between_sum / (runs * (repeats - 1))
-        within_variance = (noise - between_sum) / (runs * (repeats - 1) * (n_checkpoints - 1))
-    residual = noise / (cells * (repeats - 1))
+    between, within, residual = _noise_variances(values, checkpoints)
     all_factors = tuple(range(factors))
     explained = (
-        means.var(axis=all_factors)
-        - ((runs - 1) * between + runs * (n_checkpoints - 1) * within_variance) / observations
+        means.var(axis=all_factors) - ((runs - 1) * between + runs * (n_checkpoints - 1) * within) / observations
     )
     first, total = [], []
     for factor, levels in enumerate(sizes):
@@ -88,20 +78,19 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
         raw_first = means.mean(axis=other_factors).var(axis=0)
         raw_total = means.var(axis=factor).reshape(cells // levels, -1).mean(axis=0)
         if factor == checkpoints:
-            first.append(raw_first - (n_checkpoints - 1) * within_variance / observations)
-            total.append(raw_total - runs * (n_checkpoints - 1) * within_variance / observations)
+            first.append(raw_first - (n_checkpoints - 1) * within / observations)
+            total.append(raw_total - runs * (n_checkpoints - 1) * within / observations)
         else:
             first.append(raw_first - (levels - 1) * between / observations)
             total.append(
-                raw_total
-                - (levels - 1) * (runs // levels) * (between + (n_checkpoints - 1) * within_variance) / observations
+                raw_total - (levels - 1) * (runs // levels) * (between + (n_checkpoints - 1) * within) / observations
             )
     variance = explained + residual
     # The mean of equal numbers may differ from them in the last bit, which must not count as variance.
     rounding = np.square(1e-12 * np.abs(values).max(axis=tuple(range(values.ndim - 1))))
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(variance > rounding, 1 / variance, np.nan)
-    return Shares(
+    return VarianceShares(
         np.array(first) * share,
         np.array(total) * share,
         (explained - np.sum(first, axis=0)) * share,
@@ -110,9 +99,31 @@ def variance_shares(values: Array, checkpoints: int | None = None) -> Shares:
     )
 
 
+def _noise_variances(values: Array, checkpoints: int | None) -> tuple[Array, Array, Array]:
+    """Return variances of the repeats within cells, ``(responses,)`` each: between runs, within runs, and of values.
+
+    Arguments are those of :func:`variance_shares`. The variance between runs is that of a run's mean over checkpoints,
+    times their number; within runs it is 0 without checkpoints.
+    """
+    sizes, repeats = values.shape[:-2], values.shape[-2]
+    n_checkpoints = 1 if checkpoints is None else sizes[checkpoints]
+    cells = int(np.prod(sizes))
+    runs = cells // n_checkpoints
+    deviations = values - values.mean(axis=-2, keepdims=True)
+    squares = np.square(deviations).reshape(cells * repeats, -1).sum(axis=0)
+    residual = squares / (cells * (repeats - 1))
+    if checkpoints is None:
+        return residual, np.zeros_like(residual), residual
+    run_squares = np.square(deviations.mean(axis=checkpoints)).reshape(runs * repeats, -1).sum(axis=0)
+    between_squares = n_checkpoints * run_squares
+    between = between_squares / (runs * (repeats - 1))
+    within = (squares - between_squares) / (runs * (repeats - 1) * (n_checkpoints - 1))
+    return between, within, residual
+
+
 def bootstrap_shares(
     values: Array, checkpoints: int | None, draws: int, confidence: float, seed: int
-) -> tuple[Shares, Shares]:
+) -> tuple[VarianceShares, VarianceShares]:
     """Return the bounds of the intervals of :func:`variance_shares`, by resampling repeats within cells.
 
     A repeat is drawn with all its checkpoints. Its deviation from the cell mean is scaled by sqrt(n / (n - 1)), since n
@@ -139,9 +150,9 @@ def bootstrap_shares(
     )
 
 
-def _bootstrap_bound(estimate: Shares, drawn: Sequence[Shares], quantile: float) -> Shares:
+def _bootstrap_bound(estimate: VarianceShares, drawn: Sequence[VarianceShares], quantile: float) -> VarianceShares:
     ends = {}
     for name in ("first", "total", "interactions", "residual", "variance"):
         table = np.array([getattr(one, name) for one in drawn])
         ends[name] = getattr(estimate, name) + np.quantile(table, quantile, axis=0) - table.mean(axis=0)
-    return Shares(**ends)
+    return VarianceShares(**ends)

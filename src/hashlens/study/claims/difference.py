@@ -81,7 +81,7 @@ class Difference(ComparisonClaim):
     examples: dict[str, int] = field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _one_side(self) -> "Difference":
+    def _require_one_bound(self) -> "Difference":
         if (self.above is None) == (self.below is None):
             raise ValueError("must say either above or below, and what: a measure, levels, factors, or others")
         if self.level is not None and self.over is None:

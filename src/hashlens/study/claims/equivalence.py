@@ -38,7 +38,7 @@ class Equivalence(ComparisonClaim):
     to: Others | None = None
 
     @model_validator(mode="after")
-    def _compares(self) -> "Equivalence":
+    def _require_comparison(self) -> "Equivalence":
         if self.to is None and (self.over is None or self.level is not None):
             raise ValueError("must say to what: a measure, levels, or others")
         if self.level is not None and self.over is None:

@@ -135,7 +135,7 @@ def computed_lines(pending_lines: Iterator[PendingLine], confidence: float) -> t
     return tuple(_line(each, each.interval(confidence), each.interval(joint_confidence)) for each in pending)
 
 
-def overall(lines: tuple[Line, ...]) -> Verdict:
+def overall_verdict(lines: tuple[Line, ...]) -> Verdict:
     """Return the verdict on a claim from its lines. The claim says that all of them are true.
 
     A claim is reproduced if all of its lines are. If the claim is false, at least one line is false, and the claim can

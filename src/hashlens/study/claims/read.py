@@ -11,7 +11,7 @@ from hashlens.study.claims.correlation import Correlation
 from hashlens.study.claims.difference import Difference
 from hashlens.study.claims.equivalence import Equivalence
 from hashlens.study.claims.finding import Finding
-from hashlens.study.claims.lines import computed_lines, overall
+from hashlens.study.claims.lines import computed_lines, overall_verdict
 from hashlens.study.claims.threshold import Threshold
 from hashlens.study.claims.trend import Trend
 from hashlens.study.results import Results
@@ -87,10 +87,10 @@ def decide(results: Results, claim: Claim) -> Finding:
     if not isinstance(claim, Claim):
         raise StudyError(f"expected a claim, as read_claims returns, received a {type(claim).__name__}")
     lines = computed_lines(claim.pending_lines(results), claim.confidence)
-    return Finding(claim.says, _kind(claim), overall(lines), lines, claim.confidence)
+    return Finding(claim.says, _kind(claim), overall_verdict(lines), lines, claim.confidence)
 
 
-def decided(results: Results, claim: Claim) -> Finding:
+def decide_or_explain(results: Results, claim: Claim) -> Finding:
     """Test a claim; it is inconclusive, with the reason, if the results lack data that it needs."""
     try:
         return decide(results, claim)

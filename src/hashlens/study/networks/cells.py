@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from hashlens.nets.build import ARCHITECTURES, architecture_arguments
-from hashlens.study.cells import Run, level_text, repeated, runs_of_packs
+from hashlens.study.cells import Run, cross_repeats, level_text, runs_of_packs
 from hashlens.study.networks.spec import NetworksSpec
 from hashlens.study.networks.variables import FACTORS
 
@@ -54,7 +54,7 @@ class Cell:
         Arguments that the architecture does not have are left out.
         """
         arguments = self.arguments()
-        factors = (factor for factor in FACTORS[1:] if factor not in CHOICES or factor in arguments)
+        factors = (factor for factor in FACTORS[1:] if factor not in ARCHITECTURE_ARGUMENTS or factor in arguments)
         return " ".join((self.architecture, *(f"{factor}={level_text(getattr(self, factor))}" for factor in factors)))
 
     @property
@@ -65,10 +65,10 @@ class Cell:
     def arguments(self) -> dict[str, Any]:
         """Return the keyword arguments of this cell for :func:`hashlens.nets.build`."""
         taken = architecture_arguments(self.architecture)
-        return {factor: getattr(self, factor) for factor in CHOICES if factor in taken}
+        return {factor: getattr(self, factor) for factor in ARCHITECTURE_ARGUMENTS if factor in taken}
 
 
-CHOICES: dict[str, Any] = {"width": 0, "depth": 0, "batch_norm": False, "dropout": 0.0}
+ARCHITECTURE_ARGUMENTS: dict[str, Any] = {"width": 0, "depth": 0, "batch_norm": False, "dropout": 0.0}
 """Factors that are arguments of architectures, with their values for architectures without them."""
 
 
@@ -97,7 +97,7 @@ def runs(spec: NetworksSpec, n: int) -> tuple[Run, ...]:
     n : int
         Number of training examples.
     """
-    return runs_of_packs(packs(repeated(cells(spec, n), spec.repeats), spec.ensemble), spec.seed)
+    return runs_of_packs(packs(cross_repeats(cells(spec, n), spec.repeats), spec.ensemble), spec.seed)
 
 
 def packs(networks: Sequence[tuple[Cell, int]], ensemble: int) -> list[list[tuple[Cell, int]]]:
@@ -114,10 +114,10 @@ def packs(networks: Sequence[tuple[Cell, int]], ensemble: int) -> list[list[tupl
         Largest number of MLPs in a pack.
     """
     kinds: dict[tuple[Any, ...], list[tuple[Cell, int]]] = {}
-    for cell, repeat in sorted(networks, key=_most_expensive_first):
+    for cell, repeat in sorted(networks, key=_cost_order):
         kinds.setdefault((cell.architecture, cell.depth, cell.batch_norm), []).append((cell, repeat))
-    in_packs = [pack for members in kinds.values() for pack in _divided_by_size(members, ensemble)]
-    return sorted(in_packs, key=lambda pack: _most_expensive_first(pack[0]))
+    in_packs = [pack for members in kinds.values() for pack in _split_by_size(members, ensemble)]
+    return sorted(in_packs, key=lambda pack: _cost_order(pack[0]))
 
 
 def _levels(spec: NetworksSpec, architecture: str, n: int) -> dict[str, tuple[Any, ...]]:
@@ -126,13 +126,13 @@ def _levels(spec: NetworksSpec, architecture: str, n: int) -> dict[str, tuple[An
     levels: dict[str, tuple[Any, ...]] = {}
     for factor in FACTORS[1:]:
         axis = getattr(spec.axes, factor)
-        if factor in CHOICES and factor not in parameters:
-            levels[factor] = (CHOICES[factor],)
+        if factor in ARCHITECTURE_ARGUMENTS and factor not in parameters:
+            levels[factor] = (ARCHITECTURE_ARGUMENTS[factor],)
         elif factor == "batch_norm":
             levels[factor] = tuple(recipe.batch_norm if value is None else value for value in axis or (None,))
         elif axis is not None:
             levels[factor] = axis
-        elif factor in CHOICES:
+        elif factor in ARCHITECTURE_ARGUMENTS:
             fixed = getattr(spec.network, factor)
             levels[factor] = (parameters[factor].default if fixed is None else fixed,)
         else:
@@ -147,11 +147,11 @@ def _cost(cell: Cell) -> float:
     return cell.width * (NOMINAL_INPUTS + (cell.depth - 1) * cell.width)
 
 
-def _most_expensive_first(run: tuple[Cell, int]) -> tuple[float, str, int]:
+def _cost_order(run: tuple[Cell, int]) -> tuple[float, str, int]:
     cell, repeat = run
     return -_cost(cell), cell.key, repeat
 
 
-def _divided_by_size(members: list[tuple[Cell, int]], ensemble: int) -> Iterator[list[tuple[Cell, int]]]:
+def _split_by_size(members: list[tuple[Cell, int]], ensemble: int) -> Iterator[list[tuple[Cell, int]]]:
     size = ensemble if members[0][0].architecture == "mlp" else 1
     yield from (members[start : start + size] for start in range(0, len(members), size))

@@ -130,7 +130,7 @@ def _whole_code(observations: Split[Observation], evaluation: Evaluation, loss: 
     parts = (("train", observations.train), ("test", observations.test))
     values_of: dict[str, Callable[[], MeasuredValues]] = {
         "bits_to_determinism": lambda: iter(
-            [("bits_to_determinism", "train", _enough_bits(observations.train.codes, evaluation))]
+            [("bits_to_determinism", "train", _bits_to_determinism(observations.train.codes, evaluation))]
         ),
         "loss": lambda: iter([] if loss is None else [("loss", "train", loss)]),
         "network_accuracy": lambda: (
@@ -144,10 +144,10 @@ def _whole_code(observations: Split[Observation], evaluation: Evaluation, loss: 
     for measure in evaluation.measures:
         if measure in values_of:
             yield from values_of[measure]()
-    yield from _categories(Split(observations.train.codes, observations.test.codes), evaluation)
+    yield from _categorization(Split(observations.train.codes, observations.test.codes), evaluation)
 
 
-def _enough_bits(codes: Codes, evaluation: Evaluation) -> float:
+def _bits_to_determinism(codes: Codes, evaluation: Evaluation) -> float:
     bits = bits_to_determinism(codes, seed=evaluation.reading.seed).bits
     return float("nan") if bits is None else float(bits)
 
@@ -158,7 +158,7 @@ def _separation(codes: Codes, seed: int) -> MeasuredValues:
     yield "separation_between", "test", distances.between
 
 
-def _categories(codes: Split[Codes], evaluation: Evaluation) -> MeasuredValues:
+def _categorization(codes: Split[Codes], evaluation: Evaluation) -> MeasuredValues:
     measures = [measure for measure in evaluation.measures if measure in CATEGORIES]
     if not measures:
         return
@@ -175,7 +175,7 @@ def _categories(codes: Split[Codes], evaluation: Evaluation) -> MeasuredValues:
             # With a single class among the training examples, a classifier can only predict that class.
             yield from _constant_predictions([measure], Split(train_labels, test_labels), classes[0])
         else:
-            yield from _category(measure, prepared, Split(train_labels, test_labels), len(classes), evaluation)
+            yield from _classifier_rows(measure, prepared, Split(train_labels, test_labels), len(classes), evaluation)
 
 
 def _constant_predictions(measures: Sequence[str], labels: Split[np.ndarray], predicted: int) -> MeasuredValues:
@@ -197,7 +197,7 @@ def _constant_predictions(measures: Sequence[str], labels: Split[np.ndarray], pr
             yield "knn", split, share[split]
 
 
-def _category(
+def _classifier_rows(
     measure: str, prepared: Prepared, labels: Split[np.ndarray], classes: int, evaluation: Evaluation
 ) -> MeasuredValues:
     rows = prepared.rows

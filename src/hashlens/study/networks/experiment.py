@@ -14,9 +14,9 @@ from hashlens.study.experiment import Experiment, Outcome, Reporter, Resources
 from hashlens.study.failure import reason
 from hashlens.study.networks.cells import Cell, cells, packs
 from hashlens.study.networks.evaluate import evaluate
-from hashlens.study.networks.kept import keep_network, remeasure_network
 from hashlens.study.networks.resources import NetworkResources, load_split, require_networks
 from hashlens.study.networks.spec import NetworksSpec
+from hashlens.study.networks.stored_networks import keep_network, remeasure_network
 from hashlens.study.networks.train_pack import TrainedRun, train_pack
 from hashlens.study.networks.variables import VARIABLES
 from hashlens.study.page.opening import Opening

@@ -9,7 +9,7 @@ from hashlens.data.noise import KINDS
 from hashlens.measures.logistic import METHODS
 from hashlens.nets.build import ARCHITECTURES, INITS
 from hashlens.study.networks.measures import MEASURES
-from hashlens.study.spec.fields import named, number_in_range, shown
+from hashlens.study.spec.fields import known_name, number_in_range, value_text
 from hashlens.training.losses import LOSSES
 from hashlens.training.recipe import OPTIMIZERS, RECIPES
 from hashlens.training.schedules import SCHEDULES
@@ -17,13 +17,13 @@ from hashlens.training.schedules import SCHEDULES
 
 def _flag(value: Any) -> bool | None:
     if value is not None and not isinstance(value, bool):
-        raise ValueError(f"must be true, false, or null for the recipe's, received {shown(value)}")
+        raise ValueError(f"must be true, false, or null for the recipe's, received {value_text(value)}")
     return value
 
 
 def _switch(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, received {shown(value)}")
+        raise ValueError(f"must be true or false, received {value_text(value)}")
     return value
 
 
@@ -33,7 +33,7 @@ def _patience(value: Any) -> int | str | None:
     if not is_whole(value) or value < 1:
         raise ValueError(
             "must be 'recipe', null for no early stopping, or a whole number of epochs, 1 or more, "
-            f"received {shown(value)}"
+            f"received {value_text(value)}"
         )
     return int(value)
 
@@ -45,12 +45,12 @@ DropProbability = Annotated[float, number_in_range("0 or more and less than 1", 
 Flag = Annotated[bool | None, BeforeValidator(_flag)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 Patience = Annotated[int | Literal["recipe"] | None, PlainValidator(_patience)]
-Architecture = Annotated[str, named("architecture", ARCHITECTURES)]
-RecipeName = Annotated[str, named("recipe", RECIPES)]
-Optimizer = Annotated[str, named("optimizer", OPTIMIZERS)]
-Loss = Annotated[str, named("loss", LOSSES)]
-Schedule = Annotated[str, named("schedule", SCHEDULES)]
-Init = Annotated[str, named("init", INITS)]
-RandomInputs = Annotated[str, named("random inputs", ("none", *KINDS))]
-MeasureName = Annotated[str, named("measure", MEASURES)]
-Logistic = Annotated[str, named("logistic regression", METHODS)]
+Architecture = Annotated[str, known_name("architecture", ARCHITECTURES)]
+RecipeName = Annotated[str, known_name("recipe", RECIPES)]
+Optimizer = Annotated[str, known_name("optimizer", OPTIMIZERS)]
+Loss = Annotated[str, known_name("loss", LOSSES)]
+Schedule = Annotated[str, known_name("schedule", SCHEDULES)]
+Init = Annotated[str, known_name("init", INITS)]
+RandomInputs = Annotated[str, known_name("random inputs", ("none", *KINDS))]
+MeasureName = Annotated[str, known_name("measure", MEASURES)]
+Logistic = Annotated[str, known_name("logistic regression", METHODS)]

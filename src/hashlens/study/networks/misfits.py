@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hashlens.nets.build import architecture_arguments
 from hashlens.study.networks.measures import MEASURES
 from hashlens.study.networks.sections import NetworkSpec
-from hashlens.study.spec.fields import shown
+from hashlens.study.spec.fields import value_text
 from hashlens.study.spec.lines import FieldPath
 
 if TYPE_CHECKING:
@@ -19,23 +19,23 @@ def misfits(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     for i, epoch in enumerate(axes.epochs or ()):
         if epoch > last:
             yield ("axes", "epochs", i), f"must be at most {last}, the last epoch, received {epoch}"
-    yield from _not_taken(spec)
+    yield from _missing_arguments(spec)
     fixed = spec.recipe().batch_norm
     if axes.batch_norm and None in axes.batch_norm and fixed in axes.batch_norm:
-        same = f"null is the value of network or recipe, {shown(fixed)}, which is also listed"
-        yield ("axes", "batch_norm"), f"{same}, received {shown(axes.batch_norm)}: list each value once"
+        same = f"null is the value of network or recipe, {value_text(fixed)}, which is also listed"
+        yield ("axes", "batch_norm"), f"{same}, received {value_text(axes.batch_norm)}: list each value once"
     if spec.random_inputs and not any(MEASURES[name].random_inputs for name in spec.measures):
         possible = " or ".join(name for name, measure in MEASURES.items() if measure.random_inputs)
         yield (
             ("axes", "random_inputs"),
             f"random inputs have no labels, and all of the measures need them, received "
-            f"{shown(spec.random_inputs)}: add {possible}",
+            f"{value_text(spec.random_inputs)}: add {possible}",
         )
     if spec.measures == ("loss",) and spec.checkpoints == (0,):
         yield ("measures",), 'there is no loss at initialisation, received ["loss"]: add checkpoints or measures'
 
 
-def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
+def _missing_arguments(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
     """Yield arguments that architectures do not have: an axis that one of them lacks, a field that all of them lack.
 
     An axis without an effect on an architecture would duplicate its cells.
@@ -48,10 +48,10 @@ def _not_taken(spec: "NetworksSpec") -> Iterator[tuple[FieldPath, str]]:
         if value is not None and lacking and (axis is not None or len(lacking) == len(spec.architectures)):
             alternatives = [alternative for alternative in choices if alternative in architecture_arguments(lacking[0])]
             hint = f"it takes {', '.join(alternatives)}" if alternatives else f"it takes none of {', '.join(choices)}"
-            yield (section, factor), f"{lacking[0]} has no {factor}, received {shown(value)}: {hint}"
+            yield (section, factor), f"{lacking[0]} has no {factor}, received {value_text(value)}: {hint}"
 
 
-def unmet(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
+def data_misfits(spec: "NetworksSpec", n_train: int | None, has_labels: bool) -> Iterator[tuple[FieldPath, str]]:
     """Yield the fields that do not fit the data, each with what is wrong."""
     samples = spec.axes.samples or ()
     needing = [name for name in spec.measures if MEASURES[name].labels]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from hashlens.study.networks import fields
 from hashlens.study.networks.measures import DEFAULT_MEASURES
-from hashlens.study.networks.misfits import misfits, unmet
+from hashlens.study.networks.misfits import data_misfits, misfits
 from hashlens.study.networks.sections import Axes, DataSpec, NetworkSpec, TrainingSpec
 from hashlens.study.spec.fields import Count, Listed
 from hashlens.study.spec.lines import FieldPath
@@ -103,7 +103,7 @@ class NetworksSpec(StudySpec):
         """Yield the fields that do not fit each other, with the problem."""
         yield from misfits(self)
         yield from super().misfits()
-        yield from unmet(self, None, has_labels=True)
+        yield from data_misfits(self, None, has_labels=True)
 
     def check_against(self, n_train: int | None, has_labels: bool) -> None:
         """Raise StudyError if the study cannot be run with the data.
@@ -120,4 +120,4 @@ class NetworksSpec(StudySpec):
         StudyError
             If there are no labels, or fewer examples than ``axes.samples`` or K-NN needs.
         """
-        self.require(unmet(self, n_train, has_labels))
+        self.require(data_misfits(self, n_train, has_labels))

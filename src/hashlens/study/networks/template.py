@@ -21,7 +21,7 @@ network: # of all networks, unless an axis sets it
   depth: 1
 
 training:
-  recipe: figures # or scripts, cifar; any field of a recipe may be changed here
+  recipe: figures # or scripts, cifar; fields of the recipe, such as epochs, may be changed here
   epochs: 30
 
 axes: # the study runs all combinations

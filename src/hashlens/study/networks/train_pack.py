@@ -53,7 +53,7 @@ class TrainedRun:
         return min(epoch, self.fitted.epochs)
 
     def loss(self, epoch: int) -> float | None:
-        """Return the mean training loss (cross-entropy, nats) at `epoch`, or at the last one; None before training."""
+        """Return the mean training loss at `epoch`, or at the last one, in the unit of the recipe's loss; None at 0."""
         last = self.last_epoch(epoch)
         return self.fitted.history[last - 1].loss if last else None
 

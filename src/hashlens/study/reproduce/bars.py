@@ -29,7 +29,7 @@ class Bar(Section):
     at : dict
         Level of each factor; with several levels of a factor, the bar is for each of them.
     divided_by, minus : dict of str to level, optional
-        Another cell, by whose median the median is divided, or which is subtracted from it.
+        Another cell, by whose median the median is divided, or whose median is subtracted from it.
     at_most, at_least : float, optional
         The value that must be reached: one of the two.
     """
@@ -43,7 +43,7 @@ class Bar(Section):
     at_least: float | None = None
 
     @model_validator(mode="after")
-    def _one_side(self) -> "Bar":
+    def _require_one_bound(self) -> "Bar":
         if (self.at_most is None) == (self.at_least is None):
             raise ValueError("must say either at_most or at_least: a number")
         if self.divided_by is not None and self.minus is not None:
@@ -75,9 +75,10 @@ class BarCheck(Result):
     says : str
         What must be true, in words.
     value : float
-        The median, or the ratio or difference of two; of several cells the worst. NaN if nothing was measured.
+        The median, or the ratio or difference of two; of several cells the worst. NaN if nothing was measured, or if
+        the divisor of a ratio is 0.
     cell : str
-        Where that is.
+        The cell of that value, in words.
     required : str
         The value that must be reached, in words.
     met : bool
@@ -102,7 +103,8 @@ def check_bar(results: Results, bar: Bar) -> BarCheck:
         value, n = _median(results, bar.measure, cell)
         if (beside := bar.divided_by or bar.minus) is not None:
             other, others = _median(results, bar.measure, beside)
-            value, n = (value / other if bar.divided_by else value - other), min(n, others)
+            ratio = value / other if other else float("nan")
+            value, n = ratio if bar.divided_by else value - other, min(n, others)
         values[conditions(cell)] = value
         repeats.append(n)
     missing = [name for name, value in values.items() if not np.isfinite(value)]

@@ -9,7 +9,7 @@ import numpy as np
 from hashlens.plain import plain
 from hashlens.result import Result
 from hashlens.study.charts.grid import conditions
-from hashlens.study.charts.intervals import Estimate, around_note, range_of, shown_estimates
+from hashlens.study.charts.intervals import Estimate, around_note, estimate_means, range_of
 from hashlens.study.reproduce.preset import Level, Points, Reference
 from hashlens.study.results import Results, default_variables
 from hashlens.tables import Table, table
@@ -93,7 +93,7 @@ def compare(results: Results, reference: Reference) -> tuple[Comparison, ...]:
     return tuple(comparison for points in reference.points for comparison in _comparisons(results, points, reference))
 
 
-def resolved(results: Results, over: str, level: Level) -> Level:
+def resolve_level(results: Results, over: str, level: Level) -> Level:
     """Return a level of an axis; ``last`` is the last level in the results."""
     return max(results.levels(over)) if level == "last" else level
 
@@ -120,9 +120,9 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
 def _comparisons(results: Results, points: Points, reference: Reference) -> Iterator[Comparison]:
     for is_bound, values in ((True, points.at_most), (False, points.values)):
         for level, value in values:
-            at = {**points.at, points.over: resolved(results, points.over, level)}
+            at = {**points.at, points.over: resolve_level(results, points.over, level)}
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
             measured = rows.columns["value"]
-            ours = shown_estimates(measured, range_of(results.measures.get(points.measure), measured)).at()
+            ours = estimate_means(measured, range_of(results.measures.get(points.measure), measured)).at()
             band, label = reference.bands.get(points.measure), results.variables.label(points.measure)
             yield Comparison(points.measure, points.split, at, value, is_bound, ours, band, label)

@@ -21,7 +21,7 @@ def preset_table() -> Table:
         specs = {size: preset.spec(name, size) for size in SIZES}
         runs = {size: number(_cells(spec, train_size) * spec.repeats) for size, spec in specs.items()}
         sizes = (part for size in SIZES for part in (runs[size], preset.took.get(size, "–")))
-        rows.append((name, _varied(preset), *sizes))
+        rows.append((name, _varying_axes(preset), *sizes))
     columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
     expecting = {name: preset.expects.name for name, preset in presets.items() if preset.expects}
     *first, last = dict.fromkeys(f"{name.partition('-')[0]}-..." if "-" in name else name for name in expecting)
@@ -35,14 +35,14 @@ def preset_table() -> Table:
 
 
 def _cells(spec: Any, train_size: int) -> int:
-    return len(cells(spec, train_size) if isinstance(spec, NetworksSpec) else _of(spec))
+    return len(cells(spec, train_size) if isinstance(spec, NetworksSpec) else _experiment_cells(spec))
 
 
-def _of(spec: Any) -> Sequence[CellLike]:
+def _experiment_cells(spec: Any) -> Sequence[CellLike]:
     return find_experiment(spec.experiment).cells(Resources(spec))
 
 
-def _varied(preset: Preset) -> str:
+def _varying_axes(preset: Preset) -> str:
     """Return the axes that take several values in either size, or the number of designs that have axes of their own."""
     specs = [preset.spec("", size) for size in SIZES]
     if designs := getattr(specs[-1], "designs", None):

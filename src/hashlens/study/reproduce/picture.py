@@ -8,7 +8,7 @@ from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
 from hashlens.study.networks.regimes.phase import PhaseChart, phase_chart
 from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity, phase_sensitivity
-from hashlens.study.reproduce.comparison import resolved
+from hashlens.study.reproduce.comparison import resolve_level
 from hashlens.study.reproduce.preset import Level, Panel, Reference
 from hashlens.study.results import Results
 
@@ -92,6 +92,6 @@ def _points(part: Part, results: Results, reference: Reference | None) -> dict[s
                 part.over,
                 series_level,
             ):
-                values = tuple((resolved(results, points.over, level), value) for level, value in points.values)
+                values = tuple((resolve_level(results, points.over, level), value) for level, value in points.values)
                 by_series[series.name] = by_series.get(series.name, ()) + values
     return {name: points for name, points in by_series.items() if points}

@@ -16,7 +16,7 @@ from hashlens.errors import DataError, HashlensError, OutputError
 from hashlens.files import as_path, atomic_write, check_writable
 from hashlens.machine import machine
 from hashlens.result import Split
-from hashlens.study.claims.read import decided
+from hashlens.study.claims.read import decide_or_explain
 from hashlens.study.reproduce.bars import check_bar
 from hashlens.study.reproduce.comparison import compare
 from hashlens.study.reproduce.picture import picture
@@ -85,7 +85,7 @@ def reproduce(
         find_device(device)
     title = Path(name).stem
     spec = preset_.spec(title, size, None if data is None else str(data))
-    examples = _open(title, preset_, spec, data)
+    examples = _load_examples(title, preset_, spec, data)
     folder = _prepare_folder(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), title, overwrite)
     inputs = {} if examples is None else {"train": examples.train, "test": examples.test}
     study = Study(spec, folder / STORE, **inputs)
@@ -106,7 +106,7 @@ def reproduce(
         preset=preset_,
         study=study,
         comparisons=compare(results, preset_.reference) if preset_.reference else (),
-        findings=tuple(decided(results, claim) for claim in preset_.claims),
+        findings=tuple(decide_or_explain(results, claim) for claim in preset_.claims),
         bars=tuple(check_bar(results, bar) for bar in preset_.bars),
         pictures=pictures,
         seconds=time.monotonic() - started,
@@ -123,7 +123,7 @@ def _sizes(spec: Any, examples: Split[Examples]) -> dict[str, int]:
     return {"train": min(samples or (len(examples.train),)), "test": len(examples.test)}
 
 
-def _open(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples] | None:
+def _load_examples(name: str, preset: Preset, spec: Any, data: str | Path | None) -> Split[Examples] | None:
     """Return the training and test examples, checked against the preset; None for a study without data."""
     expected_data = preset.expects
     if expected_data is None and data is not None and not preset.needs:

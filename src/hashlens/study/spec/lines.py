@@ -16,10 +16,10 @@ _MAX_VALUES = 100_000
 _EXPONENT = re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+")
 
 
-def spelled(path: FieldPath) -> str:
+def dotted_path(path: FieldPath) -> str:
     """Return a path in dotted notation.
 
-    >>> spelled(("axes", "width", 1))
+    >>> dotted_path(("axes", "width", 1))
     'axes.width[1]'
     """
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
@@ -58,7 +58,7 @@ class Source:
         line = self.line(path)
         location = self.name if line is None else f"{self.name} line {line}"
         rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return StudyError(": ".join(part for part in (location, spelled(path), text) if part) + rest)
+        return StudyError(": ".join(part for part in (location, dotted_path(path), text) if part) + rest)
 
 
 def read_yaml(text: str, name: str) -> tuple[dict[str, Any], Source]:
@@ -119,7 +119,7 @@ def _value(node: yaml.Node, path: FieldPath, source: Source) -> Any:
     except (ValueError, KeyError) as error:
         location, kind = f"{source.name} line {node.start_mark.line + 1}", node.tag.rpartition(":")[2]
         raise StudyError(
-            f"{location}: {spelled(path)}: cannot be read as {kind}, received {node.value!r:.60}"
+            f"{location}: {dotted_path(path)}: cannot be read as {kind}, received {node.value!r:.60}"
         ) from error
 
 
@@ -136,6 +136,8 @@ def _fields(node: yaml.MappingNode, path: FieldPath, source: Source) -> Iterator
         field_path = (*path, key)
         if field_path in source.lines:
             first = source.lines[field_path]
-            raise StudyError(f"{source.name} line {line}: {spelled(field_path)}: given twice, first on line {first}")
+            raise StudyError(
+                f"{source.name} line {line}: {dotted_path(field_path)}: given twice, first on line {first}"
+            )
         source.lines[field_path] = line
         yield key, _value(value_node, field_path, source)

@@ -10,7 +10,7 @@ from pydantic import PrivateAttr, ValidationError
 
 from hashlens.arguments import shortly
 from hashlens.errors import StudyError, nearest
-from hashlens.study.spec.fields import Count, Listed, Seed, Text, shown
+from hashlens.study.spec.fields import Count, Listed, Seed, Text, value_text
 from hashlens.study.spec.lines import FieldPath, Source, read_yaml
 from hashlens.study.spec.section import Section
 from hashlens.study.variables import Variables
@@ -175,7 +175,7 @@ def _field_errors(error: ValidationError, spec: type[StudySpec]) -> Iterator[tup
             yield path, "is missing"
         elif kind in ("model_type", "model_attributes_type"):
             fields = ", ".join(spec.sections()[str(path[0])].model_fields)
-            yield path, f"must be a mapping of {fields}, received {shown(problem['input'])}"
+            yield path, f"must be a mapping of {fields}, received {value_text(problem['input'])}"
         else:
             yield path, str(problem.get("ctx", {}).get("error", problem["msg"]))
 

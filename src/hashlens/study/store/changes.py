@@ -10,7 +10,7 @@ NOT_COMPARED = ("name", "description", "data", "keep")
 _ABSENT = "(nothing)"
 
 
-def compared(spec: Mapping[str, Any]) -> dict[str, Any]:
+def comparable_fields(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a spec that affect results: all but `NOT_COMPARED`."""
     fields = {"experiment": DEFAULT, **spec}  # specs in stores of version 1 have no field experiment
     return {name: value for name, value in fields.items() if name not in NOT_COMPARED}
@@ -32,10 +32,10 @@ def changes(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def first_few(lines: list[str], limit: int = 3) -> str:
+def join_first(lines: list[str], limit: int = 3) -> str:
     """Join the first lines, and add the number of the remaining ones.
 
-    >>> first_few(["a", "b", "c"], 2)
+    >>> join_first(["a", "b", "c"], 2)
     'a; b; and 1 more'
     """
     rest = [f"and {len(lines) - limit} more"] if len(lines) > limit else []

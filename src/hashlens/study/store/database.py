@@ -16,27 +16,30 @@ from sqlalchemy.pool import NullPool
 
 from hashlens.errors import HashlensError, MissingExtraError, OutputError, StudyError
 from hashlens.passwords import masked
-from hashlens.study.interrupts import uninterrupted
+from hashlens.study.interrupts import delayed_interrupts
 
-_KEPT = "finished runs are kept; run the same command again to resume"
+_RESUME = "finished runs are kept; run the same command again to resume"
 CORRUPT = "is corrupt: put back a copy of it, or begin the study in another file"
 
 # Prefixes of SQLite's error names and of PostgreSQL's SQLSTATE codes; the longest prefix of an error's code is used.
 _FAULTS: dict[str, tuple[type[HashlensError], str]] = {
-    "SQLITE_BUSY": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
-    "SQLITE_LOCKED": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
-    "SQLITE_FULL": (OutputError, f"cannot be written: the disk is full; {_KEPT} once there is space"),
-    "SQLITE_READONLY": (OutputError, f"is read-only; {_KEPT} once it may be written"),
-    "SQLITE_CANTOPEN": (OutputError, f"cannot be opened: check its folder and your permissions; {_KEPT}"),
-    "SQLITE_IOERR": (OutputError, f"cannot be read or written: the disk reports an error; {_KEPT} once it works"),
+    "SQLITE_BUSY": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_RESUME}"),
+    "SQLITE_LOCKED": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_RESUME}"),
+    "SQLITE_FULL": (OutputError, f"cannot be written: the disk is full; {_RESUME} once there is space"),
+    "SQLITE_READONLY": (OutputError, f"is read-only; {_RESUME} once it may be written"),
+    "SQLITE_CANTOPEN": (OutputError, f"cannot be opened: check its folder and your permissions; {_RESUME}"),
+    "SQLITE_IOERR": (
+        OutputError,
+        f"cannot be read or written: the disk reports an error; {_RESUME} once it works",
+    ),
     "SQLITE_CORRUPT": (StudyError, CORRUPT),
     "SQLITE_ERROR": (StudyError, "is damaged ({reason}): put back a copy of it, or begin the study in another file"),
     "SQLITE_NOTADB": (StudyError, "is not an SQLite file: choose another path for the store"),
-    "55P03": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_KEPT}"),
-    "57014": (StudyError, f"was stopped by the server; {_KEPT}"),
-    "53": (OutputError, f"has no resources left ({{reason}}); {_KEPT} once it has"),
-    "25006": (OutputError, f"is read-only; {_KEPT} once it may be written"),
-    "42501": (OutputError, f"denies permission: {{reason}}; {_KEPT} once you have it"),
+    "55P03": (StudyError, f"has been locked by another program for {{timeout:g}} s; {_RESUME}"),
+    "57014": (StudyError, f"was stopped by the server; {_RESUME}"),
+    "53": (OutputError, f"has no resources left ({{reason}}); {_RESUME} once it has"),
+    "25006": (OutputError, f"is read-only; {_RESUME} once it may be written"),
+    "42501": (OutputError, f"denies permission: {{reason}}; {_RESUME} once you have it"),
 }
 
 
@@ -72,7 +75,7 @@ class Database:
         except ModuleNotFoundError as error:
             raise MissingExtraError("psycopg", "postgres", "a store in PostgreSQL") from error
         self._writer = self._engine.execution_options(writing=True)
-        event.listen(self._engine, "connect", _prepare_sqlite if self.path else _nothing)
+        event.listen(self._engine, "connect", _prepare_sqlite if self.path else _do_nothing)
         event.listen(self._engine, "begin", self._begin)
 
     @contextmanager
@@ -89,12 +92,12 @@ class Database:
 
     def tables(self) -> list[str]:
         """Return the names of the tables; none if the file does not exist yet."""
-        if self.path and not self._occupied(self.path):
+        if self.path and not self._is_sqlite_file(self.path):
             return []
         with self.reading() as connection:
             return inspect(connection).get_table_names()
 
-    def keep_readers_going(self) -> None:
+    def enable_write_ahead_log(self) -> None:
         """Turn on SQLite's write-ahead log, if the file system supports it, so that readers need not wait."""
         if self.path:
             with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=self.timeout)) as connection:
@@ -104,7 +107,7 @@ class Database:
         """Return an error of type `kind` whose message begins with the name of the store."""
         return kind(f"{self.name} {problem}")
 
-    def _occupied(self, path: Path) -> bool:
+    def _is_sqlite_file(self, path: Path) -> bool:
         """Return whether `path` is an SQLite file; raise if it is something else, or its folder does not exist."""
         try:
             if path.is_dir():
@@ -128,12 +131,12 @@ class Database:
         if self.path and not create and not self.path.exists():
             raise self.error(StudyError, "is missing: restore it, or start the study again")
         try:
-            with uninterrupted(), engine.begin() as connection:
+            with delayed_interrupts(), engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise self._explained(error.orig or error) from error
+            raise self._one_line_error(error.orig or error) from error
         except sqlite3.Error as error:  # SQLAlchemy does not wrap errors of preparing a connection
-            raise self._explained(error) from error
+            raise self._one_line_error(error) from error
 
     def _begin(self, connection: Connection) -> None:
         writing = connection.get_execution_options().get("writing", False)
@@ -150,12 +153,12 @@ class Database:
             # Each statement would see a newer state by default, and counts would be inconsistent.
             connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
-    def _explained(self, error: BaseException) -> HashlensError:
+    def _one_line_error(self, error: BaseException) -> HashlensError:
         code = str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "")
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         names = [name for name in _FAULTS if code.startswith(name)]
         if not names:
-            return self.error(StudyError, f"cannot be used: {reason}; {_KEPT}")
+            return self.error(StudyError, f"cannot be used: {reason}; {_RESUME}")
         kind, template = _FAULTS[max(names, key=len)]
         return self.error(kind, template.format(timeout=self.timeout, reason=reason))
 
@@ -165,7 +168,7 @@ def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _nothing(connection: object, record: object) -> None:
+def _do_nothing(connection: object, record: object) -> None:
     pass
 
 

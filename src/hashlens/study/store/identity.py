@@ -11,7 +11,7 @@ from hashlens.errors import StudyError
 from hashlens.plain import plain, rebuilt
 from hashlens.study.cells import Run
 from hashlens.study.results import default_variables
-from hashlens.study.store.changes import changes, compared, first_few
+from hashlens.study.store.changes import changes, comparable_fields, join_first
 from hashlens.study.store.database import CORRUPT, Database
 from hashlens.study.store.schema import CURRENT, DONE, PENDING, SCHEMA_VERSION, Tables
 from hashlens.study.store.version_1 import TABLES
@@ -117,7 +117,7 @@ def tables_of(database: Database, connection: Connection) -> Tables:
     return TABLES[version]
 
 
-def described(database: Database, connection: Connection, tables: Tables) -> Identity:
+def read_identity(database: Database, connection: Connection, tables: Tables) -> Identity:
     """Return the study in the store."""
     record = connection.execute(select(tables.study)).mappings().one()
     try:
@@ -186,8 +186,8 @@ def resume(
     StudyError
         If the spec would change the results of existing runs.
     """
-    stored = described(database, connection, tables)
-    changed = changes(compared(stored.spec), compared(study.spec))
+    stored = read_identity(database, connection, tables)
+    changed = changes(comparable_fields(stored.spec), comparable_fields(study.spec))
     grows = {"repeats", *(f"axes.{factor.name}" for factor in stored.variables.factors)}
     gained = [path for path in extendable_fields if _grew(stored.spec, study.spec, path)]
     # Designs may get cells too; that none is lost is tested below.
@@ -195,9 +195,9 @@ def resume(
         line for line in changed if line.partition(": ")[0] not in {*grows, *gained} and not line.startswith("designs.")
     ]:
         lines = [*blocking, *(line for line in changed if line not in blocking)]
-        raise database.error(StudyError, f"holds a study with another spec: {first_few(lines)}; {WAY_OUT}")
+        raise database.error(StudyError, f"holds a study with another spec: {join_first(lines)}; {WAY_OUT}")
     if differing := changes(stored.digests, study.digests):
-        raise database.error(StudyError, f"holds a study of other data, by digest: {first_few(differing)}; {WAY_OUT}")
+        raise database.error(StudyError, f"holds a study of other data, by digest: {join_first(differing)}; {WAY_OUT}")
 
     cell, run = tables.cell.c, tables.run.c
     query = select(cell.key, run.repeat, run.seed).join_from(tables.run, tables.cell)
@@ -207,7 +207,7 @@ def resume(
     added = [run_ for run_key, run_ in expected.items() if run_key not in existing]
     if lost and changed:
         raise database.error(
-            StudyError, f"holds {len(lost):,} runs that are not in this spec: {first_few(changed)}; {WAY_OUT}"
+            StudyError, f"holds {len(lost):,} runs that are not in this spec: {join_first(changed)}; {WAY_OUT}"
         )
     if lost or (added and not changed):
         raise database.error(
@@ -224,7 +224,7 @@ def resume(
     if lacking := sum(not can_remeasure(json.loads(metadata or "{}")) for _, metadata in done):
         raise database.error(
             StudyError,
-            f"holds {lacking:,} runs without the saved files that more measures need: {first_few(changed)}; {WAY_OUT}",
+            f"holds {lacking:,} runs without the saved files that more measures need: {join_first(changed)}; {WAY_OUT}",
         )
     connection.execute(update(tables.run).where(run.state == DONE).values(state=PENDING, worker=None))
     return StudyStart(len(existing), len(done), len(added), len(done))

@@ -151,7 +151,7 @@ class PlannedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed(PlannedRun):
+class ClaimedRun(PlannedRun):
     """A run that a worker has claimed.
 
     Attributes

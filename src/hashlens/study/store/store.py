@@ -18,9 +18,9 @@ from hashlens.plain import plain
 from hashlens.study.cells import Run
 from hashlens.study.results import Results
 from hashlens.study.store.database import CORRUPT, Database
-from hashlens.study.store.identity import Identity, StudyStart, described, resume, tables_of, write_study
+from hashlens.study.store.identity import Identity, StudyStart, read_identity, resume, tables_of, write_study
 from hashlens.study.store.long_table import LongTable
-from hashlens.study.store.schema import CURRENT, DONE, FAILED, LEASED, PENDING, Claimed, Row, StoredRun, Tables
+from hashlens.study.store.schema import CURRENT, DONE, FAILED, LEASED, PENDING, ClaimedRun, Row, StoredRun, Tables
 from hashlens.study.store.status import Failure, Lease, StudyStatus
 from hashlens.study.variables import Variables
 
@@ -41,6 +41,7 @@ class Store:
         self._clock = clock
         self._tables = tables
         self.is_begun = False
+        """Whether the store holds a study."""
 
     @classmethod
     def open(
@@ -78,7 +79,7 @@ class Store:
         if CURRENT.study.name in names:
             with database.reading() as connection:
                 tables = tables_of(database, connection)
-                described(database, connection, tables)
+                read_identity(database, connection, tables)
         elif names and database.path:
             raise database.error(StudyError, "is an SQLite file of something else: choose another path for the store")
         elif not create:
@@ -167,14 +168,16 @@ class Store:
         with self._database.writing(create=True) as connection:
             if inspect(connection).has_table(CURRENT.study.name):
                 self._tables = tables_of(self._database, connection)
+                self.is_begun = True
                 return resume(self._database, connection, self._tables, study, runs, extendable_fields, can_remeasure)
             self._tables = CURRENT
             CURRENT.metadata.create_all(connection)
             start = write_study(connection, study, runs, self._clock())
-        self._database.keep_readers_going()
+        self.is_begun = True
+        self._database.enable_write_ahead_log()
         return start
 
-    def claim(self, worker: str, *, lease: float) -> tuple[Claimed, ...]:
+    def claim(self, worker: str, *, lease: float) -> tuple[ClaimedRun, ...]:
         """Claim the first pack that has remaining runs, none of them claimed by a worker.
 
         Parameters
@@ -186,7 +189,7 @@ class Store:
 
         Returns
         -------
-        tuple of Claimed
+        tuple of ClaimedRun
             The runs of the pack that are neither done nor failed, in order; empty if there is no such pack.
         """
         with self._database.writing() as connection:
@@ -203,7 +206,7 @@ class Store:
             )
             return _claimed_runs(connection, self._tables, worker, self._run.pack == pack)
 
-    def extend_leases(self, worker: str, lease: float) -> tuple[Claimed, ...]:
+    def extend_leases(self, worker: str, lease: float) -> tuple[ClaimedRun, ...]:
         """Extend the leases of `worker` to `lease` seconds from now; return the runs that it still has claimed."""
         with self._database.writing() as connection:
             connection.execute(
@@ -222,12 +225,12 @@ class Store:
                 .values(**_released_values())
             ).rowcount
 
-    def commit(self, run: Claimed, worker: str, rows: Sequence[Row], metadata: Mapping[str, Any]) -> bool:
+    def commit(self, run: ClaimedRun, worker: str, rows: Sequence[Row], metadata: Mapping[str, Any]) -> bool:
         """Store the results of a run and mark it as done, in one transaction.
 
         Parameters
         ----------
-        run : Claimed
+        run : ClaimedRun
             The run.
         worker : str
             Name of the worker that computed it; its lease may have expired.
@@ -270,7 +273,7 @@ class Store:
                 connection.execute(insert(self._tables.row), values)
         return bool(done)
 
-    def _missing(self, connection: Connection, run: Claimed, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _missing(self, connection: Connection, run: ClaimedRun, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those rows of a run measured again that the store lacks."""
         names = ("step", "measure", "split", "layer")
         columns = (self._tables.row.c[name] for name in names)
@@ -278,7 +281,7 @@ class Store:
         keys = {tuple(row) for row in stored}
         return [value for value in values if tuple(value[name] for name in names) not in keys]
 
-    def fail(self, run: Claimed, worker: str, reason: str) -> bool:
+    def fail(self, run: ClaimedRun, worker: str, reason: str) -> bool:
         """Mark a run as failed, until :meth:`retry_failed`; return False if `worker` no longer has it claimed."""
         with self._database.writing() as connection:
             failed = connection.execute(
@@ -315,7 +318,7 @@ class Store:
         now = self._clock()
         is_leased = and_(self._run.state == LEASED, self._run.leased_until > now)
         with self._database.reading() as connection:
-            study = described(self._database, connection, self._tables)
+            study = read_identity(self._database, connection, self._tables)
             by_state = select(self._run.state, func.count()).group_by(self._run.state)
             counts: dict[str, int] = dict(connection.execute(by_state).all())
             leases = connection.execute(
@@ -348,7 +351,7 @@ class Store:
     def results(self) -> Results:
         """Return all results, sorted."""
         with self._database.reading() as connection:
-            study = described(self._database, connection, self._tables)
+            study = read_identity(self._database, connection, self._tables)
             rows = connection.execute(select(self._tables.cell)).mappings()
             cells = [(cell["id"], cell["key"], self._tables.cell_factors(dict(cell))) for cell in rows]
             runs = connection.execute(
@@ -368,7 +371,7 @@ class Store:
 
     def _identity(self) -> Identity:
         with self._database.reading() as connection:
-            return described(self._database, connection, self._tables)
+            return read_identity(self._database, connection, self._tables)
 
 
 def _released_values() -> dict[str, str | None]:
@@ -377,7 +380,7 @@ def _released_values() -> dict[str, str | None]:
 
 def _claimed_runs(
     connection: Connection, tables: Tables, worker: str, *conditions: ColumnElement[bool]
-) -> tuple[Claimed, ...]:
+) -> tuple[ClaimedRun, ...]:
     _cell, _run = tables.cell.c, tables.run.c
     query = (
         select(_run.id, _cell.key, _run.repeat, _run.seed, _run.pack, _run.facts)
@@ -386,12 +389,12 @@ def _claimed_runs(
         .order_by(_run.id)
     )
     return tuple(
-        Claimed(number, cell, repeat, seed, pack, json.loads(metadata or "{}"))
+        ClaimedRun(number, cell, repeat, seed, pack, json.loads(metadata or "{}"))
         for number, cell, repeat, seed, pack, metadata in connection.execute(query)
     )
 
 
-def _row_values(run: Claimed, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _row_values(run: ClaimedRun, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return the values of results for the table of rows."""
     values = {
         (row.step, row.measure, row.split, row.layer): None if np.isnan(row.value) else float(row.value) for row in rows

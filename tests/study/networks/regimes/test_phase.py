@@ -141,6 +141,15 @@ def test_the_table_reads(mnist, four):
     assert "c? .37" in str(phase_chart(four))
 
 
+def test_thresholds_that_were_passed_are_not_called_those_of_hashlens(four):
+    chart = phase_chart(four, thresholds=RegimeThresholds(under_redundancy=0.6))
+    (figure,) = chart.figures()
+    (widget,) = chart.page().sections[0].blocks
+    for text in (str(chart), figure.note, widget.table.note, " ".join(chart.page().notes)):
+        assert "hashlens's own" not in text
+        assert "The thresholds are those that were passed" in " ".join(text.split())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -6,7 +6,7 @@
     under_redundancy: 'Under: R above', under_retention: 'Under: retention below',
     sufficient_redundancy: 'Sufficient: R up to', sufficient_retention: 'Sufficient: retention from',
   };
-  // Each threshold, the one that bounds it, and whether that one is above.
+  // For each threshold: the threshold that bounds it, and whether it is an upper bound.
   const PARTNER = {
     under_redundancy: ['sufficient_redundancy', false], sufficient_redundancy: ['under_redundancy', true],
     under_retention: ['sufficient_retention', true], sufficient_retention: ['under_retention', false],
@@ -28,15 +28,16 @@
     return node;
   }
 
-  function paler(colour, share) {
+  // Mixes a colour with white, as `pale` in hashlens.report.colours.
+  function pale(colour, share) {
     const channel = start => Math.round(255 + (parseInt(colour.slice(start, start + 2), 16) - 255) * (0.35 + 0.65 * share));
     return 'rgb(' + [1, 3, 5].map(channel).join() + ')';
   }
 
   const threeDigits = value => value.toFixed(3);
-  const escaped = text => text.replace(/[&<>]/g, sign => '&#' + sign.charCodeAt(0) + ';'); // For Plotly, which reads tags.
+  const escapeHtml = text => text.replace(/[&<>]/g, sign => '&#' + sign.charCodeAt(0) + ';'); // Plotly interprets tags.
 
-  // The cells: a number for each combination of levels, one level of each axis.
+  // Returns the values of all cells. A cell is a combination of levels, one of each axis, and is identified by a number.
   function cellsOf(data) {
     const sizes = data.axes.map(axis => axis.levels.length);
     const strides = sizes.map((_, axis) => sizes.slice(axis + 1).reduce((product, size) => product * size, 1));
@@ -80,7 +81,7 @@
     };
   }
 
-  // Where a surface crosses a level: segments in fractional columns and rows, straight across each square of four cells.
+  // Returns where a surface crosses a level: segments in fractional columns and rows, straight across four cells.
   function crossings(value, columns, rows, level) {
     const segments = [];
     for (let column = 0; column < columns - 1; column++) for (let row = 0; row < rows - 1; row++) {
@@ -114,7 +115,7 @@
       return cells.index(place);
     }
     const isMeasured = (column, row) => !Number.isNaN(cells.ratio[cellAt(column, row)]);
-    const named = (axis, level) => data.axes[axis].name + ' ' + data.axes[axis].levels[level];
+    const levelText = (axis, level) => data.axes[axis].name + ' ' + data.axes[axis].levels[level];
 
     function count(all) {
       const counts = [0, 0, 0];
@@ -183,14 +184,15 @@
     }
 
     function paintCells(view) {
-      const gap = Math.min(view.wide, view.high) > 9 ? 1 : 0, whole = Math.round;
+      const gap = Math.min(view.wide, view.high) > 9 ? 1 : 0;
       let disagree = false;
       for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++) {
         if (!isMeasured(column, row)) continue;
         const cell = cellAt(column, row), [left, top] = corner(view, column, row), share = cells.agreement(cell, limits);
-        pen.fillStyle = paler(data.regimes[cells.regime(cell, limits)], share);
+        pen.fillStyle = pale(data.regimes[cells.regime(cell, limits)], share);
         // Whole pixels: no seams between cells.
-        pen.fillRect(whole(left), whole(top), whole(left + view.wide) - whole(left) - gap, whole(top + view.high) - whole(top) - gap);
+        const x0 = Math.round(left), y0 = Math.round(top);
+        pen.fillRect(x0, y0, Math.round(left + view.wide) - x0 - gap, Math.round(top + view.high) - y0 - gap);
         if (share < 1) {
           disagree = true;
           pen.strokeStyle = '#1b1f2455';
@@ -214,7 +216,7 @@
       return disagree;
     }
 
-    // On top of the lines, with a rim in the colour of the cell.
+    // Numbers are drawn over the lines, with an outline in the colour of the cell.
     function paintNumbers(view) {
       pen.textAlign = 'center';
       pen.textBaseline = 'middle';
@@ -224,7 +226,7 @@
         if (!isMeasured(column, row)) continue;
         const cell = cellAt(column, row), [left, top] = corner(view, column, row);
         const place = [cells.ratio[cell].toFixed(2).replace(/^0/, ''), left + view.wide / 2, top + view.high / 2];
-        pen.strokeStyle = paler(data.regimes[cells.regime(cell, limits)], cells.agreement(cell, limits));
+        pen.strokeStyle = pale(data.regimes[cells.regime(cell, limits)], cells.agreement(cell, limits));
         pen.strokeText(...place);
         pen.fillStyle = DARK;
         pen.fillText(...place);
@@ -279,7 +281,7 @@
 
     function describe(column, row) {
       const cell = cellAt(column, row), kind = cells.regime(cell, limits);
-      const name = [named(x, column), ...(y === undefined ? [] : [named(y, row)])].join(', ');
+      const name = [levelText(x, column), ...(y === undefined ? [] : [levelText(y, row)])].join(', ');
       const repeats = cells.repeats[cell], share = cells.agreement(cell, limits);
       const agree = repeats + ' repeat' + (repeats === 1 ? '' : 's') +
         (repeats > 1 && data.repeatValues ? ', ' + Math.round(100 * share) + '% of them in this regime' : '');
@@ -308,7 +310,7 @@
     }
 
     function move(dx, dy) {
-      if (!cursor) return point(first());
+      if (!cursor) return point(firstMeasured());
       let [column, row] = cursor;
       for (;;) {
         column += dx;
@@ -318,7 +320,7 @@
       }
     }
 
-    function first() {
+    function firstMeasured() {
       for (let row = 0; row < rows(); row++) for (let column = 0; column < columns(); column++)
         if (isMeasured(column, row)) return [column, row];
       return [0, 0];
@@ -332,7 +334,7 @@
       find('.of-cell h4').scrollIntoView({ block: 'nearest' });
     }
 
-    // The curves through the chosen cell, over an axis of choice: all other axes stand where the cell is.
+    // Draws the curves through the chosen cell over a chosen axis; all other axes are fixed at the levels of the cell.
     function curves() {
       const part = find('.of-cell');
       part.hidden = !chosen;
@@ -342,7 +344,7 @@
       if (y !== undefined) place[y] = chosen[1];
       const over = Number(part.querySelector('select').value), axis = data.axes[over];
       const along = axis.levels.map((_, level) => cells.index(Object.assign([...place], { [over]: level })));
-      const heading = place.map((level, axis) => named(axis, level)).join(', ');
+      const heading = place.map((level, axis) => levelText(axis, level)).join(', ');
       if (part.querySelector('h4').textContent !== heading) part.querySelector('h4').textContent = heading;
       const titles = [...new Set(cells.lines.map(line => line.panel))];
       const plots = part.querySelector('.plots');
@@ -361,7 +363,7 @@
     function drawCurves(plot, lines, along, axis, here) {
       const traces = lines.flatMap((line, i) => {
         const colour = data.colours[i % data.colours.length], known = along.map((cell, level) => [cell, level]).filter(([cell]) => !Number.isNaN(line.mean[cell]));
-        const places = known.map(([, level]) => axis.places[level]), name = escaped(line.name || line.label);
+        const places = known.map(([, level]) => axis.places[level]), name = escapeHtml(line.name || line.label);
         const banded = known.filter(([cell]) => !Number.isNaN(line.low[cell]));
         const band = {
           type: 'scatter', mode: 'lines', line: { width: 0 }, fill: 'toself', fillcolor: colour + '2e', hoverinfo: 'skip', showlegend: false,
@@ -371,7 +373,7 @@
         const curve = {
           type: 'scatter', mode: 'lines+markers', name, x: places, y: known.map(([cell]) => line.mean[cell]),
           line: { color: colour, width: 2 }, marker: { color: colour, size: 6 },
-          hovertext: known.map(([cell, level]) => escaped(axis.name + ' ' + axis.levels[level]) + ': ' + cells.text(cell, cells.lines.indexOf(line))),
+          hovertext: known.map(([cell, level]) => escapeHtml(axis.name + ' ' + axis.levels[level]) + ': ' + cells.text(cell, cells.lines.indexOf(line))),
           hovertemplate: '%{hovertext}<extra>' + name + '</extra>',
         };
         return banded.length ? [band, curve] : [curve];
@@ -381,13 +383,13 @@
       Plotly.react(plot, traces, hashlens.theme({
         height: 260, showlegend: lines.length > 1, shapes: [mark], yaxis: { rangemode: 'tozero' },
         xaxis: {
-          type: axis.log ? 'log' : 'linear', title: { text: escaped(axis.label) },
-          tickvals: shown.map(level => axis.places[level]), ticktext: shown.map(level => escaped(axis.levels[level])),
+          type: axis.log ? 'log' : 'linear', title: { text: escapeHtml(axis.label) },
+          tickvals: shown.map(level => axis.places[level]), ticktext: shown.map(level => escapeHtml(axis.levels[level])),
         },
       }), { displayModeBar: false, responsive: true });
     }
 
-    // Levels far enough from each other to name them on an axis.
+    // Returns the levels whose names do not overlap on an axis.
     function spacedLevels(axis) {
       const positions = axis.places.map(place => axis.log ? Math.log(place) : place), gap = (positions[positions.length - 1] - positions[0]) / 10, shown = [];
       positions.forEach((position, level) => { if (!shown.length || position - positions[shown[shown.length - 1]] >= gap) shown.push(level); });
@@ -495,7 +497,7 @@
     canvas.addEventListener('keydown', event => {
       const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (step) move(...step);
-      else if (event.key === 'Enter' || event.key === ' ') choose(cursor || first());
+      else if (event.key === 'Enter' || event.key === ' ') choose(cursor || firstMeasured());
       else if (event.key === 'Escape') hashlens.hide();
       else return;
       event.preventDefault();

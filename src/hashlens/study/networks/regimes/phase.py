@@ -16,9 +16,9 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result, Split
 from hashlens.study.charts.grid import Grid, conditions, is_numeric, lay_out, level_name
-from hashlens.study.charts.intervals import Estimate, Estimates, shown_estimates
+from hashlens.study.charts.intervals import Estimate, Estimates, estimate_means
 from hashlens.study.networks.regimes.boundaries import Boundary, crossings
-from hashlens.study.networks.regimes.learnt import LEARNT, best_accuracy, failed_cells, failed_note
+from hashlens.study.networks.regimes.failed_cells import LEARNT_SHARE, best_accuracy, failed_cells, failed_note
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -118,7 +118,7 @@ class PhaseChart(Result):
     reference: float | None
     where: dict[str, Any]
     study: str = ""
-    learnt: float = LEARNT
+    learnt: float = LEARNT_SHARE
 
     def cell(self, x: Any, y: Any) -> PhaseCell:
         """Return the cell at a level of each axis.
@@ -225,7 +225,7 @@ def phase_chart(
     where: Mapping[str, Any] | None = None,
     against: Against = "best",
     confidence: float = 0.95,
-    learnt: float = LEARNT,
+    learnt: float = LEARNT_SHARE,
 ) -> PhaseChart:
     """Return the regime of every cell of a study, over two axes.
 
@@ -262,7 +262,10 @@ def phase_chart(
     Raises
     ------
     StudyError
-        If another factor takes several values, a measure is missing, or an axis takes one value.
+        If another factor takes several values, a measure is missing, an axis takes one value, no repeat has all
+        numbers, or `against`, `confidence` or `learnt` is out of range.
+    MeasureError
+        If `thresholds` is not a RegimeThresholds.
 
     References
     ----------
@@ -273,9 +276,9 @@ def phase_chart(
     grid = lay_out(results, (x, y), where)
     reference = reference_accuracy(results, against)
     ratio, retention, retained_by = ratio_and_retention(grid, reference)
-    train = shown_estimates(ratio.train, "share", confidence)
-    test = shown_estimates(ratio.test, "share", confidence)
-    retained = shown_estimates(retention, "ratio", confidence)
+    train = estimate_means(ratio.train, "share", confidence)
+    test = estimate_means(ratio.test, "share", confidence)
+    retained = estimate_means(retention, "ratio", confidence)
     failed = failed_cells(grid, results, learnt)
     cells = []
     for index in map(tuple, np.argwhere(train.repeats > 0).tolist()):
@@ -316,7 +319,7 @@ def phase_slices(
     where: Mapping[str, Any] | None = None,
     against: Against = "best",
     confidence: float = 0.95,
-    learnt: float = LEARNT,
+    learnt: float = LEARNT_SHARE,
 ) -> PhaseSlices:
     """Return a phase chart of `x` and `y` for each level of a third axis `z`.
 
@@ -399,7 +402,7 @@ def _chart_table(chart: PhaseChart) -> Table:
         "? where repeats disagree. "
         f"u: R > {limits.under_redundancy:g} or retention < {limits.under_retention:g}; "
         f"S: R <= {limits.sufficient_redundancy:g} and retention >= {limits.sufficient_retention:g}. "
-        "The thresholds are hashlens's own, not the paper's."
+        f"{limits.source}"
     )
     fixed_levels = conditions(chart.where, (chart.x, chart.y))
     fixed = f" at {fixed_levels}" if fixed_levels else ""

@@ -11,7 +11,6 @@ from hashlens.study.networks.regimes.phase import FAILED_MARK, REGIME_COLOURS, R
 from hashlens.study.networks.regimes.sensitivity import PhaseSensitivity, ThresholdSweep
 from hashlens.study.networks.variables import VARIABLES
 
-THRESHOLD_NOTE = "The thresholds are hashlens's own, not the paper's."
 THRESHOLD_LABELS = {
     "under_redundancy": "threshold: under-expressive if R is above it",
     "under_retention": "threshold: under-expressive if retention is below it",
@@ -32,7 +31,7 @@ def phase_map(chart: PhaseChart) -> Heatmap:
         title=": ".join(filter(None, title_parts)),
         contours=tuple(_contour(boundary, chart) for boundary in chart.boundaries if boundary.lines),
         pale_name=f"paler: repeats disagree (up to {repeats} repeats per cell)",
-        note=" ".join(("Numbers: mean R on train.", THRESHOLD_NOTE, *chart.notes)),
+        note=" ".join(("Numbers: mean R on train.", chart.thresholds.source, *chart.notes)),
     )
 
 
@@ -47,7 +46,7 @@ def sensitivity_figures(sensitivity: PhaseSensitivity) -> tuple[Figure, ...]:
         title=f"{sum(fixed)} of {len(fixed)} cells never change",
         contours=(),
         pale_name="paler: some thresholds in the ranges give another regime",
-        note=f"Ranges: {', '.join(ranges)}. {THRESHOLD_NOTE}",
+        note=f"Ranges: {', '.join(ranges)}. {sensitivity.chart.thresholds.source}",
     )
     return (fixed_map, *(_sweep_figure(sweep, len(fixed)) for sweep in sensitivity.sweeps))
 

@@ -14,11 +14,12 @@ from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
 from hashlens.study.charts.figures import Panel, axis_positions, panels, resting_level
 from hashlens.study.charts.grid import Grid, is_numeric, lay_out, level_name
-from hashlens.study.charts.intervals import Estimate, Estimates, around_note, range_of, shown_estimates
-from hashlens.study.networks.regimes.learnt import LEARNT, failed_cells, failed_note
+from hashlens.study.charts.intervals import Estimate, Estimates, around_note, estimate_means, range_of
+from hashlens.study.networks.regimes.failed_cells import LEARNT_SHARE, failed_cells, failed_note
 from hashlens.study.networks.regimes.phase import (
     REGIME_COLOURS,
     REGIMES,
+    PhaseCell,
     PhaseChart,
     ratio_and_retention,
     reference_accuracy,
@@ -30,6 +31,13 @@ from hashlens.tables import Table, number, table
 
 MAX_CELLS = 200_000
 """Largest number of combinations of levels; a study whose axes are not crossed may have more, nearly all empty."""
+
+FIRST_LINES = (
+    ("redundancy ratio R", "train", "R on train"),
+    ("redundancy ratio R", "test", "R on test"),
+    ("retention", "", "retention"),
+)
+"""Panel, name and full name of the measures that regimes are computed from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +86,8 @@ class Cells:
         Notes for readers.
     failed : array
         Whether training failed in each cell.
+    confidence : float
+        Confidence level of the intervals of the estimates.
     """
 
     axes: tuple[str, ...]
@@ -90,6 +100,7 @@ class Cells:
     thresholds: RegimeThresholds
     notes: tuple[str, ...]
     failed: npt.NDArray[np.bool_]
+    confidence: float = 0.95
 
     @property
     def ratio(self) -> Floats:
@@ -141,20 +152,22 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     grid = lay_out(results, axes)
     reference = reference_accuracy(results)
     ratio, retention, retained_by = ratio_and_retention(grid, reference)
-    first = (
-        CellLine("redundancy ratio R", "train", "R on train", shown_estimates(ratio.train, "share")),
-        CellLine("redundancy ratio R", "test", "R on test", shown_estimates(ratio.test, "share")),
-        CellLine("retention", "", "retention", shown_estimates(retention, "ratio")),
+    first_estimates = (
+        estimate_means(ratio.train, "share"),
+        estimate_means(ratio.test, "share"),
+        estimate_means(retention, "ratio"),
     )
+    first = (CellLine(*title, estimates) for title, estimates in zip(FIRST_LINES, first_estimates, strict=True))
     other_lines = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
     start = tuple(
         levels.index(resting_level(results.variables, axis, levels))
         for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
     failed = failed_cells(grid, results)
-    notes = [retention_note(retained_by, reference), "The thresholds are hashlens's own, not the paper's."]
+    limits = as_thresholds(thresholds)
+    notes = [retention_note(retained_by, reference), limits.source]
     if failed.any():
-        notes.append(failed_note(LEARNT))
+        notes.append(failed_note(LEARNT_SHARE))
     return Cells(
         axes,
         grid.levels,
@@ -163,7 +176,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
         (*first, *other_lines),
         (ratio.train, retention),
         None,
-        as_thresholds(thresholds),
+        limits,
         tuple(notes),
         failed,
     )
@@ -176,7 +189,7 @@ def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
         if measure == "redundancy_ratio" and split in ("train", "test"):
             continue
         values = grid.values(measure, split)
-        estimates = shown_estimates(values, range_of(grid.results.measures.get(measure), values))
+        estimates = estimate_means(values, range_of(grid.results.measures.get(measure), values))
         if np.isfinite(estimates.mean).any():
             full_name = f"{grid.results.variables.label(measure)} on {split}"
             lines.append(
@@ -201,53 +214,56 @@ def chart_cells(charts: Sequence[PhaseChart], z: str = "", z_levels: Sequence[An
         for name in ("x_levels", "y_levels")
     )
     shape = (len(x_levels), len(y_levels), len(charts))
-    numbers = {name: np.full((5, *shape), np.nan) for name in ("train", "test", "retention")}
-    agreement = np.full(shape, np.nan)
-    failed = np.zeros(shape, np.bool_)
-    for slice_index, chart in enumerate(charts):
-        for cell in chart.cells:
-            index = (x_levels.index(cell.x), y_levels.index(cell.y), slice_index)
-            estimates = {"train": cell.redundancy_ratio.train, "test": cell.redundancy_ratio.test,
-                     "retention": cell.retention}  # fmt: skip
-            for name, estimate in estimates.items():
-                numbers[name][(slice(None), *index)] = (
-                    estimate.mean, estimate.low, estimate.high, estimate.repeats, estimate.around == "range",
-                )  # fmt: skip
-            agreement[index] = cell.agreement
-            failed[index] = cell.failed
-    lines = tuple(
-        CellLine(panel, name, full_name, _estimates(numbers[key] if z else numbers[key][..., 0]))
-        for key, panel, name, full_name in (
-            ("train", "redundancy ratio R", "train", "R on train"),
-            ("test", "redundancy ratio R", "test", "R on test"),
-            ("retention", "retention", "", "retention"),
-        )
+    by_index: dict[tuple[int, ...], PhaseCell] = {
+        (x_levels.index(cell.x), y_levels.index(cell.y), slice_index): cell
+        for slice_index, chart in enumerate(charts)
+        for cell in chart.cells
+    }
+    agreement, failed = np.full(shape, np.nan), np.zeros(shape, np.bool_)
+    for index, cell in by_index.items():
+        agreement[index], failed[index] = cell.agreement, cell.failed
+    estimates = (
+        {index: cell.redundancy_ratio.train for index, cell in by_index.items()},
+        {index: cell.redundancy_ratio.test for index, cell in by_index.items()},
+        {index: cell.retention for index, cell in by_index.items()},
     )
-    axes, levels = ((first.x, first.y, z), (x_levels, y_levels, tuple(z_levels)))
+    axes, levels = (first.x, first.y, z), (x_levels, y_levels, tuple(z_levels))
+    start = tuple(length - 1 for length in shape)
     dimensions = 3 if z else 2
+    # A single chart has no third axis.
+    used = ... if z else (..., 0)
     return Cells(
         axes[:dimensions],
         levels[:dimensions],
-        (len(x_levels) - 1, len(y_levels) - 1, len(charts) - 1)[:dimensions],
+        start[:dimensions],
         (0, 1),
-        lines,
+        tuple(
+            CellLine(*title, _estimate_arrays(part, shape)[used])
+            for title, part in zip(FIRST_LINES, estimates, strict=True)
+        ),
         None,
-        agreement if z else agreement[..., 0],
+        agreement[used],
         first.thresholds,
         _notes(charts),
-        failed if z else failed[..., 0],
+        failed[used],
+        first.confidence,
     )
 
 
 def _notes(charts: Sequence[PhaseChart]) -> tuple[str, ...]:
     """Return the notes of all charts, without duplicates."""
     notes = (note for chart in charts for note in chart.notes)
-    return (*dict.fromkeys(notes), "The thresholds are hashlens's own, not the paper's.")
+    return (*dict.fromkeys(notes), charts[0].thresholds.source)
 
 
-def _estimates(numbers: Floats) -> Estimates:
-    mean, low, high, repeats, is_range = numbers
-    return Estimates(mean, low, high, np.nan_to_num(repeats).astype(np.int64), is_range == 1)
+def _estimate_arrays(estimates: Mapping[tuple[int, ...], Estimate], shape: tuple[int, ...]) -> Estimates:
+    """Return estimates of cells as arrays of a shape, by index; NaN for cells that were not measured."""
+    mean, low, high = (np.full(shape, np.nan) for _ in range(3))
+    repeats, is_range = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    for index, estimate in estimates.items():
+        mean[index], low[index], high[index] = estimate.mean, estimate.low, estimate.high
+        repeats[index], is_range[index] = estimate.repeats, estimate.around == "range"
+    return Estimates(mean, low, high, repeats, is_range)
 
 
 def phase_widget(cells: Cells, title: str = "Phase chart") -> Widget:
@@ -298,7 +314,9 @@ def _table(cells: Cells) -> Table:
         numbers = (_estimate_text(line.estimates.at(*index), bounds=i < 3) for i, line in enumerate(cells.lines))
         failed = ", training failed" if cells.failed[index] else ""
         rows.append((*levels, f"{cells.regime(index)}{failed}", f"{cells.agreement(index):.0%}", *numbers))
-    interval_note = around_note((estimate for line in cells.lines for estimate in line.estimates.all()), 0.95)
+    interval_note = around_note(
+        (estimate for line in cells.lines for estimate in line.estimates.all()), cells.confidence
+    )
     note = f"{f'Means over repeats {interval_note}'.rstrip()}. {' '.join(cells.notes)}"
     return table("Cells of the phase chart", columns, rows, note, len(cells.axes) + 1)
 

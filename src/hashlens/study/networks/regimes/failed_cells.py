@@ -8,7 +8,7 @@ from hashlens.errors import StudyError
 from hashlens.study.charts.grid import Grid
 from hashlens.study.results import Results
 
-LEARNT = 0.5
+LEARNT_SHARE = 0.5
 """Share of the best accuracy below which training counts as failed; a threshold set by hashlens."""
 
 
@@ -24,7 +24,7 @@ def best_accuracy(results: Results, split: str) -> float:
     return max(means, default=0.0)
 
 
-def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT) -> npt.NDArray[np.bool_]:
+def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT_SHARE) -> npt.NDArray[np.bool_]:
     """Return whether training failed in each cell.
 
     It failed if the mean accuracy of the networks is below `learnt` times the best of the study. This is the accuracy

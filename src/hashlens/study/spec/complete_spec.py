@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, create_model
 
 from hashlens.arguments import is_number, is_whole
 from hashlens.errors import nearest
-from hashlens.study.spec.fields import MAX_INTEGER, Listed, Text, named, shown
+from hashlens.study.spec.fields import MAX_INTEGER, Listed, Text, known_name, value_text
 from hashlens.study.spec.section import Section
 from hashlens.study.spec.spec import DEFAULT, StudySpec
 from hashlens.study.variables import TYPES, Factor, Variables
@@ -23,7 +23,7 @@ def complete_spec(spec: type[StudySpec], variables: Variables) -> type[StudySpec
         added["axes"] = (axes, axes())
     if not spec.model_fields["measures"].default:
         names = tuple(variables.measures)
-        added["measures"] = (Listed[Annotated[str, named("measure", names)]], names)
+        added["measures"] = (Listed[Annotated[str, known_name("measure", names)]], names)
     model: type[StudySpec] = create_model(
         spec.__name__, __base__=spec, __module__=spec.__module__, __doc__=spec.__doc__, **added
     )
@@ -44,14 +44,14 @@ def _level(factor: Factor) -> BeforeValidator:
 
     def check(value: Any) -> Any:
         if not _fits(value, factor):
-            raise ValueError(f"must be {EXPECTED[factor.type]}, received {shown(value)}")
+            raise ValueError(f"must be {EXPECTED[factor.type]}, received {value_text(value)}")
         level = TYPES[factor.type](value)
         # Minus zero becomes zero, because both are the same level of a factor.
         level = level + 0.0 if factor.type == "float" else level
         if factor.allowed and level not in factor.allowed:
             listed = ", ".join(map(str, factor.allowed))
             hint = nearest(level, factor.allowed) if factor.type == "text" else f"allowed: {listed}"
-            raise ValueError(f"no level of {factor.name}, received {shown(value)}; {hint}")
+            raise ValueError(f"no level of {factor.name}, received {value_text(value)}; {hint}")
         return level
 
     return BeforeValidator(check)
