@@ -4,7 +4,7 @@ import pytest
 
 from hashlens.errors import TEDError
 from hashlens.ted import MultiLabel
-from hashlens.ted.explanations import as_array, coded, looked_up, numbered
+from hashlens.ted.explanations import as_array, factorize, find_codes, unique_inverse
 
 NA = [None, float("nan"), np.nan, pd.NA, pd.NaT]
 
@@ -12,7 +12,7 @@ NA = [None, float("nan"), np.nan, pd.NA, pd.NaT]
 @pytest.mark.parametrize("missing", NA)
 @pytest.mark.parametrize("values", [["b", "a"], [2.5, 1], [MultiLabel("xy"), MultiLabel("x")]])
 def test_none_nan_and_na_are_missing_among_values_of_any_kind(missing, values):
-    found, codes = coded([*values, missing, values[0]], 4)
+    found, codes = factorize([*values, missing, values[0]], 4)
     assert found == (values[1], values[0])
     assert codes.tolist() == [1, 0, -1, 1]
 
@@ -35,7 +35,7 @@ def test_none_nan_and_na_are_missing_among_values_of_any_kind(missing, values):
     ],
 )
 def test_kinds_of_explanations(E, values, codes):
-    found, places = coded(E, 3)
+    found, places = factorize(E, 3)
     assert found == values
     assert places.tolist() == codes
 
@@ -47,13 +47,13 @@ def test_minus_one_is_refused_unless_it_is_declared(E):
     with pytest.raises(
         TEDError, match=r"-1.* in 2 rows, the first of them row 1: is it a missing explanation.*marker="
     ) as told:
-        coded(E, 4)
+        factorize(E, 4)
     assert "\n" not in str(told.value)
-    assert coded(E, 4, marker=np.asarray(E)[1].item())[1].tolist() == [0, -1, 1, -1]
+    assert factorize(E, 4, marker=np.asarray(E)[1].item())[1].tolist() == [0, -1, 1, -1]
 
 
 def test_another_marker_is_missing_too():
-    assert coded(["?", "a", None], 3, marker="?") == (("a",), pytest.approx([-1, 0, -1]))
+    assert factorize(["?", "a", None], 3, marker="?") == (("a",), pytest.approx([-1, 0, -1]))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_another_marker_is_missing_too():
 )
 def test_what_is_no_column_of_explanations(E, says):
     with pytest.raises(TEDError, match=says):
-        coded(E, 3)
+        factorize(E, 3)
 
 
 def test_sets_of_reasons_are_equal_in_any_order_and_show_them_sorted():
@@ -79,7 +79,7 @@ def test_sets_of_reasons_are_equal_in_any_order_and_show_them_sorted():
 
 
 def test_places_among_known_explanations():
-    places, has = looked_up(["b", "new", None, "a"], ["a", "b"], 4)
+    places, has = find_codes(["b", "new", None, "a"], ["a", "b"], 4)
     assert places.tolist() == [1, -1, -1, 0]
     assert has.tolist() == [True, True, False, True]
 
@@ -104,7 +104,7 @@ def test_arrays_of_explanations_have_the_kind_of_their_values():
     ],
 )
 def test_values_are_numbered_in_their_order(values):
-    found, codes = numbered(values)
+    found, codes = unique_inverse(values)
     expected, places = np.unique(values, return_inverse=True)
     assert found.dtype == values.dtype
     assert np.array_equal(found, expected)
@@ -112,6 +112,6 @@ def test_values_are_numbered_in_their_order(values):
 
 
 def test_whole_numbers_beyond_64_bits_are_explanations_too():
-    values, codes = coded([2**70, 1, 2**70], 3)
+    values, codes = factorize([2**70, 1, 2**70], 3)
     assert values == (1, 2**70)
     assert codes.tolist() == [1, 0, 1]

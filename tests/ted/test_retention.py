@@ -3,7 +3,7 @@ import pytest
 
 from hashlens.errors import TEDError
 from hashlens.ted import retention
-from hashlens.ted.retention import FEATURES, MERGED, RULES, described
+from hashlens.ted.retention import FEATURES, MERGED, RULES, describe_rule
 
 TABLE = retention(20_000, seed=3)
 
@@ -69,9 +69,9 @@ def test_rules_that_share_one_of_17_explanations_stand_together_and_differ_in_on
 
 
 def test_rules_in_words():
-    assert described(3) == "organization 1, position 3, position tenure 15 or more"
-    assert described(25) == "no reason to leave"
-    assert retention(10, explanations=17).reasons[2] == f"{described(4)}; or {described(5)}"
+    assert describe_rule(3) == "organization 1, position 3, position tenure 15 or more"
+    assert describe_rule(25) == "no reason to leave"
+    assert retention(10, explanations=17).reasons[2] == f"{describe_rule(4)}; or {describe_rule(5)}"
 
 
 def test_a_seed_is_a_table():

@@ -9,7 +9,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import hashlens as hl
 from hashlens.errors import TEDError
 from hashlens.ted import TEDClassifier, Trunk, retention
-from hashlens.ted.embedding import contrastive
+from hashlens.ted.embedding import contrastive_loss
 
 QUICK = Trunk(width=32, epochs=25, batch_size=64, learning_rate=0.02)
 TABLE = retention(1500, seed=0, missing=0.3)
@@ -65,7 +65,7 @@ def test_the_contrastive_loss_is_that_of_its_formula():
     outputs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pairs = torch.tensor([0, 1, 0, 1, 0, 2, 1])
     z = outputs / outputs.norm(dim=1, keepdim=True)
-    for row, found in enumerate(contrastive(outputs, pairs, 0.2)):
+    for row, found in enumerate(contrastive_loss(outputs, pairs, 0.2)):
         others = [at for at in range(7) if at != row]
         total = sum(torch.exp(z[row] @ z[at] / 0.2) for at in others)
         alike = [at for at in others if pairs[at] == pairs[row]]

@@ -24,11 +24,11 @@ from hashlens.errors import TEDError, nearest
 from hashlens.nets.copying import Copying
 from hashlens.ted.code_neighbours import CodeNeighbours
 from hashlens.ted.embedding import LearnedEmbedding
-from hashlens.ted.explanations import NONE, as_array, coded, numbered
-from hashlens.ted.impute import imputed, warn_unexplained
+from hashlens.ted.explanations import NONE, as_array, factorize, unique_inverse
+from hashlens.ted.impute import impute, warn_unexplained
 from hashlens.ted.multitask import TwoHeads
-from hashlens.ted.pairs import Pairs, contradictions
-from hashlens.ted.score import TEDScore, scored
+from hashlens.ted.pairs import Pairs, contradictory_explanations
+from hashlens.ted.score import TEDScore, score_model
 from hashlens.ted.top import TopExplanations
 from hashlens.ted.trunk import Trunk
 
@@ -63,10 +63,11 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         ``cartesian``: `estimator` learns the pairs. ``multitask``: a small network with one head for labels and one for
         explanations. ``embedding``: nearest neighbours vote on the pair.
     missing : {"impute", "drop", "unknown"}
-        Handling of rows without an explanation. ``impute``: for each label a clone of `estimator` learns the
-        explanations from its explained rows and predicts the others; then all pairs are learnt. ``drop``: they are left
-        out (complete-case analysis). ``unknown``: rows without an explanation form one more class of their label, which
-        is never predicted.
+        Handling of rows without an explanation. ``impute``: for each label, a model of the same strategy (for
+        ``cartesian`` a clone of `estimator`) learns the explanations from the explained rows and predicts those of the
+        other rows; then all pairs are learnt. ``drop``: rows without an explanation are left out (complete-case
+        analysis). ``unknown``: they form one more class of their label. Its probability counts for the label, but it is
+        never the predicted explanation.
     marker : object, optional
         Value in E that marks a missing explanation, such as -1, besides None, NaN and ``pd.NA``.
     embedding : {"learned", "codes"}
@@ -147,7 +148,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         ValueError
             If the estimator does not accept X or y.
         TEDError
-            If E is invalid, or too few explanations remain to be learnt.
+            If an argument or E is invalid, or too few explanations remain to be learnt.
 
         Warns
         -----
@@ -155,21 +156,21 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             If a label has no explanation in E.
         """
         self._check_arguments()
-        y = self._labels(X, y)
+        y = self._check_labels(X, y)
         weights = None if sample_weight is None else np.asarray(sample_weight)
         if weights is not None:
             check_consistent_length(X, weights)
-        self.classes_, labels = numbered(y)
-        values, explanations = coded(E, len(labels), self.marker)
+        self.classes_, labels = unique_inverse(y)
+        values, explanations = factorize(E, len(labels), self.marker)
         self.explanations_ = as_array(values)
         self.missing_ = int((explanations == NONE).sum())
         if self.missing_ and self.missing_ < len(labels):
-            X, labels, explanations, weights = self._complete(X, labels, explanations, weights)
+            X, labels, explanations, weights = self._handle_missing(X, labels, explanations, weights)
         pairs, codes = Pairs.of(labels, explanations)
         self._pairs = pairs
         names = [None if place == NONE else values[place] for place in pairs.explanations]
         self.pairs_ = list(zip(self.classes_[pairs.labels].tolist(), names, strict=True))
-        self.contradictions_ = [values[place] for place in contradictions(pairs)]
+        self.contradictions_ = [values[place] for place in contradictory_explanations(pairs)]
         self.estimator_ = self._fit(X, codes, weights, pairs)
         self.decision_ = "marginal" if hasattr(self.estimator_, "predict_proba") else "pair"
         return self
@@ -210,7 +211,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         Raises
         ------
         TEDError
-            If `top_k` is not an integer, or the estimator has no probabilities.
+            If `top_k` is not an integer of 1 or more, or the estimator has no probabilities.
         """
         if top_k is None:
             return self.predict_explain(X)[1]
@@ -223,16 +224,16 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
                 "probabilities: leave out top_k, or wrap the estimator in "
                 "sklearn.calibration.CalibratedClassifierCV"
             )
-        places, shares = self._pairs.ranked(joint, labels, top_k)
+        places, shares = self._pairs.likeliest(joint, labels, top_k)
         of_label = self._pairs.marginal(joint)[np.arange(len(labels)), labels]
-        return TopExplanations(self.classes_[labels], self._or_none()[places], shares, of_label)
+        return TopExplanations(self.classes_[labels], self._names_or_none()[places], shares, of_label)
 
     def predict_explain(self, X: Any) -> tuple[Array, Array]:
         """Return the label and the explanation of each row, ``(n,)`` each; as in AIX360."""
         check_is_fitted(self)
         labels, joint, pair = self._labels_and_joint(X)
-        places = self._pairs.explanations[pair] if joint is None else self._pairs.ranked(joint, labels, 1)[0][:, 0]
-        return self.classes_[labels], self._find_names(places)
+        places = self._pairs.explanations[pair] if joint is None else self._pairs.likeliest(joint, labels, 1)[0][:, 0]
+        return self.classes_[labels], self._explanation_names(places)
 
     def score_ted(
         self, X: Any, y: Any, E: Any, sample_weight: Any = None, *, confidence: float = 0.95, sure: float = 0.8
@@ -252,8 +253,13 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         -------
         TEDScore
             The score, with confused explanations and rows to inspect.
+
+        Raises
+        ------
+        TEDError
+            If E is invalid, or `confidence` or `sure` is not between 0 and 1.
         """
-        return scored(self, X, self._labels(X, y), E, sample_weight, confidence, sure)
+        return score_model(self, X, self._check_labels(X, y), E, sample_weight, confidence, sure)
 
     def _check_arguments(self) -> None:
         for name, known in (("strategy", STRATEGIES), ("missing", MISSING), ("embedding", EMBEDDINGS)):
@@ -283,7 +289,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
                 f"{shortly(self.estimator)}; leave it out for one with defaults"
             )
 
-    def _labels(self, X: Any, y: Any) -> Array:
+    def _check_labels(self, X: Any, y: Any) -> Array:
+        """Return the labels ``(n,)`` as an array; raise ValueError unless they are classes, one for each row of X."""
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         if not (isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iubU"):
@@ -298,12 +305,12 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required: X has no rows")
         return np.asarray(y)
 
-    def _complete(
+    def _handle_missing(
         self, X: Any, labels: Codes, explanations: Codes, weights: Array | None
     ) -> tuple[Any, Codes, Codes, Array | None]:
         """Return the training data after missing explanations are handled."""
         if self.missing == "impute":
-            return X, labels, imputed(X, labels, explanations, weights, self._fit, self.classes_.tolist()), weights
+            return X, labels, impute(X, labels, explanations, weights, self._fit, self.classes_.tolist()), weights
         known = np.flatnonzero(explanations != NONE)
         lacking = np.setdiff1d(labels, labels[known])
         if self.missing == "unknown":
@@ -324,16 +331,16 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         if codes.max(initial=0) == 0 and len(self.classes_) == 1 and self.missing_ < len(codes):
             # Some estimators reject a single class; a dummy classifier gives the same prediction.
             return DummyClassifier().fit(X, codes, weights)
-        estimator = self._model(codes, pairs)
-        named = "sample_weight"
-        if isinstance(estimator, Pipeline) and not _routes():
-            named = f"{estimator.steps[-1][0]}__{named}"
+        estimator = self._new_estimator(codes, pairs)
+        weight_argument = "sample_weight"
+        if isinstance(estimator, Pipeline) and not _routes_metadata():
+            weight_argument = f"{estimator.steps[-1][0]}__{weight_argument}"
         with warnings.catch_warnings():
             # There may be many pairs and few rows, but pairs are classes: scikit-learn's warning does not apply.
             warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-            return estimator.fit(X, codes, **({} if weights is None else {named: weights}))
+            return estimator.fit(X, codes, **({} if weights is None else {weight_argument: weights}))
 
-    def _model(self, codes: Codes, pairs: Pairs | None) -> Any:
+    def _new_estimator(self, codes: Codes, pairs: Pairs | None) -> Any:
         """Return a new estimator for classes that are pairs, or explanations of one label."""
         if self.strategy == "cartesian":
             return clone(self.estimator)
@@ -353,6 +360,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         return self._pairs.marginal(joint).argmax(axis=1), joint, None
 
     def _joint(self, X: Any) -> Array:
+        """Return the probability of each pair, ``(n, pairs)``."""
         joint = np.asarray(self.estimator_.predict_proba(X))
         classes = np.asarray(self.estimator_.classes_)
         if len(classes) == len(self._pairs):
@@ -362,13 +370,14 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         all_pairs[:, classes] = joint
         return all_pairs
 
-    def _find_names(self, places: Codes) -> Array:
+    def _explanation_names(self, places: Codes) -> Array:
+        """Return the explanations of indices; an array of objects if any is None (index -1)."""
         if (places == NONE).any() or not len(self.explanations_):
-            return self._or_none()[places]
+            return self._names_or_none()[places]
         result: Array = self.explanations_[places]
         return result
 
-    def _or_none(self) -> npt.NDArray[np.object_]:
+    def _names_or_none(self) -> npt.NDArray[np.object_]:
         """Return the explanations followed by None, which the index -1 selects."""
         values = np.full(len(self.explanations_) + 1, None, dtype=object)
         values[:-1] = self.explanations_
@@ -407,7 +416,8 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             return fresh
 
 
-def _routes() -> bool:
+def _routes_metadata() -> bool:
+    """Return whether scikit-learn routes ``sample_weight`` to the steps of a pipeline itself."""
     from sklearn import get_config
 
     return bool(get_config()["enable_metadata_routing"])

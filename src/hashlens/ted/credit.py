@@ -92,7 +92,7 @@ def features(n: int, seed: int) -> Floats:
     return np.stack(columns, axis=1)
 
 
-def decided(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int64]:
+def find_explanations(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int64]:
     """Return the explanation of each row, an index into ``REASONS``; the first two are those of approved applicants."""
     few = (trades < MANY).astype(np.int64)
     low = score < np.array([branch.least_score for branch in BRANCHES])[few]
@@ -101,7 +101,7 @@ def decided(trades: Floats, score: Floats, burden: Floats) -> npt.NDArray[np.int
     return np.where(low | high, 2 + 3 * few + lacking, few)
 
 
-def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None, **taught: Any) -> TaughtTable:
+def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None, **options: Any) -> TaughtTable:
     """Return a table of applicants for credit, with known decisions and explanations.
 
     Two rules approve: 23 or more satisfactory trades with a score of 70 or more and a burden of 63 % or less; or 22 or
@@ -121,7 +121,7 @@ def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None
         Your own file of the HELOC data, whose columns replace the synthetic ones. Its labels (``RiskPerformance``) are
         not used. Rows with a negative score, number of trades or burden, which means a missing value there, are
         dropped; `dropped` is their number.
-    **taught
+    **options
         Noise and missing explanations, as in :func:`retention`.
 
     Returns
@@ -140,15 +140,15 @@ def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None
     if csv is None:
         names, rows, dropped = tuple(feature.name for feature in FEATURES), features(n or 10_000, seed), 0
     else:
-        names, rows, dropped = _of_file(Path(csv), n)
-    decisions = decided(*(rows[:, names.index(name)] for name in (TRADES, SCORE, BURDEN)))
+        names, rows, dropped = _read_heloc(Path(csv), n)
+    decisions = find_explanations(*(rows[:, names.index(name)] for name in (TRADES, SCORE, BURDEN)))
     table = TaughtTable(
         names, rows.astype(np.float32), (decisions < 2).astype(np.int64), decisions, REASONS, dropped=dropped
     )
-    return table.spoilt(seed, **taught)
+    return table.spoilt(seed, **options)
 
 
-def _of_file(path: Path, n: int | None) -> tuple[tuple[str, ...], Floats, int]:
+def _read_heloc(path: Path, n: int | None) -> tuple[tuple[str, ...], Floats, int]:
     """Return names and rows of a HELOC file, and the number of dropped rows."""
     from pyarrow import ArrowInvalid
     from pyarrow import csv as arrow_csv

@@ -47,7 +47,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         pairs = torch.from_numpy(np.asarray(y)).to(device)
 
         def loss(outputs: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-            return contrastive(outputs, pairs[rows], self.trunk.temperature)
+            return contrastive_loss(outputs, pairs[rows], self.trunk.temperature)
 
         weights = normalised_weights(sample_weight, len(X), device)
         self.trunk.train(self.network_, self.scale_(X, device), weights, loss)
@@ -75,7 +75,7 @@ class LearnedEmbedding(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return result.cpu().numpy()
 
 
-def contrastive(outputs: torch.Tensor, pairs: torch.Tensor, temperature: float) -> torch.Tensor:
+def contrastive_loss(outputs: torch.Tensor, pairs: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return the supervised contrastive loss of each row of a batch; 0 if no other row has the same pair.
 
     Parameters

@@ -26,6 +26,7 @@ from hashlens.ted.taught import TaughtTable
 TRAIN = 0.8
 """Share of training rows."""
 SEEDS = 2**32 - 1
+"""Seeds of scikit-learn are below this number."""
 Make = Callable[[int, int], Any]
 
 
@@ -143,7 +144,7 @@ def accuracies(cell: Cell, rows: int, trees: int, seed: int, alone: bool) -> dic
     """Return the accuracies of a cell: of Y, of YE and, with `alone`, of Y learnt without explanations."""
     from hashlens.ted.classifier import TEDClassifier
 
-    table, cut = spoilt_table(cell, rows, seed), int(TRAIN * rows)
+    table, cut = make_table(cell, rows, seed), int(TRAIN * rows)
     train, test = table[:cut], table[cut:]
     make = CLASSIFIERS[cell["classifier"]]
     model = TEDClassifier(make(seed, trees), missing=cell["algorithm"]).fit(train.rows, train.labels, train.E)
@@ -158,8 +159,8 @@ def accuracies(cell: Cell, rows: int, trees: int, seed: int, alone: bool) -> dic
     return result
 
 
-def spoilt_table(cell: Cell, rows: int, seed: int) -> TaughtTable:
-    """Return the table of a cell."""
+def make_table(cell: Cell, rows: int, seed: int) -> TaughtTable:
+    """Return the table of a cell, with its wrong and missing training explanations."""
     spoilt = {name: cell[name] for name in ("noise", "noise_kind", "missing", "missing_kind")}
     try:
         if cell["table"] == "retention":

@@ -35,7 +35,7 @@ class MultiLabel(frozenset[Any]):
         return ", ".join(str(reason) for reason in sorted(self, key=_order))
 
 
-def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes]:
+def factorize(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes]:
     """Return the distinct explanations, sorted, and the index of each row's explanation.
 
     Parameters
@@ -62,24 +62,26 @@ def coded(E: Any, rows: int, marker: Any = None) -> tuple[tuple[Any, ...], Codes
     """
     if E is None:
         return (), np.full(rows, NONE)
-    array = _as_column(E)
+    array = _as_vector(E)
     if len(array) != rows:
-        raise TEDError(f"E has {len(array):,} explanations and X has {rows:,} rows: expected one each, None where none")
-    result, codes = _as_list(array) if array.dtype.kind in "iufU" else _looked_up(array)
-    missing = np.array([is_missing(value, marker) for value in result], bool)
-    _check_undeclared(result, codes, missing)
-    kept = sorted(np.flatnonzero(~missing), key=lambda place: _order(result[place]))
-    renumbered = np.full(len(result) + 1, NONE)
-    renumbered[kept] = np.arange(len(kept))
-    return tuple(result[place] for place in kept), renumbered[codes]
+        raise TEDError(
+            f"E has {len(array):,} explanations and X has {rows:,} rows: expected one for each row, None if it has none"
+        )
+    distinct, codes = _factorize_sortable(array) if array.dtype.kind in "iufU" else _factorize_objects(array)
+    missing = np.array([is_missing(value, marker) for value in distinct], bool)
+    _require_no_minus_one(distinct, codes, missing)
+    known = sorted(np.flatnonzero(~missing), key=lambda place: _order(distinct[place]))
+    renumbered = np.full(len(distinct) + 1, NONE)
+    renumbered[known] = np.arange(len(known))
+    return tuple(distinct[place] for place in known), renumbered[codes]
 
 
-def looked_up(E: Any, values: Iterable[Any], rows: int, marker: Any = None) -> tuple[Codes, npt.NDArray[np.bool_]]:
+def find_codes(E: Any, values: Iterable[Any], rows: int, marker: Any = None) -> tuple[Codes, npt.NDArray[np.bool_]]:
     """Return the index of each row's explanation among known values, and which rows have an explanation.
 
-    Arguments are as in :func:`coded`; the index is -1 if the explanation is not among the values.
+    Arguments are as in :func:`factorize`; the index is -1 if the explanation is not among the values.
     """
-    own, codes = coded(E, rows, marker)
+    own, codes = factorize(E, rows, marker)
     known = {value: place for place, value in enumerate(values)}
     places = np.array([*(known.get(value, NONE) for value in own), NONE])
     return places[codes], codes != NONE
@@ -96,7 +98,7 @@ def as_array(values: Iterable[Any]) -> npt.NDArray[Any]:
     return array
 
 
-def _as_column(E: Any) -> npt.NDArray[Any]:
+def _as_vector(E: Any) -> npt.NDArray[Any]:
     """Return explanations as an array of one axis: numbers, text or objects."""
     dtype = getattr(E, "dtype", None)
     if isinstance(E, np.ndarray) or (isinstance(dtype, np.dtype) and dtype.kind in "iuf"):
@@ -106,7 +108,7 @@ def _as_column(E: Any) -> npt.NDArray[Any]:
             raise TEDError(f"E must hold an explanation for each row, received {shortly(E)}")
         frame = E.to_numpy() if getattr(E, "ndim", 1) == 2 and hasattr(E, "to_numpy") else None
         if frame is not None and frame.shape[1] == 1:
-            return _as_column(frame[:, 0].astype(object))
+            return _as_vector(frame[:, 0].astype(object))
         listed = E.tolist() if hasattr(E, "tolist") else E.to_pylist() if hasattr(E, "to_pylist") else list(E)
         array = np.empty(len(listed), object)
         array[:] = listed
@@ -120,7 +122,7 @@ def _as_column(E: Any) -> npt.NDArray[Any]:
     return array
 
 
-def numbered(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes]:
+def unique_inverse(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes]:
     """Return the distinct values ``(k,)``, sorted, and the index of each value, int64 ``(n,)``.
 
     Whole numbers that are close together are counted instead of sorted, which takes a fifth of the time.
@@ -137,17 +139,18 @@ def numbered(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Codes]:
     return result, codes.astype(np.int64)
 
 
-def _as_list(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
-    result, codes = numbered(array)
+def _factorize_sortable(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
+    """Return the distinct values of an array of numbers or text, sorted, and the index of each value."""
+    result, codes = unique_inverse(array)
     return list(result.tolist()), codes
 
 
-def _looked_up(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
-    """Return the distinct values and the index of each; NaN may occur several times."""
+def _factorize_objects(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
+    """Return the distinct values of an array of objects, and the index of each; NaN may be among them several times."""
     listed = array.tolist()
     if set(map(type, listed)) == {int}:
         with suppress(OverflowError):  # beyond 64 bits
-            return _as_list(array.astype(np.int64))
+            return _factorize_sortable(array.astype(np.int64))
     places: defaultdict[Any, int] = defaultdict(count().__next__)
     try:
         codes = np.fromiter(map(places.__getitem__, listed), np.int64, len(listed))
@@ -178,14 +181,15 @@ def _is_hashable(value: Any) -> bool:
     return True
 
 
-def _check_undeclared(values: list[Any], codes: Codes, missing: npt.NDArray[np.bool_]) -> None:
+def _require_no_minus_one(values: list[Any], codes: Codes, missing: npt.NDArray[np.bool_]) -> None:
+    """Raise TEDError if -1 occurs and is not the marker: it usually stands for a missing explanation."""
     for index, value in enumerate(values):
         if not missing[index] and not isinstance(value, MultiLabel) and str(value) in ("-1", "-1.0"):
             count = int((codes == index).sum())
             raise TEDError(
                 f"E has {value!r} in {count:,} rows, the first of them row {int(np.argmax(codes == index))}: is it a "
-                f"missing explanation? Write None, or declare it with TEDClassifier(..., marker={value!r}); give a "
-                "reason of that name another"
+                f"missing explanation? Write None, or declare it with TEDClassifier(..., marker={value!r}); if it is a "
+                "reason, give it another name"
             )
 
 

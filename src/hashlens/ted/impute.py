@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.errors import TEDError, TEDWarning
-from hashlens.ted.explanations import NONE, numbered
+from hashlens.ted.explanations import NONE, unique_inverse
 
 Codes = npt.NDArray[np.int64]
 Fit = Callable[[Any, Codes, Any], Any]
 """Function from rows, classes and weights to a fitted model of these classes."""
 
 
-def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, names: Sequence[Any]) -> Codes:
+def impute(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, names: Sequence[Any]) -> Codes:
     """Return explanations with the missing ones imputed.
 
     For each label y a model of P(E | X, Y = y) is fitted on the explained rows of that label, and predicts the
@@ -35,6 +35,11 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
     names : sequence
         Names of the labels, for messages.
 
+    Returns
+    -------
+    numpy.ndarray
+        int64 ``(n,)``: explanations; -1 for rows of a label without any explanation.
+
     Warns
     -----
     TEDWarning
@@ -53,7 +58,7 @@ def imputed(X: Any, labels: Codes, explanations: Codes, weights: Any, fit: Fit, 
         explained, unexplained = rows[explanations[rows] != NONE], rows[explanations[rows] == NONE]
         if not len(unexplained):
             continue
-        values, codes = numbered(explanations[explained])
+        values, codes = unique_inverse(explanations[explained])
         if not len(values):
             warn_unexplained(name)
         elif len(values) == 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.ted.explanations import NONE, numbered
+from hashlens.ted.explanations import NONE, unique_inverse
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -31,11 +31,12 @@ class Pairs:
     @classmethod
     def of(cls, labels: Codes, explanations: Codes) -> tuple["Pairs", Codes]:
         """Return the distinct pairs of rows, and the index of each row's pair, int64 ``(n,)``."""
-        many = int(explanations.max(initial=NONE)) + 2
-        keys, codes = numbered(labels * many + explanations + 1)
-        of_label, of_explanation = np.divmod(keys, many)
-        starts = np.searchsorted(of_label, np.arange(int(labels.max()) + 2))
-        return cls(of_label, of_explanation - 1, starts.astype(np.int64)), codes
+        # A key is the label and the explanation as two digits; the explanation is from -1, so the digit is one more.
+        base = int(explanations.max(initial=NONE)) + 2
+        keys, codes = unique_inverse(labels * base + explanations + 1)
+        label_digits, explanation_digits = np.divmod(keys, base)
+        starts = np.searchsorted(label_digits, np.arange(int(labels.max()) + 2))
+        return cls(label_digits, explanation_digits - 1, starts.astype(np.int64)), codes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,14 +45,14 @@ class Pairs:
         """Return the probability of each label, ``(n, labels)``, from that of each pair, ``(n, p)``."""
         return np.add.reduceat(joint, self.starts[:-1], axis=1)
 
-    def explained(self, label: int) -> Codes:
+    def with_explanation(self, label: int) -> Codes:
         """Return the indices of the pairs of a label that have an explanation."""
         places = np.arange(self.starts[label], self.starts[label + 1])
         codes: Codes = places[self.explanations[places] != NONE]
         return codes
 
-    def ranked(self, joint: Floats, labels: Codes, top: int) -> tuple[Codes, Floats]:
-        """Return the likeliest explanations of a label, by row.
+    def likeliest(self, joint: Floats, labels: Codes, top: int) -> tuple[Codes, Floats]:
+        """Return the likeliest explanations of each row, given its label.
 
         Parameters
         ----------
@@ -73,7 +74,7 @@ class Pairs:
         """
         result, shares = np.full((len(joint), top), NONE), np.zeros((len(joint), top))
         for label in np.unique(labels):
-            rows, places = np.flatnonzero(labels == label), self.explained(int(label))
+            rows, places = np.flatnonzero(labels == label), self.with_explanation(int(label))
             if not len(places):
                 continue
             own = joint[np.ix_(rows, places)]
@@ -86,7 +87,7 @@ class Pairs:
         return result, shares
 
 
-def contradictions(pairs: Pairs) -> Sequence[int]:
+def contradictory_explanations(pairs: Pairs) -> Sequence[int]:
     """Return the indices of explanations that occur with more than one label."""
     own, counts = np.unique(pairs.explanations[pairs.explanations != NONE], return_counts=True)
     return [int(place) for place in own[counts > 1]]

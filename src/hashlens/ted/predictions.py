@@ -112,14 +112,14 @@ class TEDPredictions(Result):
             )
             for example in self.to_look_at
         ]
-        looked = [table("The least sure rows", columns, unsure)] if unsure else []
-        confused = [confusion_table(self.rivals, "likeliest", "next")] if self.rivals else []
+        least_sure = [table("The least sure rows", columns, unsure)] if unsure else []
+        competing = [confusion_table(self.rivals, "likeliest", "next")] if self.rivals else []
         return Page(
             "TED predictions", "", f"The model is sure of {self.sure:.1%} of the rows", "",
             (
                 Section("Sure rows", (*charts(self.figures()), self.__rich__())),
-                Section("Explanations that compete", tuple(confused)),
-                Section("Rows to check", tuple(looked)),
+                Section("Explanations that compete", tuple(competing)),
+                Section("Rows to check", tuple(least_sure)),
             ),
         )  # fmt: skip
 

@@ -31,6 +31,7 @@ MONTHS: dict[str, tuple[tuple[int, int, float], ...]] = {
 }
 Interval = tuple[int, int]
 EVER = 1000
+"""Upper end of a range of months without an upper bound."""
 
 
 def _rule(**conditions: int | Interval) -> dict[str, Interval]:
@@ -80,12 +81,12 @@ rising rating; about ten to fifteen years in the company; none of these.
 """
 
 
-def described(number: int) -> str:
+def describe_rule(number: int) -> str:
     """Return a rule in words.
 
-    >>> described(0)
+    >>> describe_rule(0)
     'organization 1, rating 3, salary 1'
-    >>> described(23)
+    >>> describe_rule(23)
     'organization 1, rating slope 2, salary 2, tenure 120 to 179'
     """
     if number == len(RULES):
@@ -113,20 +114,23 @@ def features(n: int, seed: int) -> dict[str, Column]:
     return columns
 
 
-def matched(columns: dict[str, Column]) -> Column:
-    """Return the rule of each row, ``len(RULES)`` if none holds; of several, the first with the most columns."""
+def matching_rules(columns: dict[str, Column]) -> Column:
+    """Return the rule of each row, int64 ``(n,)``; ``len(RULES)`` if none holds.
+
+    If several rules hold, it is the one with the most conditions, and among these the first.
+    """
     n = len(next(iter(columns.values())))
-    reasons, named = np.full(n, len(RULES)), np.zeros(n, np.int64)
+    reasons, conditions = np.full(n, len(RULES)), np.zeros(n, np.int64)
     for number, rule in enumerate(RULES):
         holds = np.logical_and.reduce(
             [(columns[name] >= low) & (columns[name] <= high) for name, (low, high) in rule.items()]
         )
-        better = holds & (len(rule) > named)
-        reasons[better], named[better] = number, len(rule)
+        better = holds & (len(rule) > conditions)
+        reasons[better], conditions[better] = number, len(rule)
     return reasons
 
 
-def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taught: Any) -> TaughtTable:
+def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **options: Any) -> TaughtTable:
     """Return a synthetic table of employees, with known decisions to leave and explanations.
 
     The features, rules and shares are those of the published generator; the rows differ, because the random numbers do.
@@ -141,7 +145,7 @@ def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taugh
         Seed; the same seed gives the same table.
     explanations : {26, 17, 7}
         Number of explanations, including the one for staying; ``MERGED`` lists the rules that share one.
-    **taught
+    **options
         ``noise``, ``noise_kind``, ``annotators``, ``missing``, ``missing_kind``: noise and missing explanations in the
         training explanations, as in :meth:`TaughtTable.spoilt`.
 
@@ -167,20 +171,20 @@ def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **taugh
         known = ", ".join(map(str, MERGED))
         raise TEDError(f"explanations must be one of {known}, received {shortly(explanations)}")
     columns = features(n, seed)
-    rules = matched(columns)
+    rules = matching_rules(columns)
     groups = MERGED[explanations]
-    shared = np.empty(len(RULES) + 1, np.int64)
+    explanation_of_rule = np.empty(len(RULES) + 1, np.int64)
     for place, group in enumerate(groups):
-        shared[list(group)] = place
+        explanation_of_rule[list(group)] = place
     table = TaughtTable(
         columns=FEATURES,
         rows=np.stack([columns[name] for name in FEATURES], axis=1).astype(np.float32),
         labels=(rules < len(RULES)).astype(np.int64),
-        explanations=shared[rules],
-        reasons=tuple(_shared(group) for group in groups),
+        explanations=explanation_of_rule[rules],
+        reasons=tuple(_describe_group(group) for group in groups),
     )
-    return table.spoilt(seed, **taught)
+    return table.spoilt(seed, **options)
 
 
-def _shared(group: Sequence[int]) -> str:
-    return "; or ".join(map(described, group))
+def _describe_group(group: Sequence[int]) -> str:
+    return "; or ".join(map(describe_rule, group))

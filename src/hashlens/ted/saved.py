@@ -83,7 +83,7 @@ class Plan:
         for name, role in ((self.label, "label"), (self.explanation, "explanation")):
             column_values(table, name, role)
         for name in self.leave_out:
-            column_values(table, name, "columns left out")
+            column_values(table, name, "option leave_out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +121,7 @@ class TableModel:
 
     def score(self, table: Any) -> TEDScore:
         """Return the score on other rows."""
-        y, E = _taught(table, self.plan)
+        y, E = _labels_and_explanations(table, self.plan)
         return self.model.score_ted(self.encoder(table), y, E)
 
     def predict(self, table: Any, sure: float = 0.8) -> tuple[Any, TEDPredictions]:
@@ -141,6 +141,12 @@ class TableModel:
             ``explanation_probability`` P(E | Y) and ``pair_probability`` P(Y, E), their product.
         TEDPredictions
             Summary of the model's confidence.
+
+        Raises
+        ------
+        TEDError
+            If the table lacks a column that the model needs or already has one of the five, or `sure` is not between 0
+            and 1.
         """
         import pyarrow as pa
 
@@ -163,10 +169,16 @@ class TableModel:
 
 
 def fit_table(table: Any, plan: Plan) -> TableModel:
-    """Fit a model on a table; errors are those of :class:`TEDClassifier`."""
+    """Fit a model on a table.
+
+    Raises
+    ------
+    TEDError
+        If a setting does not fit the table, a label is missing, or :class:`TEDClassifier` raises it.
+    """
     plan.check(table)
     encoder = Encoder.of(table, {plan.label, plan.explanation, *plan.leave_out})
-    y, E = _taught(table, plan)
+    y, E = _labels_and_explanations(table, plan)
     model = TEDClassifier(_estimator(plan), missing=plan.missing, marker=_marker(E, plan.marker))
     return TableModel(plan, table, encoder, model.fit(encoder(table), y, E))
 
@@ -180,13 +192,13 @@ def load_model_of_table(path: str | Path) -> TableModel:
         If the folder was not written by :meth:`TableModel.save`, or is corrupt.
     """
 
-    def opened(folder: Path, manifest: dict[str, Any]) -> tuple[Any, Plan]:
+    def read(folder: Path, manifest: dict[str, Any]) -> tuple[Any, Plan]:
         import pyarrow.parquet
 
         plan = manifest["plan"]
         return pyarrow.parquet.read_table(folder / ROWS), Plan(**{**plan, "leave_out": tuple(plan["leave_out"])})
 
-    return fit_table(*TED_FOLDER.open(path, True, opened))
+    return fit_table(*TED_FOLDER.open(path, True, read))
 
 
 def held_out_score(table: Any, plan: Plan, share: float) -> TEDScore:
@@ -202,7 +214,8 @@ def held_out_score(table: Any, plan: Plan, share: float) -> TEDScore:
     return fit_table(train, plan).score(test)
 
 
-def _taught(table: Any, plan: Plan) -> tuple[Any, list[Any]]:
+def _labels_and_explanations(table: Any, plan: Plan) -> tuple[Any, list[Any]]:
+    """Return labels ``(n,)``, and explanations, None for a missing one; raise TEDError if a label is missing."""
     y = column_values(table, plan.label, "label")
     lacking = sum(value is None for value in y)
     if lacking:

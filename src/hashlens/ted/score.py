@@ -14,7 +14,7 @@ from hashlens.report.page import Block, Page, Section, charts
 from hashlens.result import Result
 from hashlens.tables import Table, number, table
 from hashlens.ted.confusions import Confusion, confusion_table, most_confused
-from hashlens.ted.explanations import NONE, looked_up
+from hashlens.ted.explanations import NONE, find_codes
 from hashlens.ted.reliability import Reliability
 
 SHOWN_ROWS = 20
@@ -158,22 +158,22 @@ class TEDScore(Result):
             for example in self.to_look_at
         ]  # fmt: skip
         columns = ("row", "label", "explanation", "predicted label", "predicted explanation", "probability")
-        looked = [table("Wrong explanations, most confident first", columns, wrong, names=1)] if wrong else []
-        confused = [confusion_table(self.confusions, "right", "predicted")] if self.confusions else []
+        wrong_rows = [table("Wrong explanations, most confident first", columns, wrong, names=1)] if wrong else []
+        confusions = [confusion_table(self.confusions, "right", "predicted")] if self.confusions else []
         accuracies, *diagram = charts(self.figures())
-        trusted: list[Block] = [] if self.reliability is None else [*diagram, self.reliability.table()]
+        reliability: list[Block] = [] if self.reliability is None else [*diagram, self.reliability.table()]
         return Page(
             "TED score", "", verdict, "",
             (
                 Section("Right answers", (accuracies, self.__rich__())),
-                *([Section("How far to trust the probabilities", tuple(trusted))] if trusted else []),
-                Section("Explanations that are confused", tuple(confused)),
-                Section("Rows to check", tuple(looked)),
+                *([Section("How far to trust the probabilities", tuple(reliability))] if reliability else []),
+                Section("Explanations that are confused", tuple(confusions)),
+                Section("Rows to check", tuple(wrong_rows)),
             ),
         )  # fmt: skip
 
 
-def scored(
+def score_model(
     model: Any, X: Any, y: npt.NDArray[Any], E: Any, sample_weight: Any, confidence: float, sure: float
 ) -> TEDScore:
     """Return the score of a fitted model; arguments as in :meth:`TEDClassifier.score_ted`."""
@@ -181,59 +181,65 @@ def scored(
         if not is_number(value) or not 0 < value < 1:
             raise TEDError(f"{name} must be a share between 0 and 1, received {shortly(value)}")
     known_explanations = model.explanations_.tolist()
-    right, explained = looked_up(E, known_explanations, len(y), model.marker)
-    names = [str(value) for value in known_explanations]
-    if model.decision_ == "marginal":
-        top = model.predict_explanation(X, top_k=1)
-        labels, predicted, probabilities = top.labels, top.explanations[:, 0], top.pair_probabilities[:, 0]
-    else:
-        labels, predicted = model.predict_explain(X)
-        probabilities = np.full(len(y), np.nan)
+    right, explained = find_codes(E, known_explanations, len(y), model.marker)
+    labels, predicted, probabilities = _predictions(model, X)
     places = {value: place for place, value in enumerate(known_explanations)}
-    result = np.array([NONE if value is None else places[value] for value in predicted.tolist()], np.int64)
+    codes = np.array([NONE if value is None else places[value] for value in predicted.tolist()], np.int64)
     weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    is_label, is_explanation = labels == y, (result == right) & (right != NONE)
-    is_pair, has_probabilities = is_label & is_explanation, not np.isnan(probabilities).all()
-    is_sure = probabilities >= sure
-    own_names = _own_names(E, right, explained, names)
-    wrong = np.flatnonzero(explained & ~is_explanation)
-    surest = wrong[np.argsort(-np.nan_to_num(probabilities[wrong]), kind="stable")[:SHOWN_ROWS]]
-    predicted_names = [names[place] if place != NONE else "none" for place in result]
+    label_is_right, explanation_is_right = labels == y, (codes == right) & (right != NONE)
+    pair_is_right = label_is_right & explanation_is_right
+    is_sure = None if probabilities is None else probabilities >= sure
+    right_names = _right_names(E, right, explained, list(map(str, known_explanations)))
+    wrong_rows = [
+        WrongRow(
+            int(row),
+            str(y[row]),
+            right_names[row],
+            str(labels[row]),
+            "none" if predicted[row] is None else str(predicted[row]),
+            None if probabilities is None else float(probabilities[row]),
+        )
+        for row in np.flatnonzero(explained & ~explanation_is_right)
+    ]
     return TEDScore(
-        label=_accuracy(is_label, weights, confidence),
-        explanation=_accuracy(is_explanation[explained], weights[explained], confidence) if explained.any() else None,
-        pair=_accuracy(is_pair[explained], weights[explained], confidence) if explained.any() else None,
+        label=_accuracy(label_is_right, weights, confidence),
+        explanation=_accuracy(explanation_is_right[explained], weights[explained], confidence)
+        if explained.any()
+        else None,
+        pair=_accuracy(pair_is_right[explained], weights[explained], confidence) if explained.any() else None,
         confidence=float(confidence),
         decision=model.decision_,
         sure_from=float(sure),
-        sure=float(np.average(is_sure, weights=weights)) if has_probabilities else None,
-        right_if_sure=_share(is_pair, explained & is_sure),
-        right_if_unsure=_share(is_pair, explained & ~is_sure) if has_probabilities else None,
-        reliability=Reliability.of(probabilities[explained], is_pair[explained])
-        if has_probabilities and explained.any()
+        sure=None if is_sure is None else float(np.average(is_sure, weights=weights)),
+        right_if_sure=None if is_sure is None else _share(pair_is_right, explained & is_sure),
+        right_if_unsure=None if is_sure is None else _share(pair_is_right, explained & ~is_sure),
+        reliability=Reliability.of(probabilities[explained], pair_is_right[explained])
+        if probabilities is not None and explained.any()
         else None,
         confusions=most_confused(
-            [own_names[row] for row in wrong], [predicted_names[row] for row in wrong], [str(y[row]) for row in wrong]
+            [wrong.explanation for wrong in wrong_rows],
+            [wrong.predicted_explanation for wrong in wrong_rows],
+            [wrong.label for wrong in wrong_rows],
         ),
-        to_look_at=tuple(
-            WrongRow(
-                int(row),
-                str(y[row]),
-                own_names[row],
-                str(labels[row]),
-                predicted_names[row],
-                float(probabilities[row]) if has_probabilities else None,
-            )
-            for row in surest
-        ),
+        to_look_at=tuple(sorted(wrong_rows, key=lambda wrong: -(wrong.probability or 0.0))[:SHOWN_ROWS]),
     )
+
+
+def _predictions(
+    model: Any, X: Any
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.object_], npt.NDArray[np.float64] | None]:
+    """Return label, explanation (or None) and P(Y, E) of each row, ``(n,)`` each; None without probabilities."""
+    if model.decision_ == "marginal":
+        top = model.predict_explanation(X, top_k=1)
+        return top.labels, top.explanations[:, 0], top.pair_probabilities[:, 0]
+    return *model.predict_explain(X), None
 
 
 def _accuracy(right: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64], confidence: float) -> Accuracy:
     value = float(np.average(right, weights=weights))
-    worth = weights.sum() ** 2 / (weights**2).sum()
+    effective_rows = weights.sum() ** 2 / (weights**2).sum()
     # Sums of weights have rounding errors, and beta quantiles do not accept numbers below 0.
-    low, high = clopper_pearson(min(round(value * worth, 9), worth), worth, confidence)
+    low, high = clopper_pearson(min(round(value * effective_rows, 9), effective_rows), effective_rows, confidence)
     return Accuracy(value, low, high, len(right))
 
 
@@ -241,7 +247,7 @@ def _share(right: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> float 
     return float(right[among].mean()) if among.any() else None
 
 
-def _own_names(E: Any, right: npt.NDArray[np.int64], explained: npt.NDArray[np.bool_], names: list[str]) -> list[str]:
+def _right_names(E: Any, right: npt.NDArray[np.int64], explained: npt.NDArray[np.bool_], names: list[str]) -> list[str]:
     """Return the right explanation of each row as text, including those that were not in the training data."""
     listed = [None] * len(right) if E is None else E.tolist() if hasattr(E, "tolist") else list(E)
     return [

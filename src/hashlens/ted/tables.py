@@ -67,7 +67,7 @@ def column_values(table: Any, name: str, purpose: str) -> list[Any]:
     Raises
     ------
     TEDError
-        If there is no such column; the message names its purpose, `of`.
+        If there is no such column; the message says what it is for, `purpose`.
     """
     if name not in table.column_names:
         raise TEDError(f"there is no column {name!r} for the {purpose}; {nearest(name, table.column_names)}")
@@ -84,14 +84,14 @@ class Encoder:
 
     Attributes
     ----------
-    numbers : tuple of (str, float)
+    numeric : tuple of (str, float)
         Numeric columns, with their medians.
-    words : tuple of (str, tuple of str)
+    categorical : tuple of (str, tuple of str)
         All other columns, with their most frequent categories; a missing value is in no category.
     """
 
-    numbers: tuple[tuple[str, float], ...]
-    words: tuple[tuple[str, tuple[str, ...]], ...]
+    numeric: tuple[tuple[str, float], ...]
+    categorical: tuple[tuple[str, tuple[str, ...]], ...]
 
     @classmethod
     def of(cls, table: Any, without: Collection[str]) -> "Encoder":
@@ -99,24 +99,24 @@ class Encoder:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        numbers, words = [], []
+        numeric, categorical = [], []
         for name in table.column_names:
             kind = table[name].type
             if name in without or pa.types.is_null(kind):
                 continue
             if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-                values = _numbers(table, name)
-                numbers.append((name, float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0))
+                values = _as_numbers(table, name)
+                numeric.append((name, float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0))
             else:
                 counted = [
                     (-one["counts"], one["values"])
-                    for one in pc.value_counts(_words(table, name)).to_pylist()
+                    for one in pc.value_counts(_as_text(table, name)).to_pylist()
                     if one["values"] is not None
                 ]
-                words.append((name, tuple(sorted(word for _, word in sorted(counted)[:CATEGORIES]))))
-        if not numbers and not words:
+                categorical.append((name, tuple(sorted(value for _, value in sorted(counted)[:CATEGORIES]))))
+        if not numeric and not categorical:
             raise TEDError("the table has only the columns of label and explanation: there is no column to learn from")
-        return cls(tuple(numbers), tuple(words))
+        return cls(tuple(numeric), tuple(categorical))
 
     def __call__(self, table: Any) -> npt.NDArray[np.float32]:
         """Return the rows of a table, float32 ``(n, d)``.
@@ -129,24 +129,25 @@ class Encoder:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for name, _ in (*self.numbers, *self.words):
+        for name, _ in (*self.numeric, *self.categorical):
             if name not in table.column_names:
                 raise TEDError(
                     f"there is no column {name!r}, which the model needs; {nearest(name, table.column_names)}"
                 )  # fmt: skip
         parts = []
-        for name, median in self.numbers:
-            values = _numbers(table, name)
+        for name, median in self.numeric:
+            values = _as_numbers(table, name)
             known = np.isfinite(values)
             parts += [np.where(known, values, median)[:, None], ~known[:, None]]
-        for name, categories in self.words:
-            places = pc.index_in(_words(table, name), value_set=pa.array(categories, pa.string()))
+        for name, categories in self.categorical:
+            places = pc.index_in(_as_text(table, name), value_set=pa.array(categories, pa.string()))
             codes = pc.fill_null(places, len(categories)).to_numpy(zero_copy_only=False)
             parts.append(np.eye(len(categories) + 1, dtype=np.float32)[codes][:, :-1])
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def _numbers(table: Any, name: str) -> npt.NDArray[np.float64]:
+def _as_numbers(table: Any, name: str) -> npt.NDArray[np.float64]:
+    """Return a column as float64 ``(n,)``, NaN for a missing value."""
     import pyarrow as pa
 
     try:
@@ -158,7 +159,8 @@ def _numbers(table: Any, name: str) -> npt.NDArray[np.float64]:
     return values
 
 
-def _words(table: Any, name: str) -> Any:
+def _as_text(table: Any, name: str) -> Any:
+    """Return a column as an Arrow array of text."""
     import pyarrow as pa
 
     column = table[name].combine_chunks()
