@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 
 from hashlens.tuning import Parameter, RegretBound, Trace
-from hashlens.tuning.modelled import _found
+from hashlens.tuning.modelled import _possible_gain
 
 DIMENSIONS = 9
 SPACE = tuple(Parameter(f"x{at}") for at in range(DIMENSIONS))
@@ -33,7 +33,7 @@ def trace(places, values):
 def ours(trials):
     """Return the bound and the seconds of one decision."""
     whole, rule = trace(*made(trials)), RegretBound(threshold=1e-9)
-    _found.cache_clear()
+    _possible_gain.cache_clear()
     started = time.perf_counter()
     bound = rule.decide(whole).bound
     return bound, time.perf_counter() - started

@@ -11,9 +11,9 @@ from hashlens.study.spec import StudySpec
 from hashlens.study.study import Study
 from hashlens.testing.experiment_contract import check_experiment
 from hashlens.tuning import RegretBound, recorded_runs, replay
-from hashlens.tuning.experiment import measured, tuned_trace
+from hashlens.tuning.experiment import measure_run, run_tuning
 from hashlens.tuning.named_rules import rule_named
-from hashlens.tuning.recorded_experiment import measured_group
+from hashlens.tuning.recorded_experiment import measure_group
 from hashlens.tuning.study_data import study_data
 
 FIELDS = {"name": "tuned", "experiment": "tuning", "axes": {"rule": ["no-improvement:1", "no-improvement:2"]},
@@ -25,15 +25,15 @@ def test_rules_of_a_repeat_are_replayed_on_one_run(tmp_path):
     assert study.status().finished
     values = study.results.where(measure="rtc").columns["value"]
     assert 0 <= values[1] <= values[0] < 1
-    assert tuned_trace.cache_info().hits >= 1
+    assert run_tuning.cache_info().hits >= 1
     assert np.ptp(study.results.where(measure="gap").columns["value"]) == 0
 
 
 def test_numbers_of_rows_lie_in_each_other_and_losses_are_errors():
-    trace = tuned_trace("breast cancer", "support vectors", 40, "random", 1, 22, 2)
+    trace = run_tuning("breast cancer", "support vectors", 40, "random", 1, 22, 2)
     assert trace.direction == "minimize"
     assert ((trace.values > 0) & (trace.values < 1)).all()
-    found = measured(trace, rule_named("no-improvement:1000"))
+    found = measure_run(trace, rule_named("no-improvement:1000"))
     assert (found["rtc"], found["ryc"]) == (0.0, 0.0)
 
 
@@ -67,6 +67,28 @@ def recorded(tmp_path):
     parquet.write_table(pa.Table.from_pylist(trials), tmp_path / "rf_trials.parquet")
     parquet.write_table(pa.Table.from_pylist(bounds), tmp_path / "rf_recorded_bounds.parquet")
     return tmp_path
+
+
+@pytest.mark.parametrize("column", ["dataset", "iteration", "regret_bound"])
+def test_recorded_bounds_without_a_column_are_an_error_of_one_line(recorded, column):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file = recorded / "rf_recorded_bounds.parquet"
+    parquet.write_table(parquet.read_table(file).drop_columns([column]), file)
+    with pytest.raises(TuningError, match=f"rf_recorded_bounds.parquet has no column '{column}'"):
+        recorded_runs(recorded)
+
+
+def test_recorded_bounds_that_do_not_fit_the_runs_are_an_error_of_one_line(recorded):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    file = recorded / "rf_recorded_bounds.parquet"
+    table = parquet.read_table(file)
+    more = {"dataset": ["a"], "seed": [0], "iteration": [24], "regret_bound": [1.0], "incumbent_std": [0.1]}
+    parquet.write_table(pa.concat_tables([table, pa.table(more)]), file)
+    with pytest.raises(TuningError, match="run 'a 0' has no trial 24"):
+        recorded_runs(recorded)
+    file.write_bytes(b"no parquet")
+    with pytest.raises(TuningError, match=r"rf_recorded_bounds.parquet cannot be read: "):
+        recorded_runs(recorded)
 
 
 SHARED = Path(__file__).parents[2].parent / "shared/data/tuning"
@@ -119,7 +141,7 @@ def test_the_recorded_runs_are_reproduced_from_a_folder(recorded, tmp_path):
 def test_the_abstracts_claims_on_the_recorded_runs():
     rules = {name: rule_named(name, recorded=True) for name in ("regret-bound", "interquartile-range:0.1:103")}
     traces = recorded_runs(SHARED)
-    regret, other = (measured_group(traces, rule) for rule in rules.values())
+    regret, other = (measure_group(traces, rule) for rule in rules.values())
     assert abs(regret["rtc"] - other["rtc"]) < 0.005
     assert regret["spread"] < 0.6 * other["spread"]
     assert regret["oracle"] == pytest.approx(0.014, abs=0.001)
@@ -131,7 +153,7 @@ def test_a_table_of_ones_own_is_tuned_on(tmp_path):
     inputs, labels, regression = study_data(f"{tmp_path}/t.csv#c")
     assert inputs[:2].tolist() == [[0, 1, 0], [1, 0, 1]]
     assert (labels[:2].tolist(), regression) == (["yes", "no"], False)
-    trace = tuned_trace(f"{tmp_path}/t.csv#c", "support vectors", 30, "random", 1, 3, 2)
+    trace = run_tuning(f"{tmp_path}/t.csv#c", "support vectors", 30, "random", 1, 3, 2)
     assert ((trace.test_values >= 0) & (trace.test_values < 1)).all()
 
 

@@ -20,7 +20,7 @@ from hashlens.errors import TuningError
 from hashlens.testing.result_contract import check_result
 from hashlens.tuning import NoImprovement, RegretBound, StopCallback, report_folds, stored_trace, study_trace
 from hashlens.tuning.stop_callback import DECISION, STOPPED
-from hashlens.tuning.storage import shown
+from hashlens.tuning.storage import display_name
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 RULE = NoImprovement(k=4, first=5)
@@ -288,9 +288,9 @@ def test_reading_a_study_writes_nothing(tmp_path, place):
 
 
 def test_the_password_of_a_storage_is_not_shown():
-    assert shown("postgresql+psycopg2://me:secret@host:5/x") == "postgresql+psycopg2://me:***@host:5/x"
-    assert "secret" not in shown("://me:secret@host")
-    assert (shown(None), shown("tuning.db")) == ("memory", "tuning.db")
+    assert display_name("postgresql+psycopg2://me:secret@host:5/x") == "postgresql+psycopg2://me:***@host:5/x"
+    assert "secret" not in display_name("://me:secret@host")
+    assert (display_name(None), display_name("tuning.db")) == ("memory", "tuning.db")
 
 
 def test_the_default_rule_needs_no_more_than_folds():

@@ -91,6 +91,7 @@ def test_ties_zero_variance_and_missing_folds_are_no_ground_to_stop():
     flat = Trace(np.ones(30), fold_values=np.ones((30, 3)), recorded={"regret_bound": np.zeros(30)})
     assert not InterquartileRange().decide(flat).stop
     assert "ties: the middle half of 30 values are all 1" in InterquartileRange().decide(flat).reason
+    assert InterquartileRange(window=31).decide(flat).reason == "too few trials: 30; the window has 31"
     found = RegretBound(recorded=True).decisions(flat, [25])[0]
     assert not found.stop
     assert "zero variance" in found.reason

@@ -4,9 +4,16 @@ from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
-from hashlens.tuning.search import expected_improvement, lower_bound, probability_of_improvement, smallest
+from hashlens.tuning.search import expected_improvement, lower_bound, minimize_acquisition, probability_of_improvement
 from hashlens.tuning.space import Parameter, Space
-from hashlens.tuning.surrogate import Hyperparameters, Surrogate, _loss, fit, mean_of, squares
+from hashlens.tuning.surrogate import (
+    Hyperparameters,
+    Surrogate,
+    _negative_log_posterior,
+    constant_mean,
+    fit,
+    squared_differences,
+)
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.random((25, 3))
@@ -21,7 +28,7 @@ def test_the_posterior_is_that_of_scikit_learn():
     standard = (TARGETS - TARGETS.mean()) / TARGETS.std()
     kernel = ConstantKernel(1.5, "fixed") * Matern(1 / LEARNED.inverse_lengths, "fixed", nu=2.5)
     inverse = np.linalg.inv(kernel(POINTS) + 0.05 * np.eye(25))
-    mean = mean_of(inverse, standard)
+    mean = constant_mean(inverse, standard)
     other = GaussianProcessRegressor(kernel, alpha=0.05, optimizer=None).fit(POINTS, standard - mean)
     places = RNG.random((7, 3))
     expected, deviation = other.predict(places, return_std=True)
@@ -33,8 +40,10 @@ def test_the_posterior_is_that_of_scikit_learn():
 def test_gradients_are_those_of_small_steps():
     logs = np.array([0.3, -0.2, 0.1, 0.2, -2.0])
     standard = (TARGETS - TARGETS.mean()) / TARGETS.std()
-    given = squares(POINTS, POINTS, NONE), standard
-    assert _loss(logs, *given)[1] == pytest.approx(approx_fprime(logs, lambda x: _loss(x, *given)[0], 1e-6), abs=1e-4)
+    given = squared_differences(POINTS, POINTS, NONE), standard
+    assert _negative_log_posterior(logs, *given)[1] == pytest.approx(
+        approx_fprime(logs, lambda x: _negative_log_posterior(x, *given)[0], 1e-6), abs=1e-4
+    )
     surrogate, place = Surrogate(POINTS, TARGETS, NONE, LEARNED), np.array([0.3, 0.4, 0.5])
     for which in (0, 1):
         by = approx_fprime(place, lambda x, which=which: surrogate.moments(x)[which], 1e-7)
@@ -63,7 +72,7 @@ def test_the_search_finds_no_less_than_a_large_sample(dimensions):
                           Hyperparameters(np.full(dimensions, 1.5), 1.0, 1e-3))  # fmt: skip
     space, goal = Space(tuple(Parameter(f"x{at}") for at in range(dimensions))), lower_bound(2.0)
     sampled = goal(*surrogate.predict(rng.random((20_000, dimensions))))[0].min()
-    found = smallest(surrogate, space, goal)
+    found = minimize_acquisition(surrogate, space, goal)
     assert found <= sampled + 1e-9
     assert dimensions == 2 or found < sampled - 1e-3
 
@@ -78,7 +87,9 @@ def test_whole_numbers_and_categories_stay_on_their_grid():
     goal = lower_bound(1.0)
     levels = (np.arange(4) + 0.5) / 4
     whole = np.array([(x, depth, kernel) for x in np.linspace(0, 1, 401) for depth in levels for kernel in range(3)])
-    assert smallest(surrogate, space, goal) == pytest.approx(goal(*surrogate.predict(whole))[0].min(), abs=1e-4)
+    assert minimize_acquisition(surrogate, space, goal) == pytest.approx(
+        goal(*surrogate.predict(whole))[0].min(), abs=1e-4
+    )
 
 
 def test_a_whole_number_is_in_the_middle_of_a_cell():
@@ -95,10 +106,10 @@ def test_an_optimum_that_many_starts_lead_to_outweighs_a_likelier_one():
     """Of nine starts, one leads to the likeliest optimum; with a weight, the optimum of most starts is found."""
     rng = np.random.default_rng(7)
     points, targets = rng.random((20, 3)), rng.normal(size=20)
-    apart, standard = squares(points, points, NONE), (targets - targets.mean()) / targets.std()
+    apart, standard = squared_differences(points, points, NONE), (targets - targets.mean()) / targets.std()
     starts = Hyperparameters.starts(3, 8)
     ends = [fit(points, targets, NONE, [start]) for start in starts]
-    losses = np.array([_loss(end.logs, apart, standard)[0] for end in ends])
+    losses = np.array([_negative_log_posterior(end.logs, apart, standard)[0] for end in ends])
     leading = (np.abs(losses[:, None] - losses) < 5e-3).sum(axis=1)
     likeliest = fit(points, targets, NONE, starts)
     preferred = fit(points, targets, NONE, starts, weight_of_starts=8.0)
@@ -106,3 +117,9 @@ def test_an_optimum_that_many_starts_lead_to_outweighs_a_likelier_one():
     assert np.array_equal(likeliest.logs, ends[losses.argmin()].logs)
     assert np.array_equal(preferred.logs, ends[(losses - 8 * np.log(leading)).argmin()].logs)
     assert leading[(losses - 8 * np.log(leading)).argmin()] == leading.max()
+
+
+def test_points_of_whole_numbers_on_a_logarithmic_scale_fill_that_scale_evenly():
+    coordinates = Space((Parameter("width", "int", 1, 1000, log=True),)).spread(1024)[:, 0]
+    shares = [np.mean(coordinates < edge) for edge in (0.25, 0.5, 0.75)]
+    assert shares == pytest.approx([0.25, 0.5, 0.75], abs=0.03)

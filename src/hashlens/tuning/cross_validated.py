@@ -23,11 +23,13 @@ class CrossValidated:
     data : (X, y)
         Data to fit it to.
     cv : int or splitter
-        Splits of the data; an integer is a number of folds shuffled with `seed`, the same in each trial.
+        Splits of the data. An integer is a number of folds, stratified for a classifier and shuffled with `seed`, the
+        same in each trial.
     scoring : str or callable, optional
         Score, as in scikit-learn; by default the estimator's own.
     test : (X, y), optional
-        Test data that are not used for tuning, on which a fit to all of `data` is scored.
+        Test data: in each trial, the estimator is fitted to all of `data` and scored on them. They are not used for
+        tuning.
     seed : int
         Seed of the folds.
     """
@@ -39,8 +41,8 @@ class CrossValidated:
         from sklearn.metrics import check_scoring
         from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
-        self.estimator, (self.inputs, self.labels) = estimator, _pair("data", data)
-        self.test = None if test is None else _pair("test", test)
+        self.estimator, (self.inputs, self.labels) = estimator, _require_pair("data", data)
+        self.test = None if test is None else _require_pair("test", test)
         if is_whole(cv):
             if cv < 2:
                 raise TuningError(f"cv must be 2 folds or more, received {cv}")
@@ -50,13 +52,13 @@ class CrossValidated:
             self.cv = check_cv(cv, self.labels, classifier=is_classifier(estimator))
             next(iter(self.cv.split(self.inputs, self.labels)))
         except (ValueError, TypeError) as error:
-            raise TuningError(f"cv: {_line(error)}") from error
+            raise TuningError(f"cv: {_one_line(error)}") from error
         try:
             self.scorer = check_scoring(estimator, scoring=scoring)
         except (ValueError, TypeError) as error:
-            raise TuningError(f"scoring: {_line(error)}") from error
+            raise TuningError(f"scoring: {_one_line(error)}") from error
 
-    def require(self, names: Iterable[str]) -> None:
+    def require_hyperparameters(self, names: Iterable[str]) -> None:
         """Raise TuningError if there are no hyperparameters, or the estimator lacks one of these names."""
         known = self.estimator.get_params()
         names = list(names)
@@ -81,11 +83,11 @@ class CrossValidated:
                 test = float(self.scorer(candidate.fit(self.inputs, self.labels), *self.test))
         except (ValueError, TypeError) as error:
             name = type(self.estimator).__name__
-            raise TuningError(f"trial {trial.number}: {name} failed with {trial.params}: {_line(error)}") from error
+            raise TuningError(f"trial {trial.number}: {name} failed with {trial.params}: {_one_line(error)}") from error
         return report_folds(trial, np.asarray(scores), test)
 
 
-def _pair(name: str, given: Any) -> tuple[Any, Any]:
+def _require_pair(name: str, given: Any) -> tuple[Any, Any]:
     """Return inputs and labels; raise TuningError unless they are a pair of the same length."""
     from sklearn.utils import check_consistent_length
 
@@ -94,9 +96,9 @@ def _pair(name: str, given: Any) -> tuple[Any, Any]:
     try:
         check_consistent_length(*given)
     except (ValueError, TypeError) as error:
-        raise TuningError(f"{name} must be a pair (X, y) with one label for each row: {_line(error)}") from error
+        raise TuningError(f"{name} must be a pair (X, y) with one label for each row: {_one_line(error)}") from error
     return given[0], given[1]
 
 
-def _line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

@@ -25,7 +25,9 @@ from hashlens.tuning.study_data import require_data, study_data
 from hashlens.tuning.trace import Trace
 
 SEEDS = 2**31 - 1
+"""Seeds are below this number."""
 NEVER = "no-improvement:1000000"
+"""A rule that never stops a run, since no run has so many trials."""
 
 
 def _scaled(estimator: Any) -> Any:
@@ -130,14 +132,14 @@ class Tuning(Experiment):
             cell = run.cell
             seed = torch_seed(spec.seed, "tuning", cell["data"], run.repeat) % SEEDS
             of = (cell["data"], cell["model"], cell["rows"], cell["sampler"])
-            trace = tuned_trace(*of, seed, spec.trials, spec.folds)
-            found = measured(trace, rule_named(cell["rule"]))
+            trace = run_tuning(*of, seed, spec.trials, spec.folds)
+            found = measure_run(trace, rule_named(cell["rule"]))
             reporter.advance(run)
             yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in spec.measures])
 
 
-def measured(trace: Trace, rule: StopRule) -> dict[str, float]:
-    """Return the measures of a run with a rule."""
+def measure_run(trace: Trace, rule: StopRule) -> dict[str, float]:
+    """Replay a rule on a run, and return the measures by name."""
     replayed, over = replay([trace], [rule]), overfitting_report(trace)
     ryc = float(replayed.ryc[0, 0])
     return {
@@ -150,7 +152,7 @@ def measured(trace: Trace, rule: StopRule) -> dict[str, float]:
 
 
 @lru_cache(maxsize=16)
-def tuned_trace(data: str, model: str, rows: int, sampler: str, seed: int, trials: int, folds: int) -> Trace:
+def run_tuning(data: str, model: str, rows: int, sampler: str, seed: int, trials: int, folds: int) -> Trace:
     """Return a complete tuning run; its losses are classification errors or root mean squared errors."""
     import optuna
 

@@ -57,7 +57,10 @@ class InterquartileRange(StopRule):
         return RuleValues(np.array(found), np.full(len(found), float(self.bar)), tuple(refusals))
 
     def _gain(self, trace: Trace, n: int, values: list[float]) -> tuple[float, str]:
-        if n < self.window or len(values) < 2:
+        """Return the improvement in interquartile ranges, NaN if not known, and the reason not to stop, if any."""
+        if n < self.window:
+            return np.nan, f"too few trials: {n}; the window has {self.window}"
+        if len(values) < 2:
             return np.nan, f"too few trials: {len(values)} of {n} have a finite value"
         low, high = _quantile(values, 0.25), _quantile(values, 0.75)
         if high == low:

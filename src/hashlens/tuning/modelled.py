@@ -10,9 +10,9 @@ import numpy.typing as npt
 from hashlens.tuning.search import (
     expected_improvement,
     lower_bound,
+    minimize_acquisition,
+    minimize_over_sample,
     probability_of_improvement,
-    smallest,
-    smallest_of_sample,
 )
 from hashlens.tuning.space import Space
 from hashlens.tuning.stop_rule import RuleValues
@@ -21,10 +21,11 @@ from hashlens.tuning.trace import Trace
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-LEAST = 20
+FEWEST_TRIALS = 20
 """Smallest number of trials to fit, if there are enough trials."""
 RESTARTS, WEIGHT_OF_STARTS = 12, 14.0
-"""Random starting points of a fit that follows the published code, and their weight; chosen on 14 recorded runs."""
+"""Number of random starting points of a fit that follows the published code, and the weight of the logarithm of the
+number of starting points that lead to an optimum; both were chosen on 14 recorded runs."""
 
 
 def modelled_gains(
@@ -37,44 +38,47 @@ def modelled_gains(
 
 
 def _gain_after(trace: Trace, n: int, what: str, delta: float, sampled: int | None) -> tuple[float, str]:
+    """Return the possible gain after `n` trials, NaN if it cannot be computed, and the reason not to stop, if any."""
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
         return np.nan, "the hyperparameters of the trials are not known: no Gaussian process can be fitted"
     space = Space(trace.space)
     if not len(space):
         return np.nan, "the trials have no hyperparameters: no Gaussian process can be fitted"
-    if name := space.unnamed:
+    if name := space.unhashable_parameter:
         return np.nan, f"a choice of parameter {name!r} is a list or the like: choose by names to have it modelled"
-    kept = _kept(trace, n, what)
-    for name, count in space.conditional([trace.parameters[at] for at in kept]):
-        return np.nan, f"parameter {name!r} is conditional: {count} of the {len(kept)} best trials have it"
+    fitted = _trials_to_fit(trace, n, what)
+    if conditional := next(space.conditional([trace.parameters[at] for at in fitted]), None):
+        name, count = conditional
+        return np.nan, f"parameter {name!r} is conditional: {count} of the {len(fitted)} best trials have it"
     if finite < 3:
         return np.nan, f"too few trials: {finite} of {n} have a finite value"
-    best, several = trace.losses[kept].min(), len(np.unique(trace.losses[kept]))
-    tied = int((trace.losses[kept] == best).sum())
-    if 2 * tied >= len(kept):
-        tie = f"{tied} of the {len(kept)} best trials have the same value, {trace.sign * best:g}"
+    losses = trace.losses[fitted]
+    best, distinct = losses.min(), len(np.unique(losses))
+    tied = int((losses == best).sum())
+    if 2 * tied >= len(fitted):
+        tie = f"{tied} of the {len(fitted)} best trials have the same value, {trace.sign * best:g}"
         return np.nan, f"ties: {tie}: they do not show the remaining improvement"
-    if several < 3:
+    if distinct < 3:
         return np.nan, (
-            f"ties: the {len(kept)} best trials have {several} values: they do not show the remaining improvement"
+            f"ties: the {len(fitted)} best trials have {distinct} values: they do not show the remaining improvement"
         )
-    places = space.places([trace.parameters[at] for at in kept])
-    bound = _found(places.tobytes(), trace.losses[kept].tobytes(), space, what, delta, sampled)
+    places = space.places([trace.parameters[at] for at in fitted])
+    bound = _possible_gain(places.tobytes(), losses.tobytes(), space, what, delta, sampled)
     if not math.isfinite(bound):
-        return np.nan, f"values up to {np.abs(trace.losses[kept]).max():.3g} are too large for a Gaussian process"
-    if finite < min(n, LEAST):
-        return bound, f"too few trials: {finite} of {n} have a finite value, and {LEAST} are needed to stop"
+        return np.nan, f"values up to {np.abs(losses).max():.3g} are too large for a Gaussian process"
+    if finite < min(n, FEWEST_TRIALS):
+        return bound, f"too few trials: {finite} of {n} have a finite value, and {FEWEST_TRIALS} are needed to stop"
     return bound, ""
 
 
-def _kept(trace: Trace, n: int, what: str) -> Ints:
-    """Return the trials to fit: for the regret bound the best half, otherwise all with finite values."""
+def _trials_to_fit(trace: Trace, n: int, what: str) -> Ints:
+    """Return the trials to fit: for the regret bound the best 20 or the best half, otherwise all with finite values."""
     order = np.argsort(trace.losses[:n], kind="stable")
     order = order[: int(np.isfinite(trace.losses[:n]).sum())]
     if what != "regret_bound":
         return order
-    best = order[: max(LEAST, n // 2)]
+    best = order[: max(FEWEST_TRIALS, n // 2)]
     return np.concatenate([best, _best_of_others(trace, order[len(best) :], best)])
 
 
@@ -93,7 +97,7 @@ def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
 
 
 @lru_cache(maxsize=256)
-def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: int | None) -> float:
+def _possible_gain(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: int | None) -> float:
     """Return the possible gain; trials are passed as bytes, so that results can be cached."""
     places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
     # The fit always starts at the same points. If it started at the previous optimum, a bound would depend on when
@@ -103,14 +107,14 @@ def _found(points: bytes, targets: bytes, space: Space, what: str, delta: float,
     surrogate = Surrogate(places, losses, space.categories, learned)
     best = float(losses.min())
     if what == "expected_improvement":
-        return -smallest(surrogate, space, expected_improvement(best))
+        return -minimize_acquisition(surrogate, space, expected_improvement(best))
     if what == "probability_of_improvement":
         from scipy.special import ndtr
 
-        return float(ndtr(-smallest(surrogate, space, probability_of_improvement(best))))
+        return float(ndtr(-minimize_acquisition(surrogate, space, probability_of_improvement(best))))
     width = math.sqrt(0.4 * math.log(len(space) * len(losses) ** 2 * math.pi**2 / (6 * delta)))
     mean, deviation = surrogate.predict(places)
     upper, goal = float((mean + width * deviation).min()), lower_bound(width)
     if sampled is not None:
-        return upper - smallest_of_sample(surrogate, space, goal, sampled)
-    return upper - smallest(surrogate, space, goal)
+        return upper - minimize_over_sample(surrogate, space, goal, sampled)
+    return upper - minimize_acquisition(surrogate, space, goal)

@@ -16,7 +16,7 @@ BACKWARD = 2
 def network_cost(
     network: "nn.Module", input_shape: tuple[int, ...], cost: Cost, *, examples: int = 1, epochs: float = 1
 ) -> float:
-    """Return the cost of a network.
+    """Return the cost of a network; it is run once, on zeros, and handed back in the modes that it had.
 
     Parameters
     ----------
@@ -36,6 +36,11 @@ def network_cost(
     -------
     float
         Number of operations or of parameters.
+
+    Raises
+    ------
+    TuningError
+        If `cost` is unknown.
 
     Examples
     --------

@@ -65,7 +65,17 @@ class Overfitting(Result):
         return np.asarray(self.gap > 0)
 
     def interval(self, values: Floats, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
-        """Return the ends of a 95 % bootstrap interval of a mean; runs are resampled within each group."""
+        """Return the ends of a 95 % bootstrap interval of a mean over runs; runs are resampled within each group.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            float64 ``(runs,)``, such as `gap`; runs with NaN are left out of the mean.
+        resamples : int
+            Number of bootstrap samples.
+        seed : int
+            Seed of the bootstrap samples.
+        """
         rng = np.random.default_rng(seed)
         drawn = np.empty((resamples, len(values)), dtype=np.int64)
         for group in dict.fromkeys(self.groups):
@@ -131,16 +141,16 @@ def overfitting_report(
         If there are no runs, or if a run has no test values or no finite value.
     """
     runs = traces_of(traces)
-    named = [run.name.rpartition(" ")[0] or run.name for run in runs] if groups is None else list(groups)
-    if len(named) != len(runs):
-        raise TuningError(f"groups must be one for each of {len(runs)} runs, received {len(named)}")
+    group_names = [run.name.rpartition(" ")[0] or run.name for run in runs] if groups is None else list(groups)
+    if len(group_names) != len(runs):
+        raise TuningError(f"groups must be one for each of {len(runs)} runs, received {len(group_names)}")
     require_whole(TuningError, "first", first)
     shares = np.linspace(0.0, 1.0, 101)
-    found = np.array([_overfitted(run, first) for run in runs])
+    found = np.array([_overfitting_of(run, first) for run in runs])
     curves = np.array([_curves(run, shares) for run in runs])
     return Overfitting(
         runs=tuple(run.name or str(at) for at, run in enumerate(runs)),
-        groups=tuple(named),
+        groups=tuple(group_names),
         gap=found[:, 0],
         oracle=found[:, 1],
         onset=found[:, 2],
@@ -158,7 +168,8 @@ def _mean_of_known(curves: Floats) -> Floats:
     return np.where(counts > 0, np.where(known, curves, 0.0).sum(axis=0) / np.maximum(counts, 1), np.nan)
 
 
-def _overfitted(run: Trace, begin: int) -> tuple[float, float, float, float]:
+def _overfitting_of(run: Trace, begin: int) -> tuple[float, float, float, float]:
+    """Return gap, oracle, onset and relative overtuning of a run, as in :class:`Overfitting`."""
     curve = run.sign * run.test_curve
     known = np.flatnonzero(np.isfinite(curve))
     first, last = curve[known[0]], curve[-1]

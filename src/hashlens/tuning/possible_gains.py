@@ -25,10 +25,13 @@ def possible_gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: 
         Measure of the gain.
     recorded : bool
         Whether to use the values recorded in the trace.
-    delta : float
-        Probability that the bound is wrong; only for the regret bound.
-    sampled : int, optional
-        Seed of a random sample of the space: the smallest lower bound is searched among these points only.
+    delta, sampled
+        As in :class:`RegretBound`; only for the regret bound.
+
+    Returns
+    -------
+    RuleValues
+        The possible gains as bounds; the errors are NaN, for the rule to fill in.
 
     Raises
     ------

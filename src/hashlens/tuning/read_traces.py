@@ -26,7 +26,7 @@ ENDINGS = (".csv", ".parquet")
 def read_traces(
     path: str | Path, direction: Direction = "minimize", space: Sequence[Parameter] = ()
 ) -> tuple[Trace, ...]:
-    """Return the traces in a file, in its order.
+    """Return the traces in a file: one for each run, in the order in which the runs begin in the file.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def read_traces(
         If the file cannot be read, or a column is missing or has a wrong type.
     """
     columns = _columns(Path(path))
-    if _named(columns, "value") is None:
+    if _find_column(columns, "value") is None:
         raise TuningError(f"{path} has no column 'value'; {nearest('value', columns)}: expected one row a trial")
     by = [name for name in RUN if name in columns]
     rows = len(next(iter(columns.values())))
@@ -57,7 +57,7 @@ def read_traces(
     for row in range(rows):
         runs.setdefault(tuple(str(columns[name][row]) for name in by), []).append(row)
     return tuple(
-        _trace(path, columns, _ordered(path, columns, places), " ".join(key), direction, tuple(space))
+        _trace(path, columns, _in_trial_order(path, columns, places), " ".join(key), direction, tuple(space))
         for key, places in runs.items()
     )
 
@@ -84,10 +84,10 @@ def _columns(path: Path) -> dict[str, list[Any]]:
     for name in names:
         if pa.types.is_binary(table.column(name).type):
             raise TuningError(f"{path}, column {name!r}: the text is not UTF-8: save the file as UTF-8")
-    return {name: _values(table.column(name)) for name in names}
+    return {name: _column_values(table.column(name)) for name in names}
 
 
-def _values(column: Any) -> list[Any]:
+def _column_values(column: Any) -> list[Any]:
     import pyarrow as pa
 
     if pa.types.is_list(column.type) and not column.null_count:
@@ -99,12 +99,14 @@ def _values(column: Any) -> list[Any]:
     return found
 
 
-def _named(columns: dict[str, list[Any]], what: str) -> str | None:
+def _find_column(columns: dict[str, list[Any]], what: str) -> str | None:
+    """Return the name that a column of `NAMES` has in the file; None if there is none."""
     return next((name for name in NAMES[what] if name in columns), None)
 
 
-def _ordered(path: str | Path, columns: dict[str, list[Any]], places: list[int]) -> list[int]:
-    name = _named(columns, "trial")
+def _in_trial_order(path: str | Path, columns: dict[str, list[Any]], places: list[int]) -> list[int]:
+    """Return the rows of a run, sorted by the number of the trial if there is such a column."""
+    name = _find_column(columns, "trial")
     if name is None:
         return places
     numbers = [columns[name][row] for row in places]
@@ -134,13 +136,13 @@ def _trace(
         except (TypeError, ValueError) as error:
             raise TuningError(f"{path}, column {column!r}: expected numbers, {error}") from error
 
-    folds = [_listed(path, columns, row) for row in rows]
+    folds = [_fold_values(path, columns, row) for row in rows]
     return Trace(
-        values=numbers(_named(columns, "value")),
+        values=numbers(_find_column(columns, "value")),
         direction=direction,
         fold_values=folds if any(one is not None for one in folds) else np.empty((0, 0)),  # type: ignore[arg-type]
-        test_values=numbers(_named(columns, "test_value")),
-        seconds=numbers(_named(columns, "seconds")),
+        test_values=numbers(_find_column(columns, "test_value")),
+        seconds=numbers(_find_column(columns, "seconds")),
         parameters=tuple(_parameters(path, columns, rows)),
         space=space,
         recorded={column: numbers(column) for column in RECORDED if column in columns},
@@ -148,19 +150,19 @@ def _trace(
     )
 
 
-def _listed(path: str | Path, columns: dict[str, list[Any]], row: int) -> Any:
+def _fold_values(path: str | Path, columns: dict[str, list[Any]], row: int) -> Any:
     """Return the fold values of a row as a list or an array; None if it has none."""
     if FOLDS in columns:
         found = columns[FOLDS][row]
-        return _listed_numbers(path, FOLDS, row, _json(path, FOLDS, row, found) if isinstance(found, str) else found)
+        return _require_numbers(path, FOLDS, row, _json(path, FOLDS, row, found) if isinstance(found, str) else found)
     names = [name for name in columns if name.startswith("fold_") and name[5:].isdecimal()]
     values = [columns[name][row] for name in sorted(names, key=lambda name: int(name[5:]))]
     if all(value is None for value in values):
         return None
-    return _listed_numbers(path, f"{names[0]}, ...", row, values)
+    return _require_numbers(path, f"{names[0]}, ...", row, values)
 
 
-def _listed_numbers(path: str | Path, column: str, row: int, found: Any) -> Any:
+def _require_numbers(path: str | Path, column: str, row: int, found: Any) -> Any:
     """Return fold values, or None if there are none; raise unless they are a list of numbers."""
     if found is None or isinstance(found, np.ndarray):
         return found

@@ -1,4 +1,7 @@
-"""The study of recorded tuning runs: rules replayed on them. A repeat is a data set or a seed, with its mean."""
+"""The study of recorded tuning runs: rules are replayed on them.
+
+A repeat is one data set, or one seed; its values are means over the runs of this data set, or of this seed.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ from hashlens.tuning.trace import Trace
 
 GROUPS = ("data set", "seed")
 FIRST = 20
-"""First trial at which a choice counts, as for stops."""
+"""Smallest number of trials after which an incumbent counts as a choice; rules do not stop earlier either."""
 
 
 class RecordedSpec(StudySpec):
@@ -96,12 +99,12 @@ class RecordedTuning(Experiment):
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Replay a rule on all runs of a data set, or of a seed."""
         for run in pack:
-            found = measured_group(resources.groups[run.repeat], rule_named(run.cell["rule"], recorded=True))
+            found = measure_group(resources.groups[run.repeat], rule_named(run.cell["rule"], recorded=True))
             reporter.advance(run)
             yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in resources.spec.measures])
 
 
-def measured_group(traces: Sequence[Trace], rule: StopRule) -> dict[str, float]:
+def measure_group(traces: Sequence[Trace], rule: StopRule) -> dict[str, float]:
     """Return the means of the measures over some runs."""
     replayed, over = replay(traces, [rule]), overfitting_report(traces, first=FIRST)
     ryc = replayed.ryc[0]

@@ -24,13 +24,16 @@ class RegretBound(StopRule):
     """Stop when a bound of the regret is below the error of the incumbent's value.
 
     A Gaussian process with a Matern-5/2 kernel and learned noise is fitted to the best ``max(20, n / 2)`` of ``n``
-    trials. With ``mu`` and ``sigma`` its mean and standard deviation, the bound is
+    trials, and to the best trial of each categorical choice that none of them has. With ``mu`` and ``sigma`` its mean
+    and standard deviation, the bound is
 
-    ``min over its trials of (mu + b sigma) - min over the space of (mu - b sigma)``,
+    ``min over the fitted trials of (mu + b sigma) - min over the space of (mu - b sigma)``,
 
-    with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` fitted trials. With probability
-    ``1 - delta``, the possible gain is at most this bound. The bound is compared with the error of the incumbent's
-    cross-validated value (:class:`CVError`), or with a threshold.
+    with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` fitted trials. The form of ``b``
+    is that of a theorem, in which such a bound of the possible gain holds with probability ``1 - delta``. As in the
+    published code, ``b^2`` is a fifth of that of the theorem, and ``d`` takes the place of the number of points of the
+    space. So ``1 - delta`` is not the probability that this bound holds. The bound is compared with the error of the
+    incumbent's cross-validated value (:class:`CVError`), or with a threshold.
 
     Parameters
     ----------
@@ -39,23 +42,26 @@ class RegretBound(StopRule):
     cv : CVError
         Error of a cross-validated value for the kind of splits used.
     delta : float
-        Probability that the bound is wrong, if the model is correct.
+        Number in the formula of ``b``, between 0 and 1: the smaller, the larger the bound.
     frozen : bool
         Whether to use the error after `first` trials throughout, as in the published code; by default the error of the
         current incumbent is used.
     recorded : bool
         Whether to use the bound recorded in the trace instead of fitting a Gaussian process.
     sampled : int, optional
-        Seed of 2,000 random points: the smallest lower bound is searched among them only. With the seed of the run,
-        they are the points of the published code. Then each fit also starts at twelve random points besides the default
-        one, and prefers optima that many of them lead to: this agrees best with the published bounds. By default the
-        best points are improved by their gradients, which finds smaller bounds: a sample underestimates the possible
-        gain.
+        Seed. If it is given, the bound is computed so as to agree with that of the published code. Two things change.
+        First, the smallest value of ``mu - b sigma`` is searched only among the fitted trials and 2,000 random points
+        of the space, which depend on this seed; with the seed of a recorded run, they are those of the published code.
+        Second, the fit starts at twelve random points besides the default one, the same for all seeds, and prefers
+        optima that many of these 13 lead to. By default, the fit starts at the default point only, and the smallest
+        value is searched by gradients, from the best of 2,048 points. This finds smaller values, and so larger bounds:
+        a sample underestimates the possible gain.
 
     References
     ----------
     Makarova, Shen, Perrone, Klein, Faddoul, Krause, Seeger, Archambeau (2022): Automatic termination for hyperparameter
-    optimization. AutoML.
+    optimization. AutoML. The theorem: Srinivas, Krause, Kakade, Seeger (2010): Gaussian process optimization in the
+    bandit setting: no regret and experimental design. ICML.
     """
 
     threshold: float | None = None

@@ -59,7 +59,24 @@ class Replay(Result):
         return self.rules.index(rule)
 
     def intervals(self, values: Floats, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> Floats:
-        """Return bootstrap intervals, over runs, of the mean of each rule, float64 ``(rules, 2)``."""
+        """Return bootstrap intervals, over runs, of the mean of each rule.
+
+        Parameters
+        ----------
+        values : numpy.ndarray
+            float64 ``(rules, runs)``, such as `rtc`.
+        confidence : float
+            Confidence level, between 0 and 1.
+        resamples : int
+            Number of bootstrap samples.
+        seed : int
+            Seed of the bootstrap samples.
+
+        Returns
+        -------
+        numpy.ndarray
+            float64 ``(rules, 2)``: lower and upper ends.
+        """
         require_whole(TuningError, "resamples", resamples)
         rng, runs = np.random.default_rng(seed), values.shape[1]
         drawn = rng.integers(0, runs, (resamples, runs))
@@ -93,8 +110,8 @@ class Replay(Result):
         runs = f"{len(self.runs):,} run{'s' * (len(self.runs) != 1)}"
         note = (
             "RTC: share of trials saved; RYC: share of the test value won (+) or lost (-); spread: standard deviation "
+            "of RYC; < -.05: share of runs that lose more than 5 %; stops: share of runs that the rule stops"
         )
-        note += "of RYC; shares of runs that lose more than 5 %, and that the rule stops"
         return table(f"Replay of {runs}", columns, rows, note)
 
 
@@ -120,28 +137,32 @@ def replay(traces: Trace | Sequence[Trace], rules: StopRule | Sequence[StopRule]
     names = [str(require_rule(rule)) for rule in rules]
     if twice := next((name for at, name in enumerate(names) if name in names[:at]), None):
         raise TuningError(f"rule {twice} was given twice: give each rule once")
-    whole = np.array([len(trace) for trace in traces])
+    lengths = np.array([len(trace) for trace in traces])
     found = [[rule.stops_after(trace) for trace in traces] for rule in rules]
-    stops = np.array([[at or count for at, count in zip(row, whole, strict=True)] for row in found])
+    stops = np.array([[at or length for at, length in zip(row, lengths, strict=True)] for row in found])
     return Replay(
         rules=tuple(names),
         runs=tuple(trace.name or str(at) for at, trace in enumerate(traces)),
-        trials=whole,
+        trials=lengths,
         stops=stops,
         fired=np.array([[at is not None for at in row] for row in found]),
-        rtc=(whole - stops) / whole,
-        rtc_seconds=np.array([[_saved(trace, at) for trace, at in zip(traces, row, strict=True)] for row in stops]),
-        ryc=np.array([[_change(trace, at) for trace, at in zip(traces, row, strict=True)] for row in stops]),
+        rtc=(lengths - stops) / lengths,
+        rtc_seconds=np.array(
+            [[_share_of_seconds(trace, at) for trace, at in zip(traces, row, strict=True)] for row in stops]
+        ),
+        ryc=np.array([[_relative_change(trace, at) for trace, at in zip(traces, row, strict=True)] for row in stops]),
     )
 
 
-def _change(trace: Trace, stop: int) -> float:
+def _relative_change(trace: Trace, stop: int) -> float:
+    """Return the RYC of stopping a run after `stop` trials."""
     early, late = (trace.sign * float(trace.test_curve[n]) for n in (stop, len(trace)))
     largest = max(abs(early), abs(late))
     return (late - early) / largest if largest else 0.0
 
 
-def _saved(trace: Trace, stop: int) -> float:
+def _share_of_seconds(trace: Trace, stop: int) -> float:
+    """Return the share of a run's seconds that stopping after `stop` trials saves; NaN if they are not known."""
     if not len(trace.seconds):
         return np.nan
     whole = float(np.nansum(trace.seconds))

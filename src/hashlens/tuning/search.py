@@ -17,7 +17,7 @@ its values, their derivatives with respect to the means, and those with respect 
 POINTS, STARTS = 2048, 5
 """Number of points that are evaluated, and number of the best points that L-BFGS starts from."""
 RANDOM_POINTS = 2000
-"""Number of points of :func:`smallest_of_sample`."""
+"""Number of points of :func:`minimize_over_sample`."""
 
 
 def lower_bound(width: float) -> Acquisition:
@@ -44,7 +44,7 @@ def probability_of_improvement(best: float) -> Acquisition:
     )  # fmt: skip
 
 
-def smallest(surrogate: Surrogate, space: Space, acquisition: Acquisition, seed: int = 0) -> float:
+def minimize_acquisition(surrogate: Surrogate, space: Space, acquisition: Acquisition, seed: int = 0) -> float:
     """Return the smallest value of an acquisition function that is found over a search space.
 
     The function is evaluated at `POINTS` points that fill the space evenly, and at the points that the surrogate is
@@ -67,7 +67,7 @@ def _space_filling(space: Space, seed: int) -> Floats:
     return space.spread(POINTS, seed)
 
 
-def smallest_of_sample(surrogate: Surrogate, space: Space, acquisition: Acquisition, seed: int) -> float:
+def minimize_over_sample(surrogate: Surrogate, space: Space, acquisition: Acquisition, seed: int) -> float:
     """Return the smallest value over `RANDOM_POINTS` random points and the points that the surrogate is fitted to."""
     # The published code draws its points by this generator, with the seed of the run.
     drawn = np.random.RandomState(seed).random_sample((RANDOM_POINTS, len(space)))

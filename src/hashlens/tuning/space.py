@@ -57,7 +57,8 @@ class Parameter:
     def place(self, value: Any) -> float:
         """Return the coordinate of a value: from 0 to 1, or the index of a choice.
 
-        Whole numbers, and values with a step, are the midpoints of equal cells, so that each is drawn equally often.
+        Each whole number, or value with a step, lies in a cell from half a step below it to half a step above it. All
+        cells together have the coordinates from 0 to 1.
         """
         if self.kind == "category":
             if value not in self.choices:
@@ -78,7 +79,7 @@ class Parameter:
 
     @property
     def grid(self) -> Floats:
-        """All coordinates of a discrete parameter; empty if it is continuous."""
+        """All coordinates of a discrete parameter; empty if it is continuous, or has more than 1,000 values."""
         if self.kind == "category":
             return np.arange(float(len(self.choices)))
         step = self._step
@@ -87,9 +88,16 @@ class Parameter:
             return np.empty(0)
         return np.array([self.place(self.low + at * step) for at in range(count)])
 
+    def cells_of(self, numbers: Floats, count: int) -> npt.NDArray[np.int64]:
+        """Return the index of the value in whose cell each number from 0 to 1 is; `count` is the number of values."""
+        if self.log:
+            low, high = self.low - self._step / 2, self.high + self._step / 2
+            numbers = (low * (high / low) ** numbers - low) / (high - low)
+        return np.minimum((numbers * count).astype(np.int64), count - 1)
+
 
 LARGEST_GRID = 1000
-"""Largest number of levels of an integer parameter that counts as discrete."""
+"""Largest number of values of a parameter that counts as discrete."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,9 @@ class Space:
     def seen(cls, trials: Sequence[Mapping[str, Any]]) -> "Space":
         """Return the smallest space that contains all trials, if no space was declared."""
         names = list(dict.fromkeys(name for trial in trials for name in trial))
-        return cls(tuple(_seen(name, [trial[name] for trial in trials if name in trial]) for name in names))
+        return cls(
+            tuple(_smallest_parameter(name, [trial[name] for trial in trials if name in trial]) for name in names)
+        )
 
     def __len__(self) -> int:
         return len(self.parameters)
@@ -113,8 +123,8 @@ class Space:
         return np.array([one.kind == "category" for one in self.parameters], dtype=bool)
 
     @property
-    def unnamed(self) -> str:
-        """Name of a parameter with choices that cannot be told apart by their hash, such as lists; empty if none."""
+    def unhashable_parameter(self) -> str:
+        """Name of a parameter with choices that cannot be hashed, such as lists; empty if there is none."""
         for parameter in self.parameters:
             try:
                 hash(parameter)
@@ -148,11 +158,11 @@ class Space:
         """Return numbers from 0 to 1, ``(count, dimensions)``, as points, with discrete parameters on their grid."""
         for column, parameter in enumerate(self.parameters):
             if len(grid := parameter.grid):
-                drawn[:, column] = grid[np.minimum((drawn[:, column] * len(grid)).astype(int), len(grid) - 1)]
+                drawn[:, column] = grid[parameter.cells_of(drawn[:, column], len(grid))]
         return np.asarray(drawn)
 
 
-def _seen(name: str, values: Sequence[Any]) -> Parameter:
+def _smallest_parameter(name: str, values: Sequence[Any]) -> Parameter:
     for value in values:
         if value is not None and not isinstance(value, bool | str) and not is_finite(value):
             raise TuningError(

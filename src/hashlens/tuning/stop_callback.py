@@ -41,15 +41,15 @@ class StopCallback:
     Attributes
     ----------
     stopped : int or None
-        Number of trials after which the rule stopped; None before. With Optuna's ask-and-tell interface, check it
-        yourself, since nothing else ends the loop.
+        Number of trials after which the rule stopped the study; None until then. With Optuna's ask-and-tell interface,
+        check it in your own loop, because nothing else ends the loop.
     """
 
     stopped: int | None = None
 
     def __init__(self, rule: StopRule | None = None, on_decision: Callable[[StopDecision], None] | None = None) -> None:
         self.rule = RegretBound() if rule is None else require_rule(rule)
-        self._on_decision, self._made, self._lock = on_decision, datetime.now(), threading.Lock()
+        self._on_decision, self._created, self._lock = on_decision, datetime.now(), threading.Lock()
 
     def __call__(self, study: "Study", trial: "FrozenTrial | None" = None) -> None:
         """Decide after each trial up to which all trials have ended, and stop the study if the rule stops.
@@ -61,11 +61,11 @@ class StopCallback:
         """
         with self._lock:
             direction_of(study)
-            trials = self._settled(study.get_trials(deepcopy=False))
-            decided = self._decided(study.user_attrs, len(trials))
+            trials = self._ended_trials(study.get_trials(deepcopy=False))
+            decided = self._earlier_decisions(study.user_attrs, len(trials))
             missing = [n for n in range(1, len(trials) + 1) if n not in decided]
             for n, decision in zip(missing, self._decisions(study, trials, missing), strict=True):
-                decided[n] = self._written(decision)
+                decided[n] = self._as_attribute(decision)
                 study.set_user_attr(DECISION.format(n), decided[n])
                 if self._on_decision is not None:
                     self._on_decision(decision)
@@ -75,12 +75,13 @@ class StopCallback:
                 with suppress(RuntimeError):  # outside of `optimize`
                     study.stop()
 
-    def _decided(self, attributes: dict[str, Any], trials: int) -> dict[int, dict[str, Any]]:
+    def _earlier_decisions(self, attributes: dict[str, Any], trials: int) -> dict[int, dict[str, Any]]:
         """Return the earlier decisions of this rule, by the number of trials."""
         found = {n: attributes.get(DECISION.format(n)) for n in range(1, trials + 1)}
         return {n: one for n, one in found.items() if one is not None and one.get("rule") == str(self.rule)}
 
-    def _written(self, decision: StopDecision) -> dict[str, Any]:
+    def _as_attribute(self, decision: StopDecision) -> dict[str, Any]:
+        """Return a decision in the form of a user attribute."""
         return {"stop": decision.stop, "bound": plain(decision.bound), "error": plain(decision.error),
                 "reason": decision.reason, "rule": str(self.rule)}  # fmt: skip
 
@@ -90,12 +91,12 @@ class StopCallback:
         trace = study_trace(study, trials)
         return self.rule.decisions(trace, counts)
 
-    def _settled(self, trials: "list[FrozenTrial]") -> "list[FrozenTrial]":
-        """Return the trials before the first that is still running."""
+    def _ended_trials(self, trials: "list[FrozenTrial]") -> "list[FrozenTrial]":
+        """Return the ended trials before the first one that is running or waiting."""
         found = []
         for trial in sorted(trials, key=lambda one: one.number):
             if trial.state.is_finished():
                 found.append(trial)
-            elif trial.datetime_start is None or trial.datetime_start >= self._made:
+            elif trial.datetime_start is None or trial.datetime_start >= self._created:
                 break
         return found

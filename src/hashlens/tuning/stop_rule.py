@@ -88,7 +88,7 @@ class StopRule(ABC):
         needed = sorted({count for n in counts for count in range(n - self.patience + 1, n + 1) if count >= self.first})
         values = self.rule_values(trace, needed)
         places = {count: place for place, count in enumerate(needed)}
-        return [self._decided(n, places, values) for n in counts]
+        return [self._decision(n, places, values) for n in counts]
 
     def stops_after(self, trace: Trace) -> int | None:
         """Return the number of trials after which the rule stops; None if it never does."""
@@ -103,7 +103,8 @@ class StopRule(ABC):
     def check(self, trace: Trace) -> None:  # noqa: B027
         """Raise TuningError if a trace lacks the data that the rule needs."""
 
-    def _decided(self, n: int, places: dict[int, int], values: RuleValues) -> StopDecision:
+    def _decision(self, n: int, places: dict[int, int], values: RuleValues) -> StopDecision:
+        """Return the decision after `n` trials; `places` are the indices of numbers of trials in `values`."""
         if n < self.first:
             return StopDecision(False, np.nan, np.nan, f"too few trials: {n}; the rule needs at least {self.first}")
         place, fires = places[n], values.fires

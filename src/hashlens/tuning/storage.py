@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 SQLITE = b"SQLite format 3\0"
+"""First bytes of a file of SQLite."""
+MEMORY = ("sqlite:///", "sqlite:///:memory:")
+"""URLs of a database of SQLite in memory."""
 
 
 def open_study(
@@ -31,7 +34,7 @@ def open_study(
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        with explained(storage, "opened", Exception):
+        with storage_errors(storage, "opened", Exception):
             study: Study = optuna.create_study(
                 storage=_url(storage), study_name=name, load_if_exists=True, direction=direction, sampler=sampler,
                 pruner=pruner,
@@ -41,8 +44,8 @@ def open_study(
     found = study_trace(study, ()).direction
     if found != direction:
         raise TuningError(
-            f"study {name!r} in {shown(storage)} is to {found}, and this tuning to {direction}: minimize and maximize "
-            "are mixed up; give another name= or storage="
+            f"study {name!r} in {display_name(storage)} is to {found}, and this tuning to {direction}: minimize and "
+            "maximize are mixed up; give another name= or storage="
         )
     return study
 
@@ -65,21 +68,25 @@ def stored_trace(storage: str | Path, name: str) -> Trace:
     optuna = require_optuna()
     file = _sqlite_file(storage)
     if file is not None and not file.exists():
-        raise TuningError(f"there is no storage {shown(storage)!r}: give a file of SQLite, or the URL of a database")
-    with explained(storage, "opened", Exception):
+        raise TuningError(
+            f"there is no storage {display_name(storage)!r}: give a file of SQLite, or the URL of a database"
+        )
+    with storage_errors(storage, "opened", Exception):
         # Optuna would create its tables where there are none.
         if not _has_studies(_url(storage)):
-            raise TuningError(f"storage {shown(storage)!r} has no studies of Optuna: give the one that was tuned in")
+            raise TuningError(
+                f"storage {display_name(storage)!r} has no studies of Optuna: give the one that was tuned in"
+            )
         try:
             study = optuna.load_study(storage=_url(storage), study_name=name)
         except KeyError as error:
             known = optuna.get_all_study_names(_url(storage))
-            raise TuningError(f"{shown(storage)} has no study {name!r}; {nearest(name, known)}") from error
+            raise TuningError(f"{display_name(storage)} has no study {name!r}; {nearest(name, known)}") from error
     return study_trace(study)
 
 
-def shown(storage: str | Path | None) -> str:
-    """Return a storage as text, without the password of a URL."""
+def display_name(storage: str | Path | None) -> str:
+    """Return a storage as text for messages, without the password of a URL."""
     if storage is None:
         return "memory"
     if "://" not in str(storage):
@@ -95,10 +102,17 @@ def shown(storage: str | Path | None) -> str:
 
 
 @contextmanager
-def explained(storage: str | Path | None, what: str, *others: type[Exception]) -> Iterator[None]:
-    """Raise TuningError in one line for an error of the storage, which cannot be `what`, such as ``opened``.
+def storage_errors(storage: str | Path | None, what: str, *others: type[Exception]) -> Iterator[None]:
+    """Replace an error of the storage in the body by a TuningError of one line.
 
-    Errors of the types `others` count as errors of the storage too.
+    Parameters
+    ----------
+    storage : str, Path or None
+        The storage, for the message.
+    what : {"opened", "written"}
+        What the body does with the storage: the message says that it cannot be opened, or written.
+    *others : type
+        Types of errors that count as errors of the storage too, besides Optuna's own.
     """
     from optuna.exceptions import StorageInternalError
 
@@ -111,7 +125,9 @@ def explained(storage: str | Path | None, what: str, *others: type[Exception]) -
         cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
         message = " ".join(str(getattr(cause, "orig", None) or cause).split())
         way_out = "; upgrade it by `optuna storage upgrade`, or give another file" if "schema" in message else ""
-        raise TuningError(f"storage {shown(storage)!r} cannot be {what} by Optuna: {message[:200]}{way_out}") from error
+        raise TuningError(
+            f"storage {display_name(storage)!r} cannot be {what} by Optuna: {message[:200]}{way_out}"
+        ) from error
 
 
 def require_optuna() -> Any:
@@ -160,9 +176,6 @@ def _sqlite_file(storage: str | Path) -> Path | None:
         if head and head != SQLITE:
             raise TuningError(f"storage {place!r} is not a file of SQLite: give another, such as tuning.db")
     return file
-
-
-MEMORY = ("sqlite:///", "sqlite:///:memory:")
 
 
 def _has_studies(url: str | None) -> bool:

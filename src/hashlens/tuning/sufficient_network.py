@@ -32,16 +32,16 @@ NOT_TUNED = ("architecture", "recipe")
 
 
 @dataclass(frozen=True)
-class NetworkReading:
+class NetworkMeasures:
     """Measurements of the networks of one trial, as means over repeats.
 
     Attributes
     ----------
     regime : str
-        Regime by the mean R and the mean retention; it begins with ``not learnt`` if the networks are not accurate
-        enough.
+        Regime of :func:`hashlens.measures.regime` for the mean R and the mean retention; ``not learnt, `` stands before
+        it if the networks are not accurate enough.
     redundancy_ratio : float
-        R on train.
+        Redundancy ratio R of the codes of the training data.
     retention : float
         The better of K-NN and logistic regression on the test codes, divided by `reference`.
     network_accuracy : float
@@ -51,7 +51,8 @@ class NetworkReading:
     cost : float
         Number of floating-point operations or of parameters.
     shortfall : float
-        Distance from the regime, at most 3; 0 inside.
+        Distance from the regime: the sum of what is missing in R, retention and network accuracy, each from 0 to 1. It
+        is 0 in the regime.
     """
 
     regime: str
@@ -73,7 +74,7 @@ class SufficientNetwork:
     Networks are in the regime under two conditions. The mean R on train and the mean retention over repeats must be in
     it (see :func:`hashlens.measures.regime`). And the networks must have learnt: their accuracy is at least `learnt`
     times the reference. The reference is the accuracy of the largest network in the space, which is trained first. The
-    measurements are in the user attributes of each trial: see :class:`NetworkReading`.
+    measurements are in the user attributes of each trial: see :class:`NetworkMeasures`.
 
     Hyperparameters have the names that a study file has under ``network`` and ``training``: ``width``, ``depth``,
     ``batch_norm``, ``dropout``, ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay`` and more.
@@ -152,10 +153,10 @@ class SufficientNetwork:
         require_whole(TuningError, "repeats", repeats)
         self._fixed = {"network": dict(network or {}), "training": dict(training or {})}
         self._study = {"name": "tuned", "measures": list(MEASURES), "repeats": repeats, "k": k, "seed": seed}
-        self._given, self._device = (train, test), device
+        self._sources, self._device = (train, test), device
         self.cost, self.reference, self.learnt = cost, reference, learnt
         self.thresholds = as_thresholds(thresholds)
-        self._kept: dict[str, list[Outcome]] = {}
+        self._outcomes_by_key: dict[str, list[Outcome]] = {}
         self._lock = threading.Lock()
         self._resources({})
 
@@ -177,7 +178,7 @@ class SufficientNetwork:
             trial.set_user_attr("failure", failures[0])
             raise optuna.TrialPruned(failures[0])
         epochs = float(np.mean([outcome.metadata["epochs_trained"] for outcome in outcomes]))
-        found = self._reading(outcomes, reference, self._cost(resources, epochs))
+        found = self._measures(outcomes, reference, self._cost(resources, epochs))
         for name, value in asdict(found).items():
             trial.set_user_attr(name, value)
         return math.log10(most) + found.shortfall if found.shortfall else math.log10(found.cost)
@@ -186,7 +187,7 @@ class SufficientNetwork:
     def _data(self) -> "Split[ArrayExamples]":
         from hashlens.study.networks.resources import load_split
 
-        return load_split(self._spec({}), *self._given)
+        return load_split(self._spec({}), *self._sources)
 
     def _spec(self, hyperparameters: Mapping[str, Any]) -> Any:
         """Return the study of one cell with these hyperparameters and the fixed ones."""
@@ -217,13 +218,15 @@ class SufficientNetwork:
         from hashlens.study.networks.experiment import NETWORKS
 
         key = repr(sorted(hyperparameters.items()))
-        if key not in self._kept:
+        if key not in self._outcomes_by_key:
             resources = self._resources(hyperparameters)
             packs = NETWORKS.packs(cross_repeats(NETWORKS.cells(resources), resources.spec.repeats), resources)
             runs = runs_of_packs(packs, resources.spec.seed)
             parts = [[run for run in runs if run.pack == at] for at in range(len(packs))]
-            self._kept[key] = [outcome for part in parts for outcome in NETWORKS.run(part, resources, Silent())]
-        return self._kept[key]
+            self._outcomes_by_key[key] = [
+                outcome for part in parts for outcome in NETWORKS.run(part, resources, Silent())
+            ]
+        return self._outcomes_by_key[key]
 
     def _largest(self, trial: "Trial") -> dict[str, Any]:
         """Return the hyperparameters of the largest network: costly ones at the upper ends of the space."""
@@ -243,8 +246,8 @@ class SufficientNetwork:
             outcomes = self._outcomes(largest)
         if failures := [outcome.failure for outcome in outcomes if outcome.failure]:
             raise TuningError(
-                f"the largest network of the space ({_shown(largest)}) cannot be trained: {failures[0]}; give another "
-                "space or recipe, or the accuracy that codes are compared with, reference="
+                f"the largest network of the space ({_as_text(largest)}) cannot be trained: {failures[0]}; give "
+                "another space or recipe, or the accuracy that codes are compared with, reference="
             )
         return _mean(outcomes, "network_accuracy")
 
@@ -261,7 +264,7 @@ class SufficientNetwork:
             raise TuningError(f"the cost of a network with epochs={epochs:g} is 0: give a space with 1 epoch or more")
         return found
 
-    def _reading(self, outcomes: "list[Outcome]", reference: float, cost: float) -> NetworkReading:
+    def _measures(self, outcomes: "list[Outcome]", reference: float, cost: float) -> NetworkMeasures:
         from hashlens.measures.regime import regime
 
         ratio, accuracy = _mean(outcomes, "redundancy_ratio", "train"), _mean(outcomes, "network_accuracy")
@@ -275,7 +278,7 @@ class SufficientNetwork:
         )
         name = f"{'not learnt, ' if accuracy < least else ''}{regime(ratio, retention, thresholds=limits).name}"
         shortfall = sum(max(0.0, part) for part in missing)
-        return NetworkReading(name, ratio, retention, accuracy, reference, cost, shortfall)
+        return NetworkMeasures(name, ratio, retention, accuracy, reference, cost, shortfall)
 
 
 class Silent:
@@ -297,5 +300,5 @@ def _mean(outcomes: "list[Outcome]", measure: str, split: str = "test") -> float
     return float(np.mean([_value(outcome, measure, split) for outcome in outcomes]))
 
 
-def _shown(hyperparameters: Mapping[str, Any]) -> str:
+def _as_text(hyperparameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in hyperparameters.items()) or "as it is by default"

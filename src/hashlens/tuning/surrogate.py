@@ -74,19 +74,21 @@ class Surrogate:
         self.points, self.categories, self.learned = points, categories, learned
         self._squares = learned.inverse_lengths**2
         self._centre, self.spread = float(targets.mean()), float(targets.std()) or 1.0
-        covariance = learned.scale * matern(squares(points, points, categories) @ self._squares)[0]
+        covariance = learned.scale * matern(squared_differences(points, points, categories) @ self._squares)[0]
         covariance[np.diag_indices(len(points))] += learned.noise
         self._factor = cholesky(covariance, lower=True)
         self._inverse = cho_solve((self._factor, True), np.eye(len(points)))
         standard = (targets - self._centre) / self.spread
-        self._mean = mean_of(self._inverse, standard)
+        self._mean = constant_mean(self._inverse, standard)
         self._weights = self._inverse @ (standard - self._mean)
 
     def predict(self, places: Floats) -> tuple[Floats, Floats]:
         """Return the posterior mean and standard deviation at places ``(m, dimensions)``, in units of the targets."""
         from scipy.linalg import solve_triangular
 
-        kernel = self.learned.scale * matern(squares(places, self.points, self.categories) @ self._squares)[0]
+        kernel = (
+            self.learned.scale * matern(squared_differences(places, self.points, self.categories) @ self._squares)[0]
+        )
         half = solve_triangular(self._factor, kernel.T, lower=True, check_finite=False)
         variance = np.maximum(self.learned.scale - np.einsum("nm,nm->m", half, half), MIN_VARIANCE)
         return self._unscaled(kernel @ self._weights), self.spread * np.sqrt(variance)
@@ -145,10 +147,10 @@ def fit(
     from scipy.optimize import minimize
 
     standard = (targets - targets.mean()) / (float(targets.std()) or 1.0)
-    apart = squares(points, points, categories)
+    apart = squared_differences(points, points, categories)
     ends = [np.log(INVERSE_LENGTHS)] * points.shape[1] + [np.log(SCALES), np.log(NOISES)]
     found = [
-        minimize(_loss, start.logs, (apart, standard), jac=True, method="L-BFGS-B", bounds=ends,
+        minimize(_negative_log_posterior, start.logs, (apart, standard), jac=True, method="L-BFGS-B", bounds=ends,
                  tol=1e-6, options={"maxiter": 500})
         for start in starts
     ]  # fmt: skip
@@ -157,7 +159,7 @@ def fit(
     return Hyperparameters.of_logs(found[int(np.argmin(losses - weight_of_starts * np.log(leading)))].x)
 
 
-def squares(one: Floats, other: Floats, categories: Flags) -> Floats:
+def squared_differences(one: Floats, other: Floats, categories: Flags) -> Floats:
     """Return the squared differences ``(n, m, dimensions)``; for categories, 0 if equal and 1 if not."""
     apart = (one[:, None, :] - other[None, :, :]) ** 2
     if categories.any():
@@ -166,18 +168,21 @@ def squares(one: Floats, other: Floats, categories: Flags) -> Floats:
 
 
 def matern(squared: Floats) -> tuple[Floats, Floats]:
-    """Return the Matern-5/2 kernel at squared distances in units of the length scales, and its derivative by them."""
+    """Return the Matern-5/2 kernel at squared distances, and its derivative with respect to them.
+
+    Distances are in units of the length scales.
+    """
     root = ROOT_5 * np.sqrt(np.maximum(squared, 0.0))
     decay = np.exp(-root)
     return decay * (1 + root + (5 / 3) * squared), (-5 / 6) * (1 + root) * decay
 
 
-def mean_of(inverse: Floats, targets: Floats) -> float:
-    """Return the most likely constant mean a posteriori, under a standard normal prior."""
+def constant_mean(inverse: Floats, targets: Floats) -> float:
+    """Return the constant mean with the largest posterior density; its prior is standard normal."""
     return float((inverse @ targets).sum() / (inverse.sum() + 1.0))
 
 
-def _loss(logs: Floats, apart: Floats, targets: Floats) -> tuple[float, Floats]:
+def _negative_log_posterior(logs: Floats, apart: Floats, targets: Floats) -> tuple[float, Floats]:
     """Return the negative log posterior of the hyperparameters, and its gradient with respect to their logarithms."""
     from scipy.linalg import cholesky, lapack
 
@@ -192,7 +197,7 @@ def _loss(logs: Floats, apart: Floats, targets: Floats) -> tuple[float, Floats]:
         return 1e10, np.zeros_like(logs)
     lower = lapack.dpotri(factor, lower=1)[0]
     inverse = np.tril(lower) + np.tril(lower, -1).T
-    mean = mean_of(inverse, targets)
+    mean = constant_mean(inverse, targets)
     weights = inverse @ (targets - mean)
     loss = 0.5 * float((targets - mean) @ weights) + float(np.log(np.diag(factor)).sum()) + 0.5 * mean**2
     # The derivative of the loss with respect to the covariance. That with respect to the mean is 0: it is optimal.

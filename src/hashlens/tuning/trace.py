@@ -25,7 +25,7 @@ Direction = Literal["minimize", "maximize"]
 DIRECTIONS: tuple[Direction, ...] = ("minimize", "maximize")
 
 
-def _none() -> Floats:
+def _no_numbers() -> Floats:
     return np.empty(0)
 
 
@@ -52,7 +52,8 @@ class Trace(Result):
         Space of the hyperparameters; by default the smallest space that contains them.
     recorded : dict of str to numpy.ndarray
         Further columns, float64 ``(trials,)``, computed at the start of each trial from all trials before it:
-        ``regret_bound``, ``expected_improvement``, ``probability_of_improvement``.
+        ``regret_bound``, ``expected_improvement``, ``probability_of_improvement``. Rules with ``recorded=True`` use
+        them.
     name : str
         Name of the run.
     """
@@ -60,8 +61,8 @@ class Trace(Result):
     values: Floats
     direction: Direction = "minimize"
     fold_values: Floats = field(default_factory=lambda: np.empty((0, 0)))
-    test_values: Floats = field(default_factory=_none)
-    seconds: Floats = field(default_factory=_none)
+    test_values: Floats = field(default_factory=_no_numbers)
+    seconds: Floats = field(default_factory=_no_numbers)
     parameters: tuple[dict[str, Any], ...] = ()
     space: tuple[Parameter, ...] = ()
     recorded: dict[str, Floats] = field(default_factory=dict)
@@ -203,14 +204,14 @@ class Trace(Result):
         return table(f"Trace {self.name}".strip(), ("", self.direction), rows)
 
     def _check_signs(self) -> None:
-        """Raise if values are minus the means of their fold values."""
+        """Raise TuningError if most values are minus the means of their fold values."""
         if not self.fold_values.size:
             return
         means = self.fold_values.mean(axis=1)
         known = np.isfinite(means) & np.isfinite(self.values) & (np.abs(means) > 1e-12)
-        turned = known & np.isclose(self.values, -means, rtol=1e-6)
-        if known.any() and turned.sum() > known.sum() / 2:
-            at = int(np.flatnonzero(turned)[0])
+        opposite = known & np.isclose(self.values, -means, rtol=1e-6)
+        if known.any() and opposite.sum() > known.sum() / 2:
+            at = int(np.flatnonzero(opposite)[0])
             raise TuningError(
                 f"{self.named}, trial {at}: the value {self.values[at]:g} is minus the mean of its fold values, "
                 f"{means[at]:g}: minimize and maximize are mixed up; give both the same sign"

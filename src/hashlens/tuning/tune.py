@@ -15,7 +15,7 @@ from hashlens.tuning.declared_space import distributions_of, with_suggested_valu
 from hashlens.tuning.stop_callback import DECISION, STOPPED, StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import StopRule
-from hashlens.tuning.storage import explained, open_study, require_optuna, shown
+from hashlens.tuning.storage import display_name, open_study, require_optuna, storage_errors
 from hashlens.tuning.study_trace import study_trace
 from hashlens.tuning.trace import DIRECTIONS, Direction
 from hashlens.tuning.tuned import Tuned
@@ -48,7 +48,7 @@ def tune(
     n_jobs: int = 1,
     seed: int = 0,
 ) -> Tuned:
-    """Tune hyperparameters with Optuna, until a rule finds that the possible gain is below the error.
+    """Tune hyperparameters with Optuna until a rule stops it: by default, when the possible gain is below the error.
 
     If the storage already has a study of the same name, it is continued; `n_trials` includes its trials.
 
@@ -79,7 +79,8 @@ def tune(
         Whether lower or higher values are better; by default ``minimize`` for an objective. Scores of an estimator are
         maximized.
     storage : str, Path or None
-        A file for SQLite, the URL of a database, or None to keep the study in memory.
+        A file for SQLite (by default ``tuning.db`` in the working directory), the URL of a database, or None to keep
+        the study in memory.
     name : str, optional
         Name of the study; by default that of the estimator's class or of the function.
     sampler, pruner : optional
@@ -115,24 +116,26 @@ def tune(
     distributions = {} if space is None else distributions_of(space)
     objective, direction = _objective(estimator_or_objective, data, cv, scoring, test, direction, seed)
     if isinstance(objective, CrossValidated):
-        objective.require(distributions)
+        objective.require_hyperparameters(distributions)
     rule = getattr(objective, "rule", None) if rule is None else rule
     callback = StopCallback(rule)
-    called = name or str(getattr(estimator_or_objective, "__name__", type(estimator_or_objective).__name__))
+    study_name = name or str(getattr(estimator_or_objective, "__name__", type(estimator_or_objective).__name__))
     sampler = optuna.samplers.TPESampler(seed=seed) if sampler is None else sampler
-    study = open_study(called, storage, direction, sampler, optuna.pruners.NopPruner() if pruner is None else pruner)
-    left = n_trials - len(study_trace(study))
-    if STOPPED not in study.user_attrs and left > 0:
-        with bar("tuning", n_trials) as advance, explained(storage, "written"):
-            callback = StopCallback(rule, lambda decision: advance(_said(decision)))
+    study = open_study(
+        study_name, storage, direction, sampler, optuna.pruners.NopPruner() if pruner is None else pruner
+    )
+    remaining = n_trials - len(study_trace(study))
+    if STOPPED not in study.user_attrs and remaining > 0:
+        with bar("tuning", n_trials) as advance, storage_errors(storage, "written"):
+            callback = StopCallback(rule, lambda decision: advance(_progress_text(decision)))
             study.optimize(
-                lambda trial: _number(trial, objective(with_suggested_values(trial, distributions))),
-                n_trials=left, n_jobs=n_jobs, callbacks=[callback],
+                lambda trial: _require_number(trial, objective(with_suggested_values(trial, distributions))),
+                n_trials=remaining, n_jobs=n_jobs, callbacks=[callback],
             )  # fmt: skip
-    return tuned(study, callback.rule, n_trials, "" if storage is None else shown(storage))
+    return tuning_result(study, callback.rule, n_trials, "" if storage is None else display_name(storage))
 
 
-def tuned(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tuned:
+def tuning_result(study: "Study", rule: StopRule, budget: int, storage: str = "") -> Tuned:
     """Return the result of a study, with the decisions after each of its trials."""
     trace, attributes = study_trace(study), study.user_attrs
     decisions = [attributes.get(DECISION.format(n), {}) for n in range(1, len(trace) + 1)]
@@ -188,7 +191,7 @@ def _objective(
     return given, direction or "minimize"
 
 
-def _number(trial: "Trial", value: Any) -> float:
+def _require_number(trial: "Trial", value: Any) -> float:
     if not is_number(value) or math.isnan(value):
         what = "several values" if isinstance(value, tuple | list) else shortly(value)
         raise TuningError(
@@ -198,6 +201,7 @@ def _number(trial: "Trial", value: Any) -> float:
     return float(value)
 
 
-def _said(decision: StopDecision) -> str:
+def _progress_text(decision: StopDecision) -> str:
+    """Return what the progress bar shows of a decision."""
     known = math.isfinite(decision.bound) and math.isfinite(decision.error)
     return f"bound {decision.bound:.3g}, error {decision.error:.3g}" if known else ""

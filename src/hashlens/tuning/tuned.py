@@ -25,13 +25,13 @@ class Tuned(Result):
     trace : Trace
         The trials.
     rule : str
-        The stopping rule, in words.
+        The stopping rule, as a call of its constructor.
     bound, error : numpy.ndarray
         float64 ``(trials,)``: bound and error that the rule compared after each trial; NaN where it did not.
     stopped : int or None
         Number of trials after which the rule stopped the run; None if it did not.
     reason : str
-        Why it stopped, or why it did not stop after the last trial.
+        Why the rule stopped the run, or why it did not stop it after the last trial.
     best : dict
         Hyperparameters of the best trial; empty if no trial has a value.
     budget : int
@@ -39,7 +39,7 @@ class Tuned(Result):
     study, storage : str
         Name of the study in Optuna, and its storage.
     attributes : dict
-        User attributes of the best trial that the objective has written, fold values apart.
+        User attributes that the objective has written in the best trial; without the fold values and the test value.
     """
 
     trace: Trace
