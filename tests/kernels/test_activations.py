@@ -50,7 +50,7 @@ def test_duals_are_the_means_that_they_stand_for(activation, first, second, cov)
 @pytest.mark.parametrize("activation", FUNCTIONS, ids=repr)
 def test_the_dual_of_equal_inputs_is_the_limit_of_near_ones(activation):
     variance = torch.tensor([0.0, 0.3, 2.0], dtype=torch.float64)
-    own = activation.own(variance)
+    own = activation.dual_of_equal(variance)
     near = activation.dual(variance * (1 - 1e-14), variance, variance)
     assert torch.allclose(own[0], near[0], rtol=0, atol=1e-7)
     if isinstance(activation, LeakyReLU):

@@ -126,7 +126,7 @@ def test_networks_of_no_activation_are_linear():
         (serial(Conv()), IMAGES, None, "ends in images"),
         (serial(ReLU()), VECTORS, None, r"layer 0 \(ReLU\) follows a layer whose features are not Gaussian"),
         (serial(Dense(), ReLU(), ReLU()), VECTORS, None, r"layer 2 \(ReLU\) follows a layer"),
-        (serial(Dense(), ReLU(), LayerNorm()), VECTORS, None, r"layer 2 \(LayerNorm\) has a limit right behind"),
+        (serial(Dense(), ReLU(), LayerNorm()), VECTORS, None, r"layer 2 \(LayerNorm\) has a limit only directly after"),
         (serial(Dense(), Residual((ReLU(),))), VECTORS, None, r"layer 1 \(Residual\): its branches are correlated"),
         (serial(Conv(), Residual(Conv(stride=2))), IMAGES, None, "a sum needs the same"),
         (serial(Dense(), parameterization="standard"), VECTORS, None, r"layer 0 \(Dense\) has no width"),

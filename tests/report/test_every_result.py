@@ -18,8 +18,8 @@ from hashlens.data.sources import load_data
 from hashlens.generative import VAE, evaluate
 from hashlens.index import Index
 from hashlens.integrations.history import CodeHistory, CodeReading
-from hashlens.kernels.classified import classified
-from hashlens.kernels.computed import summarise
+from hashlens.kernels.accuracy import kernel_accuracy
+from hashlens.kernels.summary import summarise
 from hashlens.measures.features import as_features
 from hashlens.measures.kmeans import kmeans
 from hashlens.measures.projection import project
@@ -146,7 +146,7 @@ def results_of_kernels():
     return [
         kernels.predict(linear, x[:3], x[:3, 0], x[3:], diag_reg=0.1),
         kernels.compare_codes(network, torch.from_numpy(x).float(), draws=1),
-        classified(linear, (x[:4], [0, 1, 0, 1]), (x[4:], [0, 1])),
+        kernel_accuracy(linear, (x[:4], [0, 1, 0, 1]), (x[4:], [0, 1])),
         summarise(kernels.compute(linear, x, None, ("nngp",)).nngp, linear, "nngp", "kernel.npy", True),
     ]
 

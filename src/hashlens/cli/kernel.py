@@ -73,7 +73,7 @@ def compute(
     from hashlens.data import load_data
     from hashlens.kernels import kernel_on_disk
     from hashlens.kernels.compute import inputs_of
-    from hashlens.kernels.computed import summarise
+    from hashlens.kernels.summary import summarise
 
     set_threads(threads)
     check_outputs(out, json=json, page=html, force=force, inputs=[network, data, others])
@@ -114,13 +114,13 @@ def predict(
 ) -> None:
     """Classify test examples by infinitely wide networks trained on other examples."""
     from hashlens.data import load_data
-    from hashlens.kernels.classified import classified
+    from hashlens.kernels.accuracy import kernel_accuracy
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, inputs=[network, train, test])
     layers = _network(network, init, weight_variance, bias_variance)
     examples = load_data(train) if limit is None else load_data(train).narrow(0, limit)
-    result = classified(layers, examples, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
+    result = kernel_accuracy(layers, examples, test, kind, diag_reg=tuple(diag_reg or (1e-3,)), time=time, dtype=dtype)  # type: ignore[arg-type]
     show_result(result, json, html, force)
 
 

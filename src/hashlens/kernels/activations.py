@@ -44,7 +44,7 @@ class Activation(Layer):
         """
 
     @abstractmethod
-    def own(self, variance: Tensor) -> Dual:
+    def dual_of_equal(self, variance: Tensor) -> Dual:
         """Return the means of f(u)^2 and of f'(u)^2: the dual of two equal inputs, computed exactly."""
 
     def apply(self, moments: Moments, parameterization: str, name: str) -> Moments:
@@ -56,31 +56,32 @@ class Activation(Layer):
             )
         if moments.agreements is not None and self.has_bit:
             moments.agreements.append(agreement(moments))
-        self._replace(moments)
+        self._apply_dual(moments)
         moments.is_gaussian = False
         return moments
 
-    def _replace(self, moments: Moments) -> None:
-        moments_after, slope = self.dual(moments.cov, *moments.variances())
+    def _apply_dual(self, moments: Moments) -> None:
+        """Replace covariances by their dual, and multiply the NTK by its derivative."""
+        covariances, slope = self.dual(moments.cov, *moments.variances())
         assert moments.rows is not None
         assert moments.columns is not None
-        rows, row_slope = self._of_inputs(moments, moments.rows)
-        same = moments.of_same_input(moments_after)
+        rows, row_slope = self._dual_of_inputs(moments, moments.rows)
+        same = moments.same_input_entries(covariances)
         if same is not None:
             same.copy_(rows)
-            slopes = moments.of_same_input(slope)
+            slopes = moments.same_input_entries(slope)
             assert slopes is not None
             slopes.copy_(row_slope)
         both = moments.columns is moments.rows
-        columns = rows if both else self._of_inputs(moments, moments.columns)[0]
-        moments.cov, moments.rows, moments.columns = moments_after, rows, columns
+        columns = rows if both else self._dual_of_inputs(moments, moments.columns)[0]
+        moments.cov, moments.rows, moments.columns = covariances, rows, columns
         if moments.ntk is not None:
             moments.ntk *= slope
 
-    def _of_inputs(self, moments: Moments, inputs: Tensor) -> Dual:
+    def _dual_of_inputs(self, moments: Moments, inputs: Tensor) -> Dual:
         """Return the dual of each input with itself, for equal positions or, where they are kept, all pairs."""
-        own, own_slope = self.own(moments.variance_of(inputs))
-        if not moments.inner:
+        own, own_slope = self.dual_of_equal(moments.variance_of(inputs))
+        if not moments.rows_have_pairs:
             return own, own_slope
         variance = equal_positions(inputs)
         found, slope = self.dual(inputs, variance[..., None, None], variance[:, None, None])
@@ -92,7 +93,7 @@ class Activation(Layer):
 def agreement(moments: Moments) -> Tensor:
     """Return the probability that u and v are on the same side of 0, ``1 - angle / pi``; the mean over positions.
 
-    An input that is 0 has no active unit, and agrees with half of the bits of any other.
+    If the variance of an input is 0, its bits are all 0. They agree with half of the bits of any other input.
     """
     cov = equal_positions(moments.cov) if moments.pairs_of_positions else moments.cov
     assert moments.rows is not None
@@ -144,33 +145,33 @@ class LeakyReLU(Activation):
             slope = slope.mul_(bend).add_(self.slope)
         return found, slope
 
-    def own(self, variance: Tensor) -> Dual:
+    def dual_of_equal(self, variance: Tensor) -> Dual:
         """Return the means of f(u)^2 and of f'(u)^2."""
         share = (1 + self.slope**2) / 2
         return variance * share, torch.full_like(variance, share)
 
-    def _replace(self, moments: Moments) -> None:
+    def _apply_dual(self, moments: Moments) -> None:
         if moments.cov.device.type != "cpu" or moments.aligned or moments.cov.numel() < COMPILED_FROM:
-            super()._replace(moments)
+            super()._apply_dual(moments)
             return
         from hashlens.kernels.compiled_dual import replace_by_dual
 
         assert moments.rows is not None
         assert moments.columns is not None
         first, second = (moments.variance_of(inputs).sqrt() for inputs in (moments.rows, moments.columns))
-        rows, row_slope = self._of_inputs(moments, moments.rows)
+        rows, row_slope = self._dual_of_inputs(moments, moments.rows)
         both = moments.columns is moments.rows
-        columns = rows if both else self._of_inputs(moments, moments.columns)[0]
-        tangent = None if moments.ntk is None else moments.of_same_input(moments.ntk)
+        columns = rows if both else self._dual_of_inputs(moments, moments.columns)[0]
+        tangent = None if moments.ntk is None else moments.same_input_entries(moments.ntk)
         own_tangent = None if tangent is None else tangent * row_slope
         moments.cov = moments.cov.contiguous()
         moments.ntk = None if moments.ntk is None else moments.ntk.contiguous()
         replace_by_dual(moments.cov, moments.ntk, first, second, self.slope, moments.pairs_of_positions)
-        own = moments.of_same_input(moments.cov)
+        own = moments.same_input_entries(moments.cov)
         if own is not None:
             own.copy_(rows)
         if own_tangent is not None and moments.ntk is not None:
-            moments.of_same_input(moments.ntk).copy_(own_tangent)  # type: ignore[union-attr]
+            moments.same_input_entries(moments.ntk).copy_(own_tangent)  # type: ignore[union-attr]
         moments.rows, moments.columns = rows, columns
 
 
@@ -216,7 +217,7 @@ class Erf(Activation):
         root = ((1 + 2 * first) * (1 + 2 * second) - 4 * cov * cov).sqrt_()
         return torch.atan2(2 * cov, root).mul_(2 / math.pi), 4 / (math.pi * root)
 
-    def own(self, variance: Tensor) -> Dual:
+    def dual_of_equal(self, variance: Tensor) -> Dual:
         """Return the means of f(u)^2 and of f'(u)^2."""
         root = (1 + 4 * variance).sqrt()
         return torch.atan2(2 * variance, root) * (2 / math.pi), 4 / (math.pi * root)
@@ -241,7 +242,7 @@ class GELU(Activation):
         slope = both_active + cov * density * (1 + 2 * curved + numerator / (root * root))
         return found, slope
 
-    def own(self, variance: Tensor) -> Dual:
+    def dual_of_equal(self, variance: Tensor) -> Dual:
         """Return the means of f(u)^2 and of f'(u)^2."""
         return self.dual(variance, variance, variance)
 
@@ -258,7 +259,7 @@ class Sin(Activation):
         near, far = torch.exp(cov - half), torch.exp(-cov - half)
         return (near - far) / 2, (near + far) / 2
 
-    def own(self, variance: Tensor) -> Dual:
+    def dual_of_equal(self, variance: Tensor) -> Dual:
         """Return the means of f(u)^2 and of f'(u)^2."""
         far = torch.expm1(-2 * variance)
         return -far / 2, 1 + far / 2

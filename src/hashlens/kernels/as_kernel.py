@@ -87,8 +87,8 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
 def gpytorch_kernel(network: InfiniteNetwork | None = None, kernel: PredictionKernel = "nngp") -> Any:
     """Return the kernel of an infinitely wide network as a ``gpytorch.kernels.Kernel``.
 
-    It has no parameters, and gives no gradient with respect to its inputs. Wrap it in a ``ScaleKernel`` to fit a scale,
-    and choose the variances of layers by comparing networks.
+    It has no parameters to fit, and gives no gradient with respect to its inputs. Wrap it in a ``ScaleKernel`` to fit a
+    scale. To choose the variances of layers, compare the kernels of several networks.
 
     Parameters
     ----------

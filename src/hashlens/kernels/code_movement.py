@@ -17,9 +17,11 @@ INITS: dict[str, Init] = {"default": "pytorch", "glorot": "glorot", "he": "he"}
 
 
 class CodeMovement:
-    """Root mean square, over pairs of test examples, of the share of bits that agree, minus its limit; by layer.
+    """Distance of the codes of each layer from their limit, as :class:`CodeKernelComparison` measures it.
 
-    ``code_movement_random`` is the same of a random network of the same widths: what a finite width explains.
+    ``code_movement`` is `moved`: the root mean square, over pairs of test examples, of the difference between the share
+    of bits that agree and its limit. ``code_movement_random`` is `random`: the same for a random network of the same
+    widths, which is the part that finite width explains.
     """
 
     def require(self, network: torch.nn.Module, examples: ArrayExamples) -> None:

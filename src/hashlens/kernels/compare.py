@@ -136,16 +136,16 @@ def compare_codes(
     x = rows.tensor().double()
     limit = _pairs(code_kernel(limiting, x))
     own = _pairs(_agreements(codes))
-    drawn = []
+    random_distances = []
     for draw in range(draws):
         random = finite(limiting, tuple(x.shape[1:]), 1, seed=torch_seed(read.seed, "codes", draw))
-        drawn.append(_distances(_pairs(_agreements(encode(random, rows))), limit))
+        random_distances.append(_distances(_pairs(_agreements(encode(random, rows))), limit))
     return CodeKernelComparison(
         layers=names,
         bits=tuple(int(np.prod(layer.shape)) for layer in codes.layers),
         examples=len(codes),
         moved=_distances(own, limit),
-        random=np.mean(drawn, axis=0),
+        random=np.mean(random_distances, axis=0),
         correlation=np.array([_correlation(a, b) for a, b in zip(own, limit, strict=True)]),
         agreement=own.mean(axis=1),
         limit=limit.mean(axis=1),
@@ -171,6 +171,7 @@ def _pairs(kernels: npt.NDArray[Any]) -> Floats:
 
 
 def _distances(found: Floats, limit: Floats) -> Floats:
+    """Return the root mean square difference over pairs, ``(layers,)``."""
     return np.asarray(np.sqrt(np.mean((found - limit) ** 2, axis=1)))
 
 

@@ -1,8 +1,8 @@
 """The dual of piecewise linear activations on a CPU: one compiled loop instead of a dozen passes over memory.
 
 With ``h`` the product of both standard deviations, the tangent of half the angle between u and v is
-``t = sqrt((h - cov) / (h + cov))``, and its sine is ``t (h + cov) / h``. So a root, a division and a polynomial
-give the dual and its derivative. Importing this module imports numba.
+``t = sqrt((h - cov) / (h + cov))``, and the sine of the angle is ``t (h + cov) / h``. So a root, a division and a
+polynomial give the dual and its derivative. Importing this module imports numba.
 """
 
 from functools import cache
@@ -16,9 +16,9 @@ from hashlens.compiling import compiled
 
 Array = npt.NDArray[np.floating]
 TERMS = 12
-"""Number of terms of the polynomial for the arc tangent of a quarter of the angle; the error is 2e-16."""
+"""Number of terms of the polynomial for the arc tangent, which is a quarter of the angle; the error is 2e-16."""
 REACH = 3 - 2 * np.sqrt(2)
-"""Largest argument of the polynomial: the square of the tangent of 22.5 degrees."""
+"""Largest argument of the polynomial: the square of the tangent of 22.5 degrees, a quarter of 90."""
 
 
 @cache
@@ -55,10 +55,10 @@ def _dual(k, h, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, half, one, tur
     return turn * t * d + share * k, share
 
 
-_inlined = compiled(_dual, fastmath={"contract", "reassoc", "nsz", "arcp"})
+_compiled_dual = compiled(_dual, fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 
-def _across(cov, ntk, first, second, bend, slope, with_ntk, c):  # type: ignore[no-untyped-def]
+def _dual_of_all_pairs(cov, ntk, first, second, bend, slope, with_ntk, c):  # type: ignore[no-untyped-def]
     """Replace ``cov[i, j, p, q]`` by the dual; deviations are ``first[i, p]`` and ``second[j, q]``."""
     c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 = (
         c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11])  # fmt: skip
@@ -69,14 +69,14 @@ def _across(cov, ntk, first, second, bend, slope, with_ntk, c):  # type: ignore[
                 deviation = first[i, p]
                 for q in range(cov.shape[3]):
                     k = cov[i, j, p, q]
-                    dual, share = _inlined(k, deviation * second[j, q], c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10,
-                                           c11, half, one, turn, tiny)  # fmt: skip
+                    dual, share = _compiled_dual(k, deviation * second[j, q], c0, c1, c2, c3, c4, c5, c6, c7, c8, c9,
+                                                 c10, c11, half, one, turn, tiny)  # fmt: skip
                     cov[i, j, p, q] = bend * dual + slope * k
                     if with_ntk:
                         ntk[i, j, p, q] *= bend * share + slope
 
 
-def _along(cov, ntk, first, second, bend, slope, with_ntk, c):  # type: ignore[no-untyped-def]
+def _dual_of_equal_positions(cov, ntk, first, second, bend, slope, with_ntk, c):  # type: ignore[no-untyped-def]
     """Replace ``cov[i, j, p]`` by the dual; deviations are ``first[i, p]`` and ``second[j, p]``."""
     c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 = (
         c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11])  # fmt: skip
@@ -85,15 +85,15 @@ def _along(cov, ntk, first, second, bend, slope, with_ntk, c):  # type: ignore[n
         for j in range(cov.shape[1]):
             for p in range(cov.shape[2]):
                 k = cov[i, j, p]
-                dual, share = _inlined(k, first[i, p] * second[j, p], c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11,
-                                       half, one, turn, tiny)  # fmt: skip
+                dual, share = _compiled_dual(k, first[i, p] * second[j, p], c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10,
+                                             c11, half, one, turn, tiny)  # fmt: skip
                 cov[i, j, p] = bend * dual + slope * k
                 if with_ntk:
                     ntk[i, j, p] *= bend * share + slope
 
 
-across = compiled(_across, fastmath={"contract", "reassoc", "nsz", "arcp"})
-along = compiled(_along, fastmath={"contract", "reassoc", "nsz", "arcp"})
+dual_of_all_pairs = compiled(_dual_of_all_pairs, fastmath={"contract", "reassoc", "nsz", "arcp"})
+dual_of_equal_positions = compiled(_dual_of_equal_positions, fastmath={"contract", "reassoc", "nsz", "arcp"})
 
 
 def replace_by_dual(
@@ -118,14 +118,14 @@ def replace_by_dual(
         Whether covariances are stored for all pairs of positions.
     """
     values, one, other = cov.numpy(), first.contiguous().numpy(), second.contiguous().numpy()
-    n, m, loop = len(one), len(other), along
+    n, m, loop = len(one), len(other), dual_of_equal_positions
     one, other = one.reshape(n, -1), other.reshape(m, -1)
     shape: tuple[int, ...] = (n, m, one.shape[1])
     if pairs_of_positions:
-        shape, loop = (*shape, one.shape[1]), across
+        shape, loop = (*shape, one.shape[1]), dual_of_all_pairs
     elif values.ndim == 2:
         # Vectors: the second inputs are what a row of the loop runs over.
-        shape, loop, other = (n, 1, 1, m), across, other.reshape(1, m)
+        shape, loop, other = (n, 1, 1, m), dual_of_all_pairs, other.reshape(1, m)
     values = values.reshape(shape)
     tangents = values if ntk is None else ntk.numpy().reshape(shape)
     number = values.dtype.type

@@ -81,7 +81,7 @@ def compute(
     >>> found.nngp.round(3).tolist()
     [[1.0, 0.318], [0.318, 1.0]]
     """
-    wanted = _checked_kinds(kinds)
+    wanted = _require_kinds(kinds)
     first, second = inputs_of(network, x1, x2, dtype, device)
     layers = len(network.activations()) if "code" in wanted else 0
     shape = (len(first), len(first if second is None else second))
@@ -99,7 +99,7 @@ def compute(
     return Kernels(made.get("nngp"), made.get("ntk"), code if "code" in wanted else None)
 
 
-def _single(
+def _compute_one(
     kind: Kind, network: InfiniteNetwork, x1: Any, x2: Any, dtype: Precision, device: str | torch.device
 ) -> Array:
     return np.asarray(getattr(compute(network, x1, x2, (kind,), dtype=dtype, device=device), kind))
@@ -119,7 +119,7 @@ def nngp(
     ----------
     Lee, Bahri, Novak, Schoenholz, Pennington, Sohl-Dickstein (2018): Deep neural networks as Gaussian processes. ICLR.
     """
-    return _single("nngp", network, x1, x2, dtype, device)
+    return _compute_one("nngp", network, x1, x2, dtype, device)
 
 
 def ntk(
@@ -136,7 +136,7 @@ def ntk(
     ----------
     Jacot, Gabriel, Hongler (2018): Neural tangent kernel: convergence and generalization in neural networks. NeurIPS.
     """
-    return _single("ntk", network, x1, x2, dtype, device)
+    return _compute_one("ntk", network, x1, x2, dtype, device)
 
 
 def code_kernel(
@@ -164,7 +164,7 @@ def code_kernel(
         ``(layers, n, m)``: one kernel for each activation that has bits (all but the sine). For images it is the mean
         over positions, as in codes with one bit per unit.
     """
-    return _single("code", network, x1, x2, dtype, device)
+    return _compute_one("code", network, x1, x2, dtype, device)
 
 
 def diagonals(
@@ -176,17 +176,17 @@ def diagonals(
     device: str | torch.device = "cpu",
 ) -> Kernels:
     """Return the kernels of each input with itself, ``(n,)``, without those of pairs; arguments as in `compute`."""
-    wanted = _checked_kinds(kinds)
+    wanted = _require_kinds(kinds)
     inputs, _ = inputs_of(network, x, None, dtype, device)
     parts: list[Kernels] = []
-    step = max(1, _block(inputs) // _numbers(network, inputs))
+    step = max(1, _block_size(inputs) // _covariances_per_pair(network, inputs))
     for start in range(0, len(inputs), step):
-        parts.append(_evaluated(network, inputs[start : start + step], None, wanted, aligned=True))
+        parts.append(_evaluate(network, inputs[start : start + step], None, wanted, aligned=True))
 
-    def joined(kind: Kind) -> Array | None:
+    def join(kind: Kind) -> Array | None:
         return np.concatenate([getattr(part, kind) for part in parts], axis=-1) if kind in wanted else None
 
-    return Kernels(joined("nngp"), joined("ntk"), joined("code"))
+    return Kernels(join("nngp"), join("ntk"), join("code"))
 
 
 def blocks(
@@ -204,15 +204,15 @@ def blocks(
     network : InfiniteNetwork
         The network.
     first, second : torch.Tensor
-        As of :func:`inputs_of`.
+        Inputs that :func:`inputs_of` returned.
     kinds : tuple of {"nngp", "ntk", "code"}
-        Which kernels.
+        Kinds of kernels.
     side : int, optional
-        Rows and columns of a block; by default what fits into the cache.
+        Number of rows and columns of a block; by default as many as fit into the cache.
     describe : str
-        What a progress bar says.
+        Text of the progress bar.
     """
-    side = side or max(1, int((_block(first) / _numbers(network, first)) ** 0.5))
+    side = side or max(1, int((_block_size(first) / _covariances_per_pair(network, first)) ** 0.5))
     others = first if second is None else second
     rows, columns = _slices(len(first), side), _slices(len(others), side)
     pairs = [(row, column) for i, row in enumerate(rows) for j, column in enumerate(columns)
@@ -220,7 +220,7 @@ def blocks(
     with bar(describe, len(pairs)) as advance:
         for row, column in pairs:
             own = second is None and row == column
-            yield row, column, _evaluated(network, first[row], None if own else others[column], kinds)
+            yield row, column, _evaluate(network, first[row], None if own else others[column], kinds)
             advance("")
 
 
@@ -232,12 +232,19 @@ def inputs_of(
     device: str | torch.device,
     names: tuple[str, str] = ("x1", "x2"),
 ) -> tuple[Tensor, Tensor | None]:
-    """Return inputs as tensors that fit each other; `names` are what errors call them.
+    """Return the inputs as tensors, the second one None if `x2` is None; vectors if the network begins with Flatten.
+
+    Parameters
+    ----------
+    network, x1, x2, dtype, device
+        As in :func:`compute`.
+    names : (str, str)
+        Names of both inputs, for error messages.
 
     Raises
     ------
     KernelError
-        If they do not, or are empty or not finite.
+        If an argument is invalid, or inputs are empty, not finite, or of different shapes.
     """
     if not isinstance(network, InfiniteNetwork):
         raise KernelError(
@@ -275,7 +282,7 @@ def _tensor(x: Any, name: str, dtype: torch.dtype, device: torch.device) -> Tens
     return values
 
 
-def _checked_kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+def _require_kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
     for kind in kinds:
         if kind not in KINDS:
             raise KernelError(f"unknown kind of kernel {shortly(kind)}; {nearest(kind, KINDS)}")
@@ -286,18 +293,18 @@ def _slices(length: int, side: int) -> list[slice]:
     return [slice(start, min(start + side, length)) for start in range(0, length, side)]
 
 
-def _block(inputs: Tensor) -> int:
+def _block_size(inputs: Tensor) -> int:
     return CPU_BLOCK if inputs.device.type == "cpu" else GPU_BLOCK
 
 
-def _numbers(network: InfiniteNetwork, inputs: Tensor) -> int:
-    """Return the number of covariances for a pair of inputs."""
+def _covariances_per_pair(network: InfiniteNetwork, inputs: Tensor) -> int:
+    """Return the number of covariances that are stored for a pair of inputs."""
     positions = int(np.prod(inputs.shape[2:]))
     return positions**2 if needs_pairs(network) else positions
 
 
 @torch.no_grad()
-def _evaluated(
+def _evaluate(
     network: InfiniteNetwork, first: Tensor, second: Tensor | None, kinds: tuple[Kind, ...], aligned: bool = False
 ) -> Kernels:
     moments = input_moments(network, first, second, kinds, aligned)
@@ -306,7 +313,7 @@ def _evaluated(
         raise KernelError("the network ends in images: put Flatten() or GlobalAvgPool(), then Dense(), at its end")
     symmetric = second is None and not aligned
 
-    def taken(values: Tensor) -> Array:
+    def to_array(values: Tensor) -> Array:
         # Rounding may differ between a pair and its mirror image.
         values = values.triu() + values.triu(1).mT if symmetric else values
         found: Array = values.cpu().numpy()
@@ -314,10 +321,11 @@ def _evaluated(
 
     code = None
     if moments.agreements is not None:
-        code = taken(torch.stack([*moments.agreements, moments.cov])[:-1])
+        # A network without bits has no agreements to stack: the covariances give the shape (0, n, m).
+        code = to_array(torch.stack([*moments.agreements, moments.cov])[:-1])
     return Kernels(
-        taken(moments.cov) if "nngp" in kinds else None,
-        None if moments.ntk is None else taken(moments.ntk),
+        to_array(moments.cov) if "nngp" in kinds else None,
+        None if moments.ntk is None else to_array(moments.ntk),
         code,
     )
 
@@ -330,20 +338,20 @@ def input_moments(
     Parameters
     ----------
     network : InfiniteNetwork
-        Whose layers say which positions are needed.
+        The network; its layers determine which pairs of positions are needed.
     first, second : torch.Tensor
         ``(n, features)`` or ``(n, channels, height, width)``; without `second` pairs are of `first` with itself.
     kinds : sequence of {"nngp", "ntk", "code"}
-        Which kernels.
+        Kinds of kernels.
     aligned : bool
-        Whether pairs are aligned.
+        Whether pairs are aligned, as in :class:`Moments`; by default they form a grid.
     """
     others, features = first if second is None else second, first.shape[1]
     pairs = first.dim() == 4 and needs_pairs(network)
-    inner = pairs and needs_pooled_variances(network)
+    rows_have_pairs = pairs and needs_pooled_variances(network)
     cov = _products(first, others, pairs, aligned) / features
-    rows = _products(first, first, inner, True) / features
-    columns = rows if second is None else _products(others, others, inner, True) / features
+    rows = _products(first, first, rows_have_pairs, True) / features
+    columns = rows if second is None else _products(others, others, rows_have_pairs, True) / features
     return Moments(
         cov=cov,
         ntk=torch.zeros_like(cov) if "ntk" in kinds else None,
@@ -351,7 +359,7 @@ def input_moments(
         columns=columns,
         features=features,
         pairs_of_positions=pairs,
-        inner=inner,
+        rows_have_pairs=rows_have_pairs,
         is_same=second is None,
         aligned=aligned,
         agreements=[] if "code" in kinds else None,

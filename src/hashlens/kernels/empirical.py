@@ -58,7 +58,7 @@ def empirical_ntk(
     if outputs not in OUTPUTS:
         raise KernelError(f"unknown outputs {shortly(outputs)}; {nearest(outputs, OUTPUTS)}")
     require_whole(KernelError, "batch_size", batch_size)
-    gradients = _gradients(module, outputs)
+    gradients = _gradient_function(module, outputs)
     starts = range(0, len(x1), batch_size)
     rows = []
     for start in track(starts, "gradients", len(starts)):
@@ -69,10 +69,10 @@ def empirical_ntk(
             second = first if x2 is None and begin == 0 else gradients(others[begin : begin + batch_size])
             row.append(_products(first, second, outputs))
         rows.append(torch.cat(row, 1).cpu().numpy())
-    return np.concatenate(rows) if x2 is not None else _mirrored(rows, len(x1))
+    return np.concatenate(rows) if x2 is not None else _mirror(rows, len(x1))
 
 
-def _mirrored(rows: list[Array], n: int) -> Array:
+def _mirror(rows: list[Array], n: int) -> Array:
     """Return a symmetric kernel from its rows, each of which begins at the diagonal."""
     whole = np.empty((n, n, *rows[0].shape[2:]), rows[0].dtype)
     start = 0
@@ -97,12 +97,12 @@ def _products(first: Weights, second: Weights, outputs: Outputs) -> Tensor:
     return total
 
 
-def _gradients(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weights]:
+def _gradient_function(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weights]:
     """Return a function from examples to gradients ``(n, outputs, *weights)`` by name of the weights."""
     weights, fixed = _weights(module)
 
     def one(values: Weights, x: Tensor) -> Tensor:
-        found: Tensor = _called(module, values, fixed, x[None])[0]
+        found: Tensor = _outputs_of(module, values, fixed, x[None])[0]
         return found.sum()[None] / found.numel() ** 0.5 if outputs == "pseudo" else found
 
     def of_example(x: Tensor) -> Weights:
@@ -111,7 +111,7 @@ def _gradients(module: nn.Module, outputs: Outputs) -> Callable[[Tensor], Weight
         return found
 
     def of_examples(x: Tensor) -> Weights:
-        with _evaluating(module):
+        with _in_evaluation_mode(module):
             found: Weights = vmap(of_example)(x)
         return found
 
@@ -130,15 +130,22 @@ def linearized(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
     -------
     callable
         Function of weights by name (as in ``dict(module.named_parameters())``) and examples ``(n, ...)`` that returns
-        the first-order Taylor expansion of the outputs.
+        the first-order Taylor expansion of the outputs, ``(n, outputs)``.
+
+    Raises
+    ------
+    KernelError
+        If the module has no weights that require gradients, or (when called) its output is not ``(n, outputs)``.
     """
     weights, fixed = _weights(module)
 
     def outputs(values: Weights, x: Tensor) -> Tensor:
-        moved = {name: values[name] - start for name, start in weights.items()}
-        with _evaluating(module):
-            here, step = jvp(lambda now: _called(module, now, fixed, x), (weights,), (moved,))[:2]
-        found: Tensor = here + step
+        change = {name: values[name] - start for name, start in weights.items()}
+        with _in_evaluation_mode(module):
+            start_outputs, output_change = jvp(lambda now: _outputs_of(module, now, fixed, x), (weights,), (change,))[
+                :2
+            ]
+        found: Tensor = start_outputs + output_change
         return found
 
     return outputs
@@ -154,7 +161,8 @@ def _weights(module: nn.Module) -> tuple[Weights, Weights]:
     return weights, fixed
 
 
-def _called(module: nn.Module, weights: Weights, fixed: Weights, x: Tensor) -> Tensor:
+def _outputs_of(module: nn.Module, weights: Weights, fixed: Weights, x: Tensor) -> Tensor:
+    """Return the outputs ``(n, outputs)`` of a module with other weights; raise KernelError for another shape."""
     out = functional_call(module, {**weights, **fixed}, (x,))
     if not isinstance(out, Tensor) or out.dim() != 2:
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
@@ -163,8 +171,8 @@ def _called(module: nn.Module, weights: Weights, fixed: Weights, x: Tensor) -> T
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Run the body with a module in evaluation mode, but with gradients, unlike when codes are read."""
+def _in_evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Run the body with a module in evaluation mode; unlike ``hashlens.training``'s, gradients stay enabled."""
     modes = [(part, part.training) for part in module.modules()]
     try:
         for part, _ in modes:

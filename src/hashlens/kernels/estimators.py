@@ -75,15 +75,15 @@ class _InfiniteWidth(BaseEstimator):  # type: ignore[misc]
         self.dtype = dtype
         self.device = device
 
-    def _learn(self, X: Array, targets: Array) -> None:
+    def _solve(self, X: Array, targets: Array) -> None:
         self.network_ = default_network() if self.network is None else self.network
         self.X_train_ = X
-        own = self._computed(self._inputs(X), None, ("nngp", "ntk") if self._kernel == "ntk" else ("nngp",))
+        own = self._compute(self._inputs(X), None, ("nngp", "ntk") if self._kernel == "ntk" else ("nngp",))
         self.predictor_ = Predictor(targets, own.nngp, own.ntk, self.diag_reg, self.device)
         if self.time is None:
             self.predictor_.factorise()
 
-    def _computed(self, x1: Array, x2: Array | None, kinds: tuple[Kind, ...]) -> Kernels:
+    def _compute(self, x1: Array, x2: Array | None, kinds: tuple[Kind, ...]) -> Kernels:
         return compute(self.network_, x1, x2, kinds, dtype=self.dtype, device=self.device)
 
     def _inputs(self, X: Array) -> Array:
@@ -95,13 +95,13 @@ class _InfiniteWidth(BaseEstimator):  # type: ignore[misc]
             )
         return X.reshape(len(X), *self.input_shape)
 
-    def _predicted(self, X: Any, covariance: bool = False) -> Any:
+    def _predict(self, X: Any, covariance: bool = False) -> Any:
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64)
         x = self._inputs(X)
         both = covariance and self._kernel == "ntk"
-        across = self._computed(x, self._inputs(self.X_train_), ("nngp", "ntk") if both else (self._kernel,))
-        test = self._computed(x, None, ("nngp",)).nngp if covariance else None
+        across = self._compute(x, self._inputs(self.X_train_), ("nngp", "ntk") if both else (self._kernel,))
+        test = self._compute(x, None, ("nngp",)).nngp if covariance else None
         cross = getattr(across, self._kernel)
         return self.predictor_.predict(cross, test, across.nngp, time=self.time)
 
@@ -127,18 +127,18 @@ class _Classifier(ClassifierMixin, _InfiniteWidth):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
-        self._learn(X, np.eye(len(self.classes_))[labels] - 1 / len(self.classes_))
+        self._solve(X, np.eye(len(self.classes_))[labels] - 1 / len(self.classes_))
         return self
 
     def decision_function(self, X: Any) -> Array:
         """Return the predicted mean of each class, ``(n, classes)``; for two classes the second's minus the first's."""
-        found: Array = self._predicted(X).mean
+        found: Array = self._predict(X).mean
         return found[:, 1] - found[:, 0] if len(self.classes_) == 2 else found
 
     def predict(self, X: Any) -> Array:
         """Return the class of each row, ``(n,)``."""
-        decided = self.decision_function(X)
-        places = (decided > 0).astype(np.int64) if decided.ndim == 1 else decided.argmax(axis=1)
+        decision = self.decision_function(X)
+        places = (decision > 0).astype(np.int64) if decision.ndim == 1 else decision.argmax(axis=1)
         found: Array = self.classes_[places]
         return found
 
@@ -170,7 +170,7 @@ class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
         targets = np.asarray(y, dtype=np.float64)
         self.y_mean_ = targets.mean(axis=0)
         self._single = targets.ndim == 1
-        self._learn(X, targets - self.y_mean_)
+        self._solve(X, targets - self.y_mean_)
         return self
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
@@ -190,7 +190,7 @@ class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
         """
         if return_std and return_cov:
             raise KernelError(f"give one of return_std and return_cov, received {shortly((return_std, return_cov))}")
-        found = self._predicted(X, return_std or return_cov)
+        found = self._predict(X, return_std or return_cov)
         mean = (found.mean[:, 0] if self._single else found.mean) + self.y_mean_
         if return_std:
             return mean, found.std

@@ -10,8 +10,8 @@ from typing import Any
 
 from hashlens.errors import HashlensError, StudyError
 from hashlens.kernels.experiment_data import IMAGES, FiniteInfiniteResources, open_all
-from hashlens.kernels.experiment_kernels import of_kernel
-from hashlens.kernels.experiment_networks import of_networks
+from hashlens.kernels.experiment_kernels import measure_kernel
+from hashlens.kernels.experiment_networks import measure_networks
 from hashlens.kernels.experiment_spec import DESIGN, FiniteInfiniteSpec
 from hashlens.kernels.layer import PARAMETERIZATIONS
 from hashlens.kernels.rounding import DTYPES
@@ -89,7 +89,7 @@ class FiniteInfinite(Experiment):
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Predict the test images of a repeat by kernels or finite networks."""
         for run in pack:
-            of = of_kernel if run.cell["predictor"] in ("nngp", "ntk") else of_networks
+            of = measure_kernel if run.cell["predictor"] in ("nngp", "ntk") else measure_networks
             try:
                 found = of(run.cell, run.repeat, resources)
             except HashlensError as error:

@@ -24,13 +24,16 @@ Array = npt.NDArray[Any]
 T = TypeVar("T")
 IMAGES = ("digits", "mnist", "mnist 7x7", "cifar10", "cifar10 8x8")
 """Sets of images; those with a size are means over squares of pixels."""
-LARGE = 12
-"""Kernels in memory at a time."""
+LARGE_RESULTS = 12
+"""Number of large results, such as kernels, that are kept in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Training and test images of one repeat, whitened if its cell says so, as fitted to all training images.
+    """Training and test images of one repeat.
+
+    If the cell has a regularisation of ZCA, they are whitened; the whitening is fitted to all training images of the
+    set.
 
     Attributes
     ----------
@@ -83,24 +86,27 @@ class FiniteInfiniteResources(Resources):
             if " " not in name
         }
 
-    def once(self, key: Any, make: Callable[[], T], large: bool = False) -> T:
-        """Return what `make` returned for this key; what is large may be made again later."""
-        kept = self._large if large else self._small
-        if key not in kept:
-            kept[key] = make()
-            if large and len(self._large) > LARGE:
+    def compute_once(self, key: Any, make: Callable[[], T], large: bool = False) -> T:
+        """Return the result of `make`, which is called once for each key.
+
+        Only the last `LARGE_RESULTS` large results are kept: an older one is computed again.
+        """
+        results = self._large if large else self._small
+        if key not in results:
+            results[key] = make()
+            if large and len(self._large) > LARGE_RESULTS:
                 self._large.popitem(last=False)
         if large:
             self._large.move_to_end(key)
-        found: T = kept[key]
+        found: T = results[key]
         return found
 
     def draw(self, cell: Cell, repeat: int) -> Draw:
         """Return the images of a repeat: with more examples, further ones are added to those of fewer."""
         key = ("draw", cell["images"], cell["examples"], cell["zca"], is_convolutional(cell), repeat)
-        return self.once(key, lambda: self._drawn(cell, repeat), large=True)
+        return self.compute_once(key, lambda: self._make_draw(cell, repeat), large=True)
 
-    def _drawn(self, cell: Cell, repeat: int) -> Draw:
+    def _make_draw(self, cell: Cell, repeat: int) -> Draw:
         spec, name, of = self.spec, cell["images"], self.images[cell["images"]]
         n = cell["examples"]
         if n > len(of.train):
@@ -118,7 +124,9 @@ class FiniteInfiniteResources(Resources):
             np.asarray(part.labels)[chosen] for part, chosen in zip((of.train, of.test), rows, strict=True)
         )
         if cell["zca"]:
-            whiten = self.once(("whitening", name, cell["zca"]), lambda: ZCA.fit(of.train.tensor(), cell["zca"]))
+            whiten = self.compute_once(
+                ("whitening", name, cell["zca"]), lambda: ZCA.fit(of.train.tensor(), cell["zca"])
+            )
             x, test = whiten(x), whiten(test)
         classes = len(of.train.class_names or ()) or int(np.asarray(of.train.labels).max()) + 1
         return Draw(x, test, one_hot(labels, classes), labels, test_labels)
@@ -130,18 +138,22 @@ def is_convolutional(cell: Cell) -> bool:
 
 
 def open_all(names: Iterable[str], folder: str, pool: int) -> dict[str, Split[ArrayExamples]]:
-    """Return training and test images of sets, and of those that they are means of, the first `pool` of each."""
+    """Return the training and test images of sets by name.
+
+    Sets with a size, such as ``mnist 7x7``, are means over squares of pixels of another set, which is returned too.
+    Of each split the first `pool` images are read; digits are read whole.
+    """
     found = {source: open_images(source, folder, pool) for source in {name.partition(" ")[0]: 0 for name in names}}
     for name in names:
         source, _, size = name.partition(" ")
         if size:
             whole = found[source]
-            found[name] = Split(*(_pooled(part, int(size.partition("x")[0])) for part in (whole.train, whole.test)))
+            found[name] = Split(*(_shrink(part, int(size.partition("x")[0])) for part in (whole.train, whole.test)))
     return found
 
 
 def open_images(source: str, folder: str, pool: int) -> Split[ArrayExamples]:
-    """Return training and test images of a set, the first `pool` of each."""
+    """Return the training and test images of a set of original size: the first `pool` of each, digits whole."""
     if source == "digits":
         parts = [load_data(f"digits#{split}").load() for split in ("train", "test")]
     elif not folder:
@@ -155,7 +167,7 @@ def open_images(source: str, folder: str, pool: int) -> Split[ArrayExamples]:
     return Split(*parts)
 
 
-def _pooled(examples: ArrayExamples, size: int) -> ArrayExamples:
+def _shrink(examples: ArrayExamples, size: int) -> ArrayExamples:
     """Return images of another size: means over squares."""
     values = examples.tensor().double()
     small = torch.nn.functional.avg_pool2d(values, values.shape[-1] // size).float()

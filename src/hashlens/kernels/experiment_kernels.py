@@ -26,7 +26,7 @@ FAILED = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class DrawKernels:
     """Kernels of a repeat, float64: of the training images, ``(n, n)``, and of test with training, ``(m, n)``."""
 
     nngp: Array
@@ -49,16 +49,16 @@ def limit_of(cell: Cell) -> InfiniteNetwork:
     return with_parameterization(replace(network, layers=layers), "standard")
 
 
-def kernels_of(cell: Cell, repeat: int, resources: FiniteInfiniteResources, member: int = -1) -> Known:
-    """Return the kernels of a cell; those of a member have training images that are mirrored by chance."""
+def kernels_of(cell: Cell, repeat: int, resources: FiniteInfiniteResources, member: int = -1) -> DrawKernels:
+    """Return the kernels of a cell; with `member`, those of a member, whose training images are mirrored at random."""
     network = limit_of(cell)
     key = ("kernels", cell["images"], network, cell["examples"], cell["zca"], repeat, member)
-    return resources.once(key, lambda: _computed(cell, repeat, resources, network, member), large=True)
+    return resources.compute_once(key, lambda: _compute_kernels(cell, repeat, resources, network, member), large=True)
 
 
-def _computed(
+def _compute_kernels(
     cell: Cell, repeat: int, resources: FiniteInfiniteResources, network: InfiniteNetwork, member: int
-) -> Known:
+) -> DrawKernels:
     draw = resources.draw(cell, repeat)
     x = draw.x
     if member >= 0:
@@ -66,32 +66,34 @@ def _computed(
     how: Precision = "float32" if cell["network"].startswith("gap") else "float64"
     own, across = compute(network, x, dtype=how), compute(network, draw.test, x, dtype=how)
     kernels = (own.nngp, own.ntk, across.nngp, across.ntk)
-    return Known(*(np.asarray(kernel, dtype=np.float64) for kernel in kernels))
+    return DrawKernels(*(np.asarray(kernel, dtype=np.float64) for kernel in kernels))
 
 
-def of_kernel(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> dict[str, float]:
+def measure_kernel(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> dict[str, float]:
     """Return the measures of a cell that a kernel predicts."""
     draw, kind, reg = resources.draw(cell, repeat), cell["predictor"], cell["diag_reg"]
     members = range(cell["augmentations"]) if cell["augmentations"] > 1 else (-1,)
     means, found = [], {}
     for member in members:
         known = kernels_of(cell, repeat, resources, member)
-        means.append(_predicted(known, draw, kind, reg, cell["precision"]))
+        means.append(_mean_prediction(known, draw, kind, reg, cell["precision"]))
     mean = np.mean(means, axis=0)
-    found["accuracy"], found["mse"] = scored(mean, draw)
+    found["accuracy"], found["mse"] = accuracy_and_mse(mean, draw)
     if members == (-1,) and cell["precision"] != "float64":
-        found |= _failure(known, draw, kind, reg, cell["precision"])
+        found |= _failing_sizes(known, draw, kind, reg, cell["precision"])
     elif members == (-1,) and reg > 0 and len(draw.x) <= STOPPED_UP_TO:
-        found["stopped_mse"] = _stopped(known, draw, kind, reg)
+        found["stopped_mse"] = _early_stopping_mse(known, draw, kind, reg)
     return found
 
 
-def scored(mean: Array, draw: Draw) -> tuple[float, float]:
+def accuracy_and_mse(mean: Array, draw: Draw) -> tuple[float, float]:
     """Return accuracy and mean squared error of predictions of the test images."""
     return float(np.mean(mean.argmax(1) == draw.test_labels)), float(np.mean((mean - draw.test_targets) ** 2))
 
 
-def _predicted(known: Known, draw: Draw, kind: str, reg: float, precision: Any, n: int | None = None) -> Array:
+def _mean_prediction(
+    known: DrawKernels, draw: Draw, kind: str, reg: float, precision: Any, n: int | None = None
+) -> Array:
     """Return the mean prediction, from kernels of the first `n` examples in a precision; they are solved in float64."""
     own, across = known.of(kind)
     own, across, targets = own[:n, :n], across[:, :n], draw.targets[:n]
@@ -103,15 +105,19 @@ def _predicted(known: Known, draw: Draw, kind: str, reg: float, precision: Any, 
     return np.asarray(across @ np.linalg.solve(own + ridge * np.eye(len(own)), targets))
 
 
-def _stopped(known: Known, draw: Draw, kind: str, reg: float) -> float:
-    """Return the test error without regularisation at the time that matches one: N / (reg tr(T) / n)."""
+def _early_stopping_mse(known: DrawKernels, draw: Draw, kind: str, reg: float) -> float:
+    """Return the test MSE of early stopping without regularisation.
+
+    The training time is that which corresponds to a regularisation of `reg`: the number of targets, divided by the
+    value ``reg tr(T) / n`` that the regularisation adds to the diagonal of the kernel T.
+    """
     own, across = known.of(kind)
     time = draw.targets.size / (reg * float(np.mean(np.diagonal(own))))
     stopped = Predictor(draw.targets, own, own if kind == "ntk" else None).means(across, [time])[0]
-    return scored(stopped, draw)[1]
+    return accuracy_and_mse(stopped, draw)[1]
 
 
-def _failure(known: Known, draw: Draw, kind: str, reg: float, precision: Any) -> dict[str, float]:
+def _failing_sizes(known: DrawKernels, draw: Draw, kind: str, reg: float, precision: Any) -> dict[str, float]:
     """Return the base-2 logarithms of the sizes at which a rounded kernel fails: measured, and predicted."""
     own, _ = known.of(kind)
     critical = critical_size(own, precision, reg, largest_size=max(64, len(own) // 8))
@@ -119,7 +125,10 @@ def _failure(known: Known, draw: Draw, kind: str, reg: float, precision: Any) ->
     sizes = np.unique(np.geomspace(max(len(own) // 32, 2), len(own), 11).astype(int)).tolist()
     lost = []
     for size in sizes:
-        exact, coarse = (scored(_predicted(known, draw, kind, reg, of, size), draw)[0] for of in ("float64", precision))
+        exact, coarse = (
+            accuracy_and_mse(_mean_prediction(known, draw, kind, reg, of, size), draw)[0]
+            for of in ("float64", precision)
+        )
         lost.append(exact - coarse)
     if lost[0] >= FAILED:
         raise KernelError(f"the kernel in {precision} fails at {sizes[0]} examples already")

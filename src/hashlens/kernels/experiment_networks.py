@@ -1,4 +1,4 @@
-"""Cells of the study that finite networks predict: full-batch gradient descent on squared errors, by the one loop."""
+"""Cells of the study that finite networks predict, trained by full-batch gradient descent on squared errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from torch import nn
 from hashlens.data.examples import ArrayExamples
 from hashlens.kernels.centred import Centred
 from hashlens.kernels.experiment_data import Draw, FiniteInfiniteResources
-from hashlens.kernels.experiment_kernels import kernels_of, limit_of, scored
+from hashlens.kernels.experiment_kernels import accuracy_and_mse, kernels_of, limit_of
 from hashlens.kernels.finite import finite
 from hashlens.kernels.predict import Predictor
 from hashlens.kernels.weight_decay import layerwise_weight_decay
@@ -26,13 +26,13 @@ from hashlens.training.steps import SupervisedStep
 Array = npt.NDArray[Any]
 EPOCHS = 10
 """Number of epochs after each of which the loop checks that the loss is finite."""
-OF_A_NETWORK = ("images", "network", "predictor", "examples", "width", "parameterization", "centred", "learning_rate",
-                "weight_decay", "layerwise", "zca")  # fmt: skip
+NETWORK_FACTORS = ("images", "network", "predictor", "examples", "width", "parameterization", "centred",
+                   "learning_rate", "weight_decay", "layerwise", "zca")  # fmt: skip
 """Factors that the training of one network depends on."""
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class TrainedOutputs:
     """Outputs of a trained network on the test images, ``(m, classes)``, and its training error."""
 
     test: Array
@@ -51,28 +51,28 @@ def learning_rate(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -
 
     key = ("largest", cell["images"], limit_of(cell), cell["examples"], cell["zca"], repeat)
     targets = resources.draw(cell, repeat).targets.size
-    return float(cell["learning_rate"]) * targets / resources.once(key, largest)
+    return float(cell["learning_rate"]) * targets / resources.compute_once(key, largest)
 
 
-def of_networks(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> dict[str, float]:
+def measure_networks(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> dict[str, float]:
     """Return the measures of a cell that finite networks predict, or ensembles of them."""
     draw, spec, members = resources.draw(cell, repeat), resources.spec, cell["members"]
-    said = [_said(cell, repeat, number, resources) for number in range(spec.networks * members)]
-    groups = np.array([said_.test for said_ in said]).reshape(spec.networks, members, *said[0].test.shape).mean(1)
-    scores = np.array([scored(mean, draw) for mean in groups])
+    trained = [_network_outputs(cell, repeat, number, resources) for number in range(spec.networks * members)]
+    groups = np.array([one.test for one in trained]).reshape(spec.networks, members, *trained[0].test.shape).mean(1)
+    scores = np.array([accuracy_and_mse(mean, draw) for mean in groups])
     found = {"accuracy": scores[:, 0].mean(), "mse": scores[:, 1].mean()}
-    found["train_mse"] = float(np.mean([said_.train_mse for said_ in said]))
+    found["train_mse"] = float(np.mean([one.train_mse for one in trained]))
     if cell["predictor"] == "finite" or cell["network"].startswith("vec:"):
-        limit = _limit(cell, repeat, resources)
+        limit = _limit_prediction(cell, repeat, resources)
         found["distance"] = float(np.mean(np.sqrt(np.mean((groups - limit) ** 2, axis=(1, 2)))))
     if spec.networks > 1:
         found["seed_variance"] = float(np.var(groups, axis=0, ddof=1).mean())
     return {name: float(value) for name, value in found.items()}
 
 
-def _limit(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> Array:
+def _limit_prediction(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> Array:
     """Return the mean that infinitely wide networks predict after training for the same time."""
-    # Time is of half of the mean squared error.
+    # The time of a Predictor is for half of the mean squared error, whose gradient is half as large.
     time = 2 * resources.spec.steps * learning_rate(cell, repeat, resources)
     key = ("limit", cell["images"], limit_of(cell), cell["examples"], cell["zca"], repeat, time)
 
@@ -81,15 +81,15 @@ def _limit(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -> Array
         predictor = Predictor(resources.draw(cell, repeat).targets, None, known.ntk)
         return np.asarray(predictor.means(known.cross_ntk, [time])[0])
 
-    return resources.once(key, predicted)
+    return resources.compute_once(key, predicted)
 
 
-def _said(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> Said:
-    key = ("network", *(cell[factor] for factor in OF_A_NETWORK), repeat, number)
-    return resources.once(key, lambda: _trained(cell, repeat, number, resources))
+def _network_outputs(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> TrainedOutputs:
+    key = ("network", *(cell[factor] for factor in NETWORK_FACTORS), repeat, number)
+    return resources.compute_once(key, lambda: _train_network(cell, repeat, number, resources))
 
 
-def _trained(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> Said:
+def _train_network(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> TrainedOutputs:
     draw, device = resources.draw(cell, repeat), torch.device(resources.device or "cpu")
     seed = torch_seed(resources.spec.seed, "start", repeat, number)
     network: nn.Module = finite(
@@ -102,11 +102,11 @@ def _trained(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteReso
     with torch.no_grad():
         train, test = (network(torch.from_numpy(part).float().to(device)).double().cpu().numpy()
                        for part in (draw.x, draw.test))  # fmt: skip
-    return Said(test, float(np.mean((train - draw.targets) ** 2)))
+    return TrainedOutputs(test, float(np.mean((train - draw.targets) ** 2)))
 
 
 def decay_of(cell: Cell, rate: float, steps: int) -> float:
-    """Return the weight decay of a cell: at level w, weights shrink to exp(-w) of themselves without a gradient."""
+    """Return the weight decay of a cell: at level w, weight decay alone multiplies weights by exp(-w) in training."""
     return float(cell["weight_decay"]) / (rate * steps)
 
 
@@ -116,17 +116,17 @@ def descend(network: nn.Module, draw: Draw, rate: float, weight_decay: float, la
     Parameters
     ----------
     network : torch.nn.Module
-        Trained in place.
+        The network, which is trained in place.
     draw : Draw
-        Its training images and targets.
+        Training images and targets.
     rate : float
         Learning rate.
     weight_decay : float
-        This times the weight is added to its gradient.
+        Weight decay: a weight times this number is added to its gradient.
     layerwise : bool
         Whether weight decay is proportional to the fan-in of each layer.
     steps : int
-        Of gradient descent.
+        Number of steps of gradient descent.
     """
     device = next(network.parameters()).device
     groups: Any = [parameter for parameter in network.parameters() if parameter.requires_grad]

@@ -35,13 +35,14 @@ class FiniteInfiniteSpec(StudySpec):
     folder : str
         Folder with ``mnist`` and ``cifar10``, each with Parquet files; digits come with the library.
     pool : int
-        Training images, the first ones, of which each repeat draws its own.
+        Number of training and of test images that are read, the first ones of each; each repeat draws its own from
+        them. Digits are read whole.
     test, test_convolutional : int
         Number of test images of a repeat; the second is for convolutional networks, whose kernels take long.
     steps : int
         Number of steps of gradient descent for each network.
     networks : int
-        Networks, or ensembles of them, of each cell, from different random weights.
+        Number of networks of each cell, from different random weights; of ensembles, if a cell has several members.
     """
 
     designs: Annotated[dict[str, Axes], BeforeValidator(_designs)] = Field(default_factory=dict)

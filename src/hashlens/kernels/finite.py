@@ -20,6 +20,14 @@ from hashlens.seeds import torch_generator
 Tensor = torch.Tensor
 
 
+def _random_parameter(
+    shape: tuple[int, ...], variance: float, parameterization: Parameterization, generator: torch.Generator
+) -> tuple[nn.Parameter, float]:
+    """Return a random parameter, and the factor by which a forward pass multiplies it to give it its variance."""
+    values, scale = torch.randn(shape, generator=generator), math.sqrt(variance)
+    return (nn.Parameter(values), scale) if parameterization == "ntk" else (nn.Parameter(values * scale), 1.0)
+
+
 class Weighted(nn.Module):
     """A dense or convolutional layer with random weights, in one of two parameterisations.
 
@@ -42,15 +50,13 @@ class Weighted(nn.Module):
         super().__init__()
         self.windows = layer.windows if isinstance(layer, Conv) else None
         size = () if self.windows is None else self.windows.size
-        scale = math.sqrt(layer.weight_variance / (inputs * math.prod(size)))
-        weight = torch.randn((outputs, inputs, *size), generator=generator)
-        self.weight_scale = scale if parameterization == "ntk" else 1.0
-        self.weight = nn.Parameter(weight if parameterization == "ntk" else weight * scale)
-        self.bias_scale, self.bias = 1.0, None
+        variance = layer.weight_variance / (inputs * math.prod(size))
+        self.weight, self.weight_scale = _random_parameter(
+            (outputs, inputs, *size), variance, parameterization, generator
+        )
+        self.bias, self.bias_scale = None, 1.0
         if layer.bias_variance is not None:
-            bias, scale = torch.randn(outputs, generator=generator), math.sqrt(layer.bias_variance)
-            self.bias_scale = scale if parameterization == "ntk" else 1.0
-            self.bias = nn.Parameter(bias if parameterization == "ntk" else bias * scale)
+            self.bias, self.bias_scale = _random_parameter((outputs,), layer.bias_variance, parameterization, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for vectors ``(n, inputs)`` or images ``(n, inputs, height, width)``."""
@@ -86,15 +92,14 @@ class LocallyConnected(nn.Module):
         self.windows, fan_in = layer.windows, shape[0] * layer.windows.area
         self.size = tuple(self._positions(shape[1:]))
         positions = math.prod(self.size)
-        scale = math.sqrt(layer.weight_variance / fan_in)
-        weight = torch.randn((positions, outputs, fan_in), generator=generator)
-        self.weight_scale = scale if parameterization == "ntk" else 1.0
-        self.weight = nn.Parameter(weight if parameterization == "ntk" else weight * scale)
-        self.bias_scale, self.bias = 1.0, None
+        self.weight, self.weight_scale = _random_parameter(
+            (positions, outputs, fan_in), layer.weight_variance / fan_in, parameterization, generator
+        )
+        self.bias, self.bias_scale = None, 1.0
         if layer.bias_variance is not None:
-            bias, scale = torch.randn((positions, 1, outputs), generator=generator), math.sqrt(layer.bias_variance)
-            self.bias_scale = scale if parameterization == "ntk" else 1.0
-            self.bias = nn.Parameter(bias if parameterization == "ntk" else bias * scale)
+            self.bias, self.bias_scale = _random_parameter(
+                (positions, 1, outputs), layer.bias_variance, parameterization, generator
+            )
 
     def _positions(self, image: tuple[int, ...]) -> list[int]:
         windows = self.windows
@@ -136,7 +141,7 @@ class Elementwise(nn.Module):
         return self.name
 
 
-class Normalised(nn.Module):
+class LayerNormalisation(nn.Module):
     """Layer normalisation over features, or over the channels of each position.
 
     Parameters
@@ -221,21 +226,23 @@ def finite(
     last = network.layers[-1] if network.layers else None
     if not isinstance(last, (Dense, Conv)):
         raise KernelError("a finite network must end in a Dense or Conv layer: add Dense()")
-    drawn = _Drawn(network, seed, shared_filters)
-    made, shape = _modules(network.layers[:-1], tuple(input_shape), drawn, width, "")
-    final = drawn.weighted(last, shape, outputs, str(len(network.layers) - 1))
+    random_layers = _RandomLayers(network, seed, shared_filters)
+    made, shape = _modules(network.layers[:-1], tuple(input_shape), random_layers, width, "")
+    final = random_layers.layer_with_weights(last, shape, outputs, str(len(network.layers) - 1))
     return nn.Sequential(OrderedDict([*made.named_children(), (str(len(made)), final)]))
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """How the layers with weights of one network are drawn."""
+class _RandomLayers:
+    """Makes the layers with random weights of one network."""
 
     network: InfiniteNetwork
     seed: int
     shared_filters: bool
 
-    def weighted(self, layer: Dense | Conv, shape: tuple[int, ...], outputs: int | None, name: str) -> nn.Module:
+    def layer_with_weights(
+        self, layer: Dense | Conv, shape: tuple[int, ...], outputs: int | None, name: str
+    ) -> nn.Module:
         """Return a layer with random weights, which depend on its name alone."""
         kind = type(layer).__name__
         if outputs is None:
@@ -249,26 +256,26 @@ class _Drawn:
 
 
 def _modules(
-    layers: tuple[Layer, ...], shape: tuple[int, ...], drawn: _Drawn, width: int | None, prefix: str
+    layers: tuple[Layer, ...], shape: tuple[int, ...], random_layers: _RandomLayers, width: int | None, prefix: str
 ) -> tuple[nn.Sequential, tuple[int, ...]]:
     """Return the modules of layers, and the shape of their output."""
     made = nn.Sequential()
     for at, layer in enumerate(layers):
         name = f"{prefix}{at}"
         if isinstance(layer, (Dense, Conv)):
-            module: nn.Module = drawn.weighted(layer, shape, width or layer.width, name)
+            module: nn.Module = random_layers.layer_with_weights(layer, shape, width or layer.width, name)
         elif isinstance(layer, Residual):
-            branch, _ = _modules(layer.branch, shape, drawn, width, f"{name}.branch.")
-            shortcut, _ = _modules(layer.shortcut, shape, drawn, width, f"{name}.shortcut.")
+            branch, _ = _modules(layer.branch, shape, random_layers, width, f"{name}.branch.")
+            shortcut, _ = _modules(layer.shortcut, shape, random_layers, width, f"{name}.shortcut.")
             module = Sum(branch, shortcut)
         else:
-            module = _plain(layer)
+            module = _layer_without_weights(layer)
         made.append(module)
         shape = tuple(module(torch.zeros(2, *shape)).shape[1:])
     return made, shape
 
 
-def _plain(layer: Any) -> nn.Module:
+def _layer_without_weights(layer: Any) -> nn.Module:
     """Return the module of a layer without weights."""
     if isinstance(layer, ReLU):
         return nn.ReLU()
@@ -276,7 +283,7 @@ def _plain(layer: Any) -> nn.Module:
         windows = layer.windows
         return nn.AvgPool2d(windows.size, windows.stride, windows.padding)
     if isinstance(layer, LayerNorm):
-        return Normalised(layer.epsilon)
+        return LayerNormalisation(layer.epsilon)
     modules: tuple[tuple[type[Layer], type[nn.Module]], ...] = (
         (Flatten, nn.Flatten), (GlobalAvgPool, MeanOfPositions), (GELU, nn.GELU),
     )  # fmt: skip

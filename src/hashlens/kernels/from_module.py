@@ -17,14 +17,14 @@ from hashlens.kernels.network import InfiniteNetwork, Residual
 Init = Literal["pytorch", "glorot", "he"]
 INITS: tuple[Init, ...] = ("pytorch", "glorot", "he")
 HAVE_A_LIMIT = (
-    "layers that have one: Linear, Conv2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, LayerNorm behind a layer with "
-    "weights, ReLU, LeakyReLU, GELU, abs, erf, sin, sums of branches, Dropout and Identity"
+    "layers that have one: Linear, Conv2d, AvgPool2d, AdaptiveAvgPool2d(1), Flatten, LayerNorm directly after a layer "
+    "with weights, ReLU, LeakyReLU, GELU, abs, erf, sin, sums of branches, Dropout and Identity"
 )
 WHY_NOT = {
     "batch": "it ties the examples of a batch together",
     "max_pool": "the largest of Gaussian numbers is not Gaussian, and its covariance has no closed form",
 }
-PASSED = (nn.Dropout, nn.Dropout2d, nn.Identity)
+WITHOUT_EFFECT = (nn.Dropout, nn.Dropout2d, nn.Identity)
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,11 @@ def from_module(
         raise KernelError(
             f"the structure of {type(module).__name__} cannot be read ({reason}): write it with kernels.serial"
         ) from error
-    reader = _Reader(module, _Variances(init, float(weight_variance or 0.0), bias_variance), graph)
+    reader = _GraphReader(module, _Variances(init, float(weight_variance or 0.0), bias_variance), graph)
     return InfiniteNetwork(reader.layers(), parameterization)
 
 
-class _Reader:
+class _GraphReader:
     """Reader of the layers of a traced graph: a chain, in which sums join two branches that split at a common node."""
 
     def __init__(self, module: nn.Module, variances: _Variances, graph: fx.Graph) -> None:
@@ -125,18 +125,18 @@ class _Reader:
         for node in self.nodes:  # so that an error names the first layer without a limit
             if node.op in ("call_module", "call_function", "call_method") and not _is_sum(node):
                 self._layers_of(node)
-        return self._between(inputs[0], result)
+        return self._layers_between(inputs[0], result)
 
-    def _between(self, start: fx.Node, end: fx.Node) -> tuple[Layer, ...]:
+    def _layers_between(self, start: fx.Node, end: fx.Node) -> tuple[Layer, ...]:
         """Return the layers between the output of `start` and the output of `end`."""
         found: list[Layer] = []
         while end is not start:
             if _is_sum(end):
                 first, second = (self._node(value, end) for value in end.args)
-                parting = self._parting(first, second)
-                branches = self._between(parting, first), self._between(parting, second)
+                ancestor = self._last_common_ancestor(first, second)
+                branches = self._layers_between(ancestor, first), self._layers_between(ancestor, second)
                 found.append(Residual(*sorted(branches, key=len, reverse=True)))
-                end = parting
+                end = ancestor
             else:
                 found += reversed(self._layers_of(end))
                 end = self._node(end.args[0] if end.args else None, end)
@@ -144,15 +144,17 @@ class _Reader:
 
     def _node(self, value: Any, at: fx.Node) -> fx.Node:
         if not isinstance(value, fx.Node) or value.op == "get_attr":
-            raise KernelError(f"{self._name(at)} does something else than a layer does: {HAVE_A_LIMIT}")
+            raise KernelError(
+                f"{self._name(at)} is not applied to the output of a layer alone, and has no limit; {HAVE_A_LIMIT}"
+            )
         return value
 
-    def _parting(self, first: fx.Node, second: fx.Node) -> fx.Node:
+    def _last_common_ancestor(self, first: fx.Node, second: fx.Node) -> fx.Node:
         """Return the last common ancestor of two nodes."""
-        both = self._before(first) & self._before(second)
+        both = self._ancestors(first) & self._ancestors(second)
         return max(both, key=lambda node: self.order[node])
 
-    def _before(self, node: fx.Node) -> set[fx.Node]:
+    def _ancestors(self, node: fx.Node) -> set[fx.Node]:
         seen, ahead = set[fx.Node](), [node]
         while ahead:
             at = ahead.pop()
@@ -176,9 +178,9 @@ class _Reader:
             return [Dense(layer.out_features, weight, None if layer.bias is None else bias, layer.in_features)]
         if isinstance(layer, nn.Conv2d):
             return [self._convolution(layer, name)]
-        if isinstance(layer, PASSED):
+        if isinstance(layer, WITHOUT_EFFECT):
             return []
-        found = _PLAIN[type(layer)](layer) if type(layer) in _PLAIN else None
+        found = _MODULES[type(layer)](layer) if type(layer) in _MODULES else None
         if found is None:
             raise self._refusal(type(layer).__name__, name)
         return [found]
@@ -217,29 +219,29 @@ def _function_name(node: fx.Node) -> str:
     return str(getattr(node.target, "__name__", node.target))
 
 
-def _norm(layer: Any) -> Layer | None:
+def _layer_norm(layer: Any) -> Layer | None:
     return LayerNorm(layer.eps) if len(layer.normalized_shape) == 1 else None
 
 
-def _average(layer: Any) -> Layer | None:
+def _avg_pool(layer: Any) -> Layer | None:
     if not layer.count_include_pad or layer.ceil_mode or layer.divisor_override is not None:
         return None
     return AvgPool(layer.kernel_size, layer.stride, layer.padding)
 
 
-def _adaptive(size: Any) -> Layer | None:
+def _global_avg_pool(size: Any) -> Layer | None:
     # The output has one pixel per channel; a Flatten after it changes nothing.
     return GlobalAvgPool() if size in (1, (1, 1), [1, 1]) else None
 
 
-_PLAIN: dict[type[nn.Module], Callable[[Any], Layer | None]] = {
+_MODULES: dict[type[nn.Module], Callable[[Any], Layer | None]] = {
     nn.ReLU: lambda layer: ReLU(),
     nn.LeakyReLU: lambda layer: LeakyReLU(layer.negative_slope),
     nn.GELU: lambda layer: GELU() if layer.approximate == "none" else None,
     nn.Flatten: lambda layer: Flatten() if (layer.start_dim, layer.end_dim) == (1, -1) else None,
-    nn.AvgPool2d: _average,
-    nn.AdaptiveAvgPool2d: lambda layer: _adaptive(layer.output_size),
-    nn.LayerNorm: _norm,
+    nn.AvgPool2d: _avg_pool,
+    nn.AdaptiveAvgPool2d: lambda layer: _global_avg_pool(layer.output_size),
+    nn.LayerNorm: _layer_norm,
 }
 
 
@@ -258,7 +260,7 @@ def _relu(node: fx.Node) -> list[Layer]:
     return [ReLU()]
 
 
-def _leaky(node: fx.Node) -> list[Layer] | None:
+def _leaky_relu(node: fx.Node) -> list[Layer] | None:
     slope = node.args[1] if len(node.args) > 1 else node.kwargs.get("negative_slope", 0.01)
     return [LeakyReLU(slope)] if isinstance(slope, (int, float)) else None
 
@@ -267,15 +269,15 @@ def _gelu(node: fx.Node) -> list[Layer] | None:
     return [GELU()] if node.kwargs.get("approximate", "none") == "none" else None
 
 
-def _pooled(node: fx.Node) -> list[Layer] | None:
-    found = _adaptive(node.args[1] if len(node.args) > 1 else node.kwargs.get("output_size"))
+def _adaptive_avg_pool(node: fx.Node) -> list[Layer] | None:
+    found = _global_avg_pool(node.args[1] if len(node.args) > 1 else node.kwargs.get("output_size"))
     return None if found is None else [found]
 
 
 _FUNCTIONS: dict[str, Callable[[fx.Node], list[Layer] | None]] = {
     "relu": _relu,
     "relu_": _relu,
-    "leaky_relu": _leaky,
+    "leaky_relu": _leaky_relu,
     "gelu": _gelu,
     "abs": lambda node: [Abs()],
     operator.abs.__name__: lambda node: [Abs()],
@@ -283,7 +285,7 @@ _FUNCTIONS: dict[str, Callable[[fx.Node], list[Layer] | None]] = {
     "sin": lambda node: [Sin()],
     "flatten": _flatten,
     "mean": _mean,
-    "adaptive_avg_pool2d": _pooled,
+    "adaptive_avg_pool2d": _adaptive_avg_pool,
     "dropout": lambda node: [],
     "contiguous": lambda node: [],
 }

@@ -27,8 +27,11 @@ def _check_variances(layer: Any) -> None:
         require_whole(KernelError, f"{kind}: width", layer.width)
 
 
-def _weighted(moments: Moments, layer: "Dense | Conv", fan_in: int, parameterization: Parameterization) -> None:
-    """Multiply by the variance of the weights and add that of the biases; both are trained."""
+def _apply_weights(moments: Moments, layer: "Dense | Conv", fan_in: int, parameterization: Parameterization) -> None:
+    """Apply a layer with weights: multiply covariances by the variance of its weights and add that of its biases.
+
+    Weights and biases are trained, so both contribute to the NTK.
+    """
     bias = layer.bias_variance or 0.0
     before = moments.cov
     moments.cov = (before.mul_ if parameterization == "ntk" else before.mul)(layer.weight_variance).add_(bias)
@@ -52,7 +55,7 @@ def _check_inputs(name: str, expected: int | None, received: int, what: str) -> 
         )
 
 
-def _outputs(layer: "Dense | Conv", name: str, parameterization: Parameterization) -> int:
+def _output_width(layer: "Dense | Conv", name: str, parameterization: Parameterization) -> int:
     # The kernel of an NTK parameterisation does not depend on widths.
     if layer.width is None and parameterization == "standard":
         kind = type(layer).__name__
@@ -90,8 +93,8 @@ class Dense(Layer):
         if moments.has_positions:
             raise KernelError(f"{name} takes vectors, received images: put Flatten() or GlobalAvgPool() before it")
         _check_inputs(name, self.in_features, moments.features, "features")
-        _weighted(moments, self, moments.features, parameterization)
-        moments.features = _outputs(self, name, parameterization)
+        _apply_weights(moments, self, moments.features, parameterization)
+        moments.features = _output_width(self, name, parameterization)
         return moments
 
 
@@ -136,8 +139,17 @@ class Windows:
             if shape[axis] + 2 * self.padding[axis] < self.size[axis]:
                 raise KernelError(f"{name}: windows of {self.size} do not fit into images of {shape[0]}x{shape[1]}")
 
-    def together(self, values: Tensor, pairs_of_positions: bool) -> Tensor:
-        """Return means over windows; the windows of both positions are shifted together."""
+    def means_shifted_together(self, values: Tensor, pairs_of_positions: bool) -> Tensor:
+        """Return means over windows, as a convolution needs them: the windows of both positions are shifted together.
+
+        Parameters
+        ----------
+        values : torch.Tensor
+            Covariances ``(..., h, w)``, or ``(..., h, w, h', w')`` if `pairs_of_positions` is true; they may be changed
+            in place.
+        pairs_of_positions : bool
+            Whether the covariances are those of all pairs of positions.
+        """
         if not pairs_of_positions and self._is_compiled(values):
             from hashlens.kernels.compiled_windows import window_means
 
@@ -152,8 +164,11 @@ class Windows:
         centred = all(size == 2 * padding + 1 for size, padding in zip(self.size, self.padding, strict=True))
         return centred and self.stride == (1, 1) and values.device.type == "cpu" and values.numel() >= COMPILED_FROM
 
-    def apart(self, values: Tensor) -> Tensor:
-        """Return means over all pairs of a pixel in the window of one position and a pixel in that of the other."""
+    def means_over_pairs(self, values: Tensor) -> Tensor:
+        """Return means over all pairs of a pixel in the window of one position and a pixel in that of the other.
+
+        A pooling layer needs them. `values` are covariances ``(..., h, w, h', w')``.
+        """
         for axis, at in ((-4, 0), (-3, 1), (-2, 0), (-1, 1)):
             values = window_sums(values, (axis,), self.size[at], self.stride[at], self.padding[at])
         return values.div_(self.area**2)
@@ -207,9 +222,9 @@ class Conv(Layer):
         windows = self.windows
         windows.check(name, require_images(moments, name))
         _check_inputs(name, self.in_channels, moments.features, "channels")
-        moments.mapped(windows.together)
-        _weighted(moments, self, moments.features * windows.area, parameterization)
-        moments.features = _outputs(self, name, parameterization)
+        moments.transform(windows.means_shifted_together)
+        _apply_weights(moments, self, moments.features * windows.area, parameterization)
+        moments.features = _output_width(self, name, parameterization)
         return moments
 
 
@@ -220,12 +235,12 @@ def require_images(moments: Moments, name: str) -> tuple[int, ...]:
     return tuple(moments.cov.shape[-2:])
 
 
-def _pooled(moments: Moments, change: Any) -> None:
-    assert moments.pairs_of_positions, "a layer that pools is told to the network by `pools`"
-    if not moments.inner:
-        # Of equal positions alone: no activation follows, which would need them pooled.
+def _apply_pooling(moments: Moments, change: Any) -> None:
+    assert moments.pairs_of_positions, "a layer that pools must have pools = True"
+    if not moments.rows_have_pairs:
+        # Variances of pooled features cannot be computed from equal positions alone. No later layer needs them.
         moments.rows = moments.columns = None
-    moments.mapped(lambda values, pairs: change(values))
+    moments.transform(lambda values, pairs: change(values))
 
 
 @dataclass(frozen=True)
@@ -258,7 +273,7 @@ class AvgPool(Layer):
     def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
         """Return the moments after the layer."""
         self.windows.check(name, require_images(moments, name))
-        _pooled(moments, self.windows.apart)
+        _apply_pooling(moments, self.windows.means_over_pairs)
         return moments
 
 
@@ -271,8 +286,8 @@ class GlobalAvgPool(Layer):
     def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
         """Return the moments after the layer."""
         require_images(moments, name)
-        _pooled(moments, lambda values: values.mean((-4, -3, -2, -1)))
-        moments.pairs_of_positions = moments.inner = False
+        _apply_pooling(moments, lambda values: values.mean((-4, -3, -2, -1)))
+        moments.pairs_of_positions = moments.rows_have_pairs = False
         return moments
 
 
@@ -285,8 +300,8 @@ class Flatten(Layer):
         if not moments.has_positions:
             return moments
         height, width = require_images(moments, name)
-        moments.mapped(lambda values, pairs: (equal_positions(values) if pairs else values).mean((-2, -1)))
-        moments.pairs_of_positions = moments.inner = False
+        moments.transform(lambda values, pairs: (equal_positions(values) if pairs else values).mean((-2, -1)))
+        moments.pairs_of_positions = moments.rows_have_pairs = False
         moments.features *= height * width
         return moments
 
@@ -309,7 +324,7 @@ class LayerNorm(Layer):
     def apply(self, moments: Moments, parameterization: Parameterization, name: str) -> Moments:
         """Return the moments after the layer."""
         if not moments.is_gaussian:
-            raise KernelError(f"{name} has a limit right behind a Dense or Conv layer alone: move it there")
+            raise KernelError(f"{name} has a limit only directly after a Dense or Conv layer: move it there")
         scales = [(variance + self.epsilon).sqrt() for variance in moments.variances()]
         assert moments.rows is not None
         assert moments.columns is not None
@@ -317,10 +332,14 @@ class LayerNorm(Layer):
         if moments.ntk is not None:
             moments.ntk = moments.ntk / scales[0] / scales[1]
         both = moments.columns is moments.rows
-        rows = self._normalised(moments, moments.rows)
-        moments.rows, moments.columns = rows, rows if both else self._normalised(moments, moments.columns)
+        rows = self._normalise(moments, moments.rows)
+        moments.rows, moments.columns = rows, rows if both else self._normalise(moments, moments.columns)
         return moments
 
-    def _normalised(self, moments: Moments, inputs: Tensor) -> Tensor:
+    def _normalise(self, moments: Moments, inputs: Tensor) -> Tensor:
         scale = (moments.variance_of(inputs) + self.epsilon).sqrt()
-        return inputs / scale[..., None, None] / scale[:, None, None] if moments.inner else inputs / scale / scale
+        return (
+            inputs / scale[..., None, None] / scale[:, None, None]
+            if moments.rows_have_pairs
+            else inputs / scale / scale
+        )

@@ -1,7 +1,7 @@
 """The second moments of one layer of an infinitely wide network, for pairs of inputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -27,11 +27,11 @@ class Moments:
         Of the same shape: the neural tangent kernel up to this layer; None if it was not requested.
     rows, columns : torch.Tensor or None
         ``(n, *positions)``, ``(m, *positions)``: covariance of each first and second input with itself, for all pairs
-        of positions if `inner` is true. None once no layer needs them.
+        of positions if `rows_have_pairs` is true. None once no layer needs them.
     features : int
         Number of features at each position: the fan-in of a dense layer.
-    pairs_of_positions, inner : bool
-        Whether `cov`, and `rows`, are of all pairs of positions.
+    pairs_of_positions, rows_have_pairs : bool
+        Whether `cov` and `ntk`, and whether `rows` and `columns`, have all pairs of positions.
     is_gaussian : bool
         Whether the features are Gaussian over random weights.
     is_same : bool
@@ -48,7 +48,7 @@ class Moments:
     columns: Tensor | None
     features: int
     pairs_of_positions: bool = False
-    inner: bool = False
+    rows_have_pairs: bool = False
     is_gaussian: bool = False
     is_same: bool = False
     aligned: bool = False
@@ -59,15 +59,15 @@ class Moments:
         """Whether the features have positions, as those of images; those of vectors have none."""
         return self.cov.dim() > (1 if self.aligned else 2)
 
-    def mapped(self, change: Callable[[Tensor, bool], Tensor]) -> None:
+    def transform(self, change: Callable[[Tensor, bool], Tensor]) -> None:
         """Replace all arrays by ``change(values, pairs)``; `pairs` is true for values of all pairs of positions."""
         self.cov = change(self.cov, self.pairs_of_positions)
         if self.ntk is not None:
             self.ntk = change(self.ntk, self.pairs_of_positions)
         if self.rows is not None and self.columns is not None:
             same = self.columns is self.rows
-            self.rows = change(self.rows, self.inner)
-            self.columns = self.rows if same else change(self.columns, self.inner)
+            self.rows = change(self.rows, self.rows_have_pairs)
+            self.columns = self.rows if same else change(self.columns, self.rows_have_pairs)
 
     def variances(self) -> tuple[Tensor, Tensor]:
         """Return the variances of both inputs of each pair, in shapes that broadcast over `cov`."""
@@ -80,30 +80,30 @@ class Moments:
 
     def variance_of(self, inputs: Tensor) -> Tensor:
         """Return the variance ``(n, *positions)`` in `rows` or `columns`, as a view."""
-        return equal_positions(inputs) if self.inner else inputs
+        return equal_positions(inputs) if self.rows_have_pairs else inputs
 
-    def of_same_input(self, values: Tensor) -> Tensor | None:
+    def same_input_entries(self, values: Tensor) -> Tensor | None:
         """Return the entries of `cov` or `ntk` that are of an input with itself, ``(n, *positions)``, as a view.
 
-        Of all pairs of positions they are those of equal ones, unless `inner` is true. None if no input is in both.
+        If `cov` has all pairs of positions and `rows` has not, only entries of equal positions are returned. None if
+        the first and second inputs differ.
         """
         if not self.is_same:
             return None
         found = values if self.aligned else values.diagonal(dim1=0, dim2=1).movedim(-1, 0)
-        return equal_positions(found) if self.pairs_of_positions and not self.inner else found
+        return equal_positions(found) if self.pairs_of_positions and not self.rows_have_pairs else found
 
-    def reduce(self) -> None:
+    def keep_equal_positions(self) -> None:
         """Keep only the values of equal positions."""
-        self.mapped(lambda values, pairs: equal_positions(values).contiguous() if pairs else values)
-        self.pairs_of_positions = self.inner = False
+        self.transform(lambda values, pairs: equal_positions(values).contiguous() if pairs else values)
+        self.pairs_of_positions = self.rows_have_pairs = False
 
-    def copied(self) -> "Moments":
-        """Return a copy that shares no arrays, but the list of agreements."""
+    def copy(self) -> "Moments":
+        """Return a copy with arrays of its own; the list of agreements is shared, so that all branches append to it."""
         rows = None if self.rows is None else self.rows.clone()
         columns = rows if self.columns is self.rows else None if self.columns is None else self.columns.clone()
         ntk = None if self.ntk is None else self.ntk.clone()
-        return Moments(self.cov.clone(), ntk, rows, columns, self.features, self.pairs_of_positions, self.inner,
-                       self.is_gaussian, self.is_same, self.aligned, self.agreements)  # fmt: skip
+        return replace(self, cov=self.cov.clone(), ntk=ntk, rows=rows, columns=columns)
 
 
 def equal_positions(values: Tensor) -> Tensor:

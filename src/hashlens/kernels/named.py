@@ -48,7 +48,8 @@ def network_named(name: str, weight_variance: float = 2.0, bias_variance: float 
     kind, *rest = name.split(":")
     if kind not in KINDS and (close := get_close_matches(kind, KINDS, n=1, cutoff=0.5)):
         raise KernelError(f"unknown network {name!r}; did you mean {':'.join([close[0], *rest])!r}?")
-    depth, activation = (*rest, "", "relu")[0], rest[1] if len(rest) > 1 else "relu"
+    depth = rest[0] if rest else ""
+    activation = rest[1] if len(rest) > 1 else "relu"
     if kind not in KINDS or len(rest) not in (1, 2) or not depth.isdecimal():
         raise KernelError(f"unknown network {name!r}: write {FORMS}, or the name of a model")
     if activation not in ACTIVATIONS:

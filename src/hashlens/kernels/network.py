@@ -45,7 +45,7 @@ class Residual(Layer):
                 f"{name}: its branches are correlated, and their sum has no simple limit: end one of them in a Dense "
                 "or Conv layer"
             )
-        other = run(self.shortcut, moments.copied(), parameterization, f"{name}, shortcut")
+        other = run(self.shortcut, moments.copy(), parameterization, f"{name}, shortcut")
         found = run(self.branch, moments, parameterization, f"{name}, branch")
         if found.cov.shape != other.cov.shape:
             raise KernelError(
@@ -125,7 +125,7 @@ class InfiniteNetwork:
 
     def activations(self) -> tuple[tuple[str, Activation], ...]:
         """Return the activations that have bits, with the names of their layers, in the order of the code."""
-        return tuple((name, layer) for name, layer in _named(self.layers, "")
+        return tuple((name, layer) for name, layer in _named_layers(self.layers, "")
                      if isinstance(layer, Activation) and layer.has_bit)  # fmt: skip
 
 
@@ -148,13 +148,13 @@ def serial(*layers: Layer | InfiniteNetwork, parameterization: Parameterization 
     return InfiniteNetwork(as_layers(layers, "serial"), parameterization)
 
 
-def _named(layers: tuple[Layer, ...], prefix: str) -> Iterator[tuple[str, Layer]]:
+def _named_layers(layers: tuple[Layer, ...], prefix: str) -> Iterator[tuple[str, Layer]]:
     for at, layer in enumerate(layers):
         name = f"{prefix}{at}"
         if isinstance(layer, Residual):
             # In the order of application: the shortcut first.
-            yield from _named(layer.shortcut, f"{name}.shortcut.")
-            yield from _named(layer.branch, f"{name}.branch.")
+            yield from _named_layers(layer.shortcut, f"{name}.shortcut.")
+            yield from _named_layers(layer.branch, f"{name}.branch.")
         else:
             yield name, layer
 
@@ -175,7 +175,7 @@ def run(layers: tuple[Layer, ...], moments: Moments, parameterization: Parameter
     """
     for at, layer in enumerate(layers):
         if not within and moments.pairs_of_positions and not any(later.pools for later in layers[at:]):
-            moments.reduce()
+            moments.keep_equal_positions()
         where = f"{within}, layer {at}" if within else f"layer {at}"
         moments = layer.apply(moments, parameterization, f"{where} ({type(layer).__name__})")
     return moments

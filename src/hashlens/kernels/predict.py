@@ -68,7 +68,7 @@ class Predictor:
             raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
         self.kind: PredictionKernel = "nngp" if ntk is None else "ntk"
         self.diag_reg, self._device, self._nngp = float(diag_reg), device, nngp
-        self._kernel = _matrix(nngp if ntk is None else ntk, self.kind, device)
+        self._kernel = _as_matrix(nngp if ntk is None else ntk, self.kind, device)
         n = len(self._kernel)
         if self._kernel.shape != (n, n):
             raise KernelError(
@@ -96,7 +96,7 @@ class Predictor:
     def _factor(self) -> Tensor:
         factor, failed = torch.linalg.cholesky_ex(self._regularised)
         if int(failed):
-            raise KernelError(_singular(self._regularised, self.kind))
+            raise KernelError(_singular_message(self._regularised, self.kind))
         found: Tensor = factor
         if found.dtype == torch.float32:
             _warn_if_imprecise(self._regularised, found, self.kind)
@@ -138,13 +138,13 @@ class Predictor:
         KernelError
             If shapes do not fit, or the kernel is singular.
         """
-        across = self._across(cross, "cross")
+        across = self._cross_kernel(cross, "cross")
         if time is not None and (not is_number(time) or math.isnan(time) or time < 0):
             raise KernelError(f"time must be a number, 0 or more, or None for ever, received {shortly(time)}")
         time = None if time is None or math.isinf(time) else float(time)
         covariance = None
         if test is not None:
-            covariance = self._covariance(across, _matrix(test, "test", self._device), cross_nngp, time)
+            covariance = self._covariance(across, _as_matrix(test, "test", self._device), cross_nngp, time)
         return Prediction(
             mean=self._mean(across, time).cpu().numpy(),
             covariance=None if covariance is None else covariance.cpu().numpy(),
@@ -156,11 +156,12 @@ class Predictor:
 
     def means(self, cross: Any, times: Any) -> Float[Array, "times m outputs"]:
         """Return the mean predictions at several times, by one eigendecomposition; arguments as in :meth:`predict`."""
-        across = self._across(cross, "cross")
+        across = self._cross_kernel(cross, "cross")
         return np.stack([self._mean(across, float(time)).cpu().numpy() for time in times])
 
-    def _across(self, cross: Any, name: str) -> Tensor:
-        across, n = _matrix(cross, name, self._device), len(self._kernel)
+    def _cross_kernel(self, cross: Any, name: str) -> Tensor:
+        """Return a kernel of test with training examples as a tensor; raise KernelError unless it is ``(m, n)``."""
+        across, n = _as_matrix(cross, name, self._device), len(self._kernel)
         if across.shape[1] != n:
             raise KernelError(f"{name} must be (m, {n}) as there are {n} training examples, received "
                               f"{tuple(across.shape)}")  # fmt: skip
@@ -171,9 +172,9 @@ class Predictor:
             return across @ self._coefficients
         values, vectors = self._spectrum
         turned = vectors.T @ self._targets
-        return across @ (vectors @ (self._learnt(values, time)[:, None] * turned))
+        return across @ (vectors @ (self._time_filter(values, time)[:, None] * turned))
 
-    def _learnt(self, values: Tensor, time: float) -> Tensor:
+    def _time_filter(self, values: Tensor, time: float) -> Tensor:
         """Return ``(1 - exp(-value time / N)) / value``, which is ``time / N`` at 0."""
         rate = time / self._targets.numel()
         return torch.where(values > 0, -torch.expm1(-values * rate) / values.clamp(min=1e-300), rate)
@@ -182,29 +183,30 @@ class Predictor:
         if test.shape != (len(across), len(across)):
             raise KernelError(f"test must be ({len(across)}, {len(across)}) as cross, received {tuple(test.shape)}")
         if self.kind == "nngp":
-            return test - self._explained(across, time)
+            return test - self._variance_reduction(across, time)
         if self._nngp is None or cross_nngp is None:
             raise KernelError("the covariance of an NTK prediction needs nngp= and cross_nngp= too")
-        fitted = self._fitted(across, time)
-        start = _matrix(self._nngp, "nngp", self._device).to(across)
-        mixed = fitted @ self._across(cross_nngp, "cross_nngp").T
+        fitted = self._prediction_matrix(across, time)
+        start = _as_matrix(self._nngp, "nngp", self._device).to(across)
+        mixed = fitted @ self._cross_kernel(cross_nngp, "cross_nngp").T
         return test + fitted @ start @ fitted.T - mixed - mixed.T
 
-    def _explained(self, across: Tensor, time: float | None) -> Tensor:
+    def _variance_reduction(self, across: Tensor, time: float | None) -> Tensor:
+        """Return what training subtracts from the NNGP covariance of the test outputs, ``(m, m)``."""
         if time is None:
             half: Tensor = torch.linalg.solve_triangular(self._factor, across.T, upper=False)
             return half.T @ half
         values, vectors = self._spectrum
         turned = across @ vectors
-        return (turned * self._learnt(values, 2 * time)) @ turned.T
+        return (turned * self._time_filter(values, 2 * time)) @ turned.T
 
-    def _fitted(self, across: Tensor, time: float | None) -> Tensor:
+    def _prediction_matrix(self, across: Tensor, time: float | None) -> Tensor:
         """Return the matrix ``(m, n)`` from targets minus initial outputs to changes of the test outputs."""
         if time is None:
             solved: Tensor = torch.cholesky_solve(across.T, self._factor)
             return solved.T
         values, vectors = self._spectrum
-        return (across @ vectors * self._learnt(values, time)) @ vectors.T
+        return (across @ vectors * self._time_filter(values, time)) @ vectors.T
 
 
 def predict(
@@ -267,7 +269,7 @@ def predict(
     return predictor.predict(across.ntk if kernel == "ntk" else across.nngp, tested, across.nngp, time=time)
 
 
-def _matrix(values: Any, name: str, device: str | torch.device) -> Tensor:
+def _as_matrix(values: Any, name: str, device: str | torch.device) -> Tensor:
     try:
         found = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
         found = found.to(device)
@@ -294,7 +296,7 @@ def _targets(values: Any, n: int) -> Tensor:
     return targets
 
 
-def _singular(kernel: Tensor, kind: str) -> str:
+def _singular_message(kernel: Tensor, kind: str) -> str:
     values = torch.linalg.eigvalsh(kernel.double())
     mean = float(kernel.diagonal().double().mean())
     rounding = torch.finfo(kernel.dtype).eps * len(kernel)
@@ -302,7 +304,7 @@ def _singular(kernel: Tensor, kind: str) -> str:
     return (
         f"the {kind} kernel of the training examples is singular in {str(kernel.dtype).removeprefix('torch.')}: its "
         f"smallest eigenvalue is {float(values[0]):.2g}, its largest {float(values[-1]):.2g}; examples may be there "
-        f"twice; give diag_reg={_rounded_up(missing):.0e} or more"
+        f"twice; give diag_reg={_next_power_of_ten(missing):.0e} or more"
     )
 
 
@@ -327,6 +329,6 @@ def _warn_if_imprecise(kernel: Tensor, factor: Tensor, kind: str) -> None:
         )
 
 
-def _rounded_up(value: float) -> float:
+def _next_power_of_ten(value: float) -> float:
     """Return the power of ten that is `value` or more."""
     return float(10.0 ** math.ceil(math.log10(value)))

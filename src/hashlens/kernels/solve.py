@@ -15,7 +15,9 @@ Array = npt.NDArray[Any]
 Method = Literal["auto", "cholesky", "conjugate gradients"]
 METHODS: tuple[Method, ...] = ("auto", "cholesky", "conjugate gradients")
 DIRECT_UP_TO = 20_000
+"""Largest number of examples that ``auto`` solves by Cholesky."""
 LANDMARKS, ROWS = 1000, 2048
+"""Largest number of columns of the preconditioner, and number of rows that are read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,8 @@ def solve(
         Value that is added to the diagonal, as a share of its mean.
     method : {"auto", "cholesky", "conjugate gradients"}
         ``cholesky`` copies the kernel into memory and factorises it there. ``conjugate gradients`` passes over it in
-        blocks of rows, preconditioned by 1,000 of its columns (Nyström). ``auto``: Cholesky up to 20,000 examples.
+        blocks of rows, preconditioned by at most 1,000 of its columns (Nyström). ``auto``: Cholesky up to 20,000
+        examples, and conjugate gradients beyond.
     tolerance : float
         Relative residual at which conjugate gradients stop.
     steps : int
@@ -108,7 +111,8 @@ def _by_cholesky(kernel: Array, targets: Array, ridge: float) -> Solution:
     return Solution(found, "cholesky", 0, _residual(kernel, found, targets, ridge))
 
 
-def _products(kernel: Array, vectors: Array, ridge: float) -> Array:
+def _multiply(kernel: Array, vectors: Array, ridge: float) -> Array:
+    """Return the kernel plus a ridge, times vectors ``(n, outputs)``, in blocks of rows."""
     found = ridge * vectors
     for start in range(0, len(kernel), ROWS):
         rows = slice(start, start + ROWS)
@@ -117,12 +121,16 @@ def _products(kernel: Array, vectors: Array, ridge: float) -> Array:
 
 
 def _residual(kernel: Array, found: Array, targets: Array, ridge: float) -> float:
-    left = np.linalg.norm(targets - _products(kernel, found, ridge), axis=0)
+    """Return the largest relative residual over outputs."""
+    left = np.linalg.norm(targets - _multiply(kernel, found, ridge), axis=0)
     return float(np.max(left / np.maximum(np.linalg.norm(targets, axis=0), np.finfo(kernel.dtype).tiny)))
 
 
-class _Nystrom:
-    """The inverse of a kernel of low rank plus a ridge: of columns of landmarks, by the Woodbury identity."""
+class _NystromPreconditioner:
+    """The inverse of an approximation of the kernel plus a ridge, by the Woodbury identity.
+
+    The approximation has a low rank (Nyström): it is computed from the columns of some examples, the landmarks.
+    """
 
     def __init__(self, kernel: Array, ridge: float) -> None:
         n = len(kernel)
@@ -142,27 +150,28 @@ class _Nystrom:
 
 
 def _by_conjugate_gradients(kernel: Array, targets: Array, ridge: float, tolerance: float, steps: int) -> Solution:
-    precondition = _Nystrom(kernel, ridge)
-    found, left = np.zeros(targets.shape), targets.astype(np.float64)
-    sizes = np.maximum(np.linalg.norm(left, axis=0), np.finfo(np.float64).tiny)
-    direction = turned = precondition(left)
-    inner, share = (left * turned).sum(0), 1.0
+    precondition = _NystromPreconditioner(kernel, ridge)
+    found, residuals = np.zeros(targets.shape), targets.astype(np.float64)
+    norms = np.maximum(np.linalg.norm(residuals, axis=0), np.finfo(np.float64).tiny)
+    direction = preconditioned = precondition(residuals)
+    inner, relative_residual = (residuals * preconditioned).sum(0), 1.0
     with bar("conjugate gradients") as advance:
         for step in range(1, steps + 1):
-            moved = _products(kernel, direction, ridge)
-            curvature = (direction * moved).sum(0)
+            product = _multiply(kernel, direction, ridge)
+            curvature = (direction * product).sum(0)
             length = np.divide(inner, curvature, out=np.zeros_like(inner), where=curvature > 0)
             found += length * direction
-            left -= length * moved
-            share = float(np.max(np.linalg.norm(left, axis=0) / sizes))
-            advance(f"residual {share:.1e}")
-            if share <= tolerance:
+            residuals -= length * product
+            relative_residual = float(np.max(np.linalg.norm(residuals, axis=0) / norms))
+            advance(f"residual {relative_residual:.1e}")
+            if relative_residual <= tolerance:
                 exact = _residual(kernel, found, targets, ridge)
                 return Solution(found.astype(kernel.dtype), "conjugate gradients", step, exact)
-            turned = precondition(left)
-            before, inner = inner, (left * turned).sum(0)
-            direction = turned + np.divide(inner, before, out=np.zeros_like(inner), where=before > 0) * direction
+            preconditioned = precondition(residuals)
+            before, inner = inner, (residuals * preconditioned).sum(0)
+            ratio = np.divide(inner, before, out=np.zeros_like(inner), where=before > 0)
+            direction = preconditioned + ratio * direction
     raise KernelError(
-        f"conjugate gradients left {share:.1e} of the targets after {steps} passes over the kernel, above "
+        f"conjugate gradients left {relative_residual:.1e} of the targets after {steps} passes over the kernel, above "
         f"{tolerance:.1e}: give a larger diag_reg or tolerance, or more steps"
     )

@@ -21,6 +21,7 @@ from hashlens.progress import bar
 
 Array = npt.NDArray[Any]
 TILE = 1024
+"""Number of rows and columns of a tile."""
 
 
 def kernel_on_disk(
@@ -78,7 +79,7 @@ def kernel_on_disk(
     shape = (len(first), len(first if second is None else second))
     beside = target.with_name(f".{target.name}.unfinished")
     digest = _digest(network, first, second, kernel, dtype, tile)
-    values, done = _opened(beside, shape, dtype, digest, overwrite)
+    values, done = _open_or_resume(beside, shape, dtype, digest, overwrite)
     starts = [(row, column) for row in range(0, shape[0], tile) for column in range(0, shape[1], tile)
               if second is not None or column >= row]  # fmt: skip
     with bar(f"{kernel} on disk", len(starts)) as advance, (beside / "done.txt").open("a") as journal:
@@ -115,7 +116,7 @@ def _compute(
         values[columns, rows] = part.T
 
 
-def _opened(
+def _open_or_resume(
     beside: Path, shape: tuple[int, int], dtype: Precision, digest: str, overwrite: bool
 ) -> tuple[Array, set[tuple[int, int]]]:
     """Return the unfinished kernel, new or resumed, and the finished tiles."""

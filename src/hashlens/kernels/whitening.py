@@ -64,9 +64,9 @@ class ZCA:
         """
         if not is_number(regularization) or not (math.isfinite(regularization) and regularization > 0):
             raise KernelError(f"regularization must be a number, more than 0, received {shortly(regularization)}")
-        rows = _rows(train)
+        rows = _as_rows(train)
         mean = rows.mean(axis=0)
-        variances, directions = _principal(rows - mean)
+        variances, directions = _principal_directions(rows - mean)
         ridge = regularization * float(variances.sum()) / rows.shape[1]
         if not ridge > 0:
             raise KernelError("the training examples are all the same: there is nothing to whiten")
@@ -80,7 +80,7 @@ class ZCA:
         inputs : array_like
             ``(m, ...)``: inputs with as many numbers as a training example.
         """
-        rows = _rows(inputs)
+        rows = _as_rows(inputs)
         if rows.shape[1] != len(self.mean):
             raise KernelError(f"inputs have {rows.shape[1]} features, and the training examples {len(self.mean)}")
         centred = rows - self.mean
@@ -89,7 +89,7 @@ class ZCA:
         return np.asarray(found.reshape(np.shape(inputs)))
 
 
-def _principal(centred: Array) -> tuple[Array, Array]:
+def _principal_directions(centred: Array) -> tuple[Array, Array]:
     """Return the variances along principal directions, and the directions as rows: as many as rows or features."""
     n, features = centred.shape
     if n >= features:
@@ -99,7 +99,7 @@ def _principal(centred: Array) -> tuple[Array, Array]:
     return singular**2 / n, directions
 
 
-def _rows(inputs: Any) -> Array:
+def _as_rows(inputs: Any) -> Array:
     values = np.asarray(inputs, dtype=np.float64)
     if values.ndim < 2 or 0 in values.shape or not np.isfinite(values).all():
         raise KernelError(f"inputs must be (n, ...), finite numbers, received shape {values.shape}")

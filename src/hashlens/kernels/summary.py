@@ -14,9 +14,9 @@ from hashlens.result import Result
 from hashlens.tables import table
 
 Array = npt.NDArray[Any]
-LOOKED_AT = 1000
+SHOWN_EXAMPLES = 1000
 """Number of examples, the first ones, whose spectrum and values are shown."""
-FEWEST = 32
+FEWEST_EXAMPLES = 32
 """Smallest number of examples for which a critical size is predicted."""
 
 
@@ -44,7 +44,8 @@ class KernelSummary(Result):
         Eigenvalues of the kernel of the first 1,000 examples, the largest first; empty for two sets.
     float32_size, bfloat16_size : float or None
         Number of examples at which such a kernel, rounded to this precision, is expected to be no longer positive
-        definite, by a power law fitted to sizes up to 1,000. None if it is not known.
+        definite: the prediction of :func:`critical_size` from the first 1,000 examples. None if it is not known, or
+        infinite.
     """
 
     file: str
@@ -112,14 +113,14 @@ def summarise(
     file : str
         Path of the kernel.
     own : bool
-        Whether the kernel is that of one set of examples.
+        Whether the kernel is that of one set of examples with itself.
     """
-    part = np.asarray(kernel[:LOOKED_AT, :LOOKED_AT], dtype=np.float64)
+    part = np.asarray(kernel[:SHOWN_EXAMPLES, :SHOWN_EXAMPLES], dtype=np.float64)
     different = part[np.eye(*part.shape) == 0] if own else part.ravel()
     counts, edges = np.histogram(different if different.size else part, 30)
     values = np.linalg.eigvalsh(part)[::-1] if own else np.empty(0)
     sizes: list[float | None] = [None, None]
-    if own and len(part) >= FEWEST and values[-1] > 0:
+    if own and len(part) >= FEWEST_EXAMPLES and values[-1] > 0:
         sizes = [critical_size(part, "float32").predicted, critical_size(part, "bfloat16").predicted]
     return KernelSummary(
         file=file,
@@ -132,10 +133,10 @@ def summarise(
         edges=tuple(edges.tolist()),
         diagonal=float(np.mean(np.diagonal(kernel), dtype=np.float64)) if own else None,
         eigenvalues=tuple(values.tolist()),
-        float32_size=_known(sizes[0]),
-        bfloat16_size=_known(sizes[1]),
+        float32_size=_finite_or_none(sizes[0]),
+        bfloat16_size=_finite_or_none(sizes[1]),
     )
 
 
-def _known(size: float | None) -> float | None:
+def _finite_or_none(size: float | None) -> float | None:
     return size if size is not None and np.isfinite(size) else None

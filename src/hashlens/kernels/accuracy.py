@@ -74,7 +74,7 @@ class KernelAccuracy(Result):
         )
 
 
-def classified(
+def kernel_accuracy(
     network: InfiniteNetwork,
     train: Any,
     test: Any,
@@ -110,7 +110,7 @@ def classified(
     """
     if kernel not in PREDICTION_KERNELS:
         raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
-    known, others = with_one_numbering(_labelled(train), _labelled(test))
+    known, others = with_one_numbering(_load_labelled(train), _load_labelled(test))
     assert known.labels is not None
     assert others.labels is not None
     if len(np.unique(known.labels)) < 2:
@@ -133,7 +133,7 @@ def classified(
                           tuple(accuracy), tuple(intervals), tuple(loss))  # fmt: skip
 
 
-def _labelled(data: Any) -> ArrayExamples:
+def _load_labelled(data: Any) -> ArrayExamples:
     """Return examples that all have labels."""
     examples: ArrayExamples = load_data(data).load()
     if examples.labels is None:
