@@ -3,7 +3,7 @@
 import pytest
 
 from hashlens.generative import VAE, evaluate
-from hashlens.generative.experiment import BIGAN, EXPERIMENT, INVERTED, INVERTED_IMAGES, VAE_NAME, numbers
+from hashlens.generative.experiment import BIGAN, EXPERIMENT, INVERTED, INVERTED_IMAGES, VAE_NAME, measure_values
 from hashlens.seeds import torch_seed
 from hashlens.study.reproduce.preset import find_preset
 from hashlens.study.spec import StudySpec
@@ -30,7 +30,7 @@ def test_a_cell_is_what_evaluation_finds_of_its_model(tmp_path):
     for weight in (0.0, 1.0):
         rows = study.results.where(ae_weight=weight).columns
         values = dict(zip(rows["measure"].tolist(), rows["value"].tolist(), strict=True))
-        assert values == pytest.approx(numbers(found))
+        assert values == pytest.approx(measure_values(found))
     assert values["share_of_random_pairs"] < 1
 
 

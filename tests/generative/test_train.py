@@ -16,6 +16,7 @@ from torch.nn.functional import softplus
 import hashlens as hl
 from hashlens.errors import DataError, ModelError, OutputError
 from hashlens.generative import GAN, VAE, BiGAN, InvertedGAN, load
+from hashlens.generative.fit import Watch
 from hashlens.generative.health import diversity, warnings_of
 from hashlens.generative.networks import ConvGenerator, DenseGenerator
 from hashlens.nets.copying import copied
@@ -258,12 +259,23 @@ def test_collapse_is_said_while_training_runs(digits, caplog):
 @pytest.mark.parametrize(
     ("spread", "telling", "steps", "said"),
     [(0.1, 1.0, 2000, ["samples have collapsed: their variance is 10%"]), (0.1, 1.0, 1999, []), (0.5, 1.0, 2000, []),
-     (0.5, 0.001, 10, ["the discriminator tells nearly all made images in epoch 3 (loss 0.001)"])],
+     (0.5, 0.001, 10, ["the discriminator recognises nearly all generated images in epoch 3 (loss 0.001)"])],
 )  # fmt: skip
 def test_what_is_wrong_is_said_from_the_values_of_an_epoch(spread, telling, steps, said):
     epoch = LoopEpoch(3, {"diversity": spread, "discriminator loss": telling}, {}, 0.0)
-    found = warnings_of(epoch, steps, "do otherwise")
+    found = warnings_of(epoch, steps, "do otherwise").values()
     assert [line.startswith(text) for line, text in zip(found, said, strict=True)] == [True] * len(said)
+
+
+def test_each_kind_of_warning_is_issued_once(caplog):
+    watch = Watch(GAN(**SMALL), torch.zeros(0), steps=2000)
+    values = [(0.1, 1.0), (0.1, 0.001), (0.5, 0.002), (0.1, 1.0)]
+    with caplog.at_level(logging.WARNING, "hashlens"):
+        for number, (spread, loss) in enumerate(values, start=1):
+            watch.warn(LoopEpoch(number, {"diversity": spread, "discriminator loss": loss}, {}, 0.0))
+    collapse, discriminator = (record.message for record in caplog.records)
+    assert collapse.startswith("samples have collapsed: their variance is 10% of the images' own after epoch 1")
+    assert discriminator.startswith("the discriminator recognises nearly all generated images in epoch 2")
 
 
 def test_diversity_is_half_the_mean_squared_difference_of_pairs(digits):

@@ -36,7 +36,7 @@ class Averages:
                 kept.copy_(now)
 
 
-def add_means(networks: nn.ModuleDict, names: tuple[str, ...]) -> None:
+def add_averages(networks: nn.ModuleDict, names: tuple[str, ...]) -> None:
     """Add copies of some networks, the initial values of their averages."""
     for name in names:
         networks[AVERAGED + name] = copied(networks[name]).requires_grad_(False)

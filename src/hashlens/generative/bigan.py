@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from hashlens.data.examples import ArrayExamples
 from hashlens.generative.images import batch_of
-from hashlens.generative.losses import Adversarial, descend, fooling_loss, require_loss, telling_loss
+from hashlens.generative.losses import Adversarial, adversarial_loss, descend, discriminator_loss, require_loss
 from hashlens.generative.model import Draw, GenerativeModel
 from hashlens.generative.settings import SettingsOptions, require_weight
 
@@ -71,9 +71,9 @@ class BiGAN(GenerativeModel):
         return self._all_arguments(ae_weight=self.ae_weight, loss=self.loss, spectral_norm=self.spectral_norm)
 
     @property
-    def parts(self) -> dict[str, int]:
+    def code_sizes(self) -> dict[str, int]:
         """Roles of the networks; the discriminator takes codes."""
-        return {**super().parts, "discriminator": self.settings.latent}
+        return {**super().code_sizes, "discriminator": self.settings.latent}
 
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "BiGANStep":
         """Return the step of its training."""
@@ -109,17 +109,20 @@ class BiGANStep:
 
     def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
         """Take both steps and return the losses; the reconstruction error is the mean over pixels."""
-        generator, encoder, tell = (self.networks[role] for role in ("generator", "encoder", "discriminator"))
+        generator, encoder, discriminator = (self.networks[role] for role in ("generator", "encoder", "discriminator"))
         codes = self.draw(len(rows))
         real = batch_of(self.images, rows, codes.device)
-        made, found = generator(codes), encoder(real)
-        telling = telling_loss(tell(real, found.detach()), tell(made.detach(), codes), self.loss)
-        descend(telling, self.optimizers[0])
-        fooling = fooling_loss(tell(made, codes), self.loss) + fooling_loss(-tell(real, found), self.loss)
-        values = {"discriminator loss": telling, "generator and encoder loss": fooling}
-        total = fooling
+        made, encoded = generator(codes), encoder(real)
+        scores = discriminator(real, encoded.detach()), discriminator(made.detach(), codes)
+        loss = discriminator_loss(*scores, self.loss)
+        descend(loss, self.optimizers[0])
+        # The networks want pairs (G(z), z) to be taken for real, and pairs (x, E(x)) for generated.
+        deception = adversarial_loss(discriminator(made, codes), self.loss)
+        deception = deception + adversarial_loss(-discriminator(real, encoded), self.loss)
+        values = {"discriminator loss": loss, "generator and encoder loss": deception}
+        total = deception
         if self.ae_weight:
-            values["reconstruction error"] = error = functional.mse_loss(generator(found), real)
-            total = fooling + self.ae_weight * error * real[0].numel()
+            values["reconstruction error"] = error = functional.mse_loss(generator(encoded), real)
+            total = deception + self.ae_weight * error * real[0].numel()
         descend(total, self.optimizers[1])
         return values

@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from hashlens.errors import ModelError
-from hashlens.generative.networks import ARCHITECTURES, Shape, check_shape, normalised
+from hashlens.generative.networks import ARCHITECTURES, Shape, add_spectral_norm, check_shape
 from hashlens.generative.settings import Settings
 from hashlens.seeds import torch_seed
 from hashlens.training.evaluate import evaluation_mode
 
 
-def built_networks(
-    settings: Settings, shape: Shape, parts: Mapping[str, int], own: Mapping[str, nn.Module], spectral_norm: bool
+def build_networks(
+    settings: Settings, shape: Shape, code_sizes: Mapping[str, int], own: Mapping[str, nn.Module], spectral_norm: bool
 ) -> nn.ModuleDict:
     """Return the networks of a model.
 
@@ -32,7 +32,7 @@ def built_networks(
         Whether a built discriminator has spectral normalisation.
     """
     found: dict[str, nn.Module] = {}
-    for role, codes in parts.items():
+    for role, codes in code_sizes.items():
         if role in own:
             found[role] = own[role]
             continue
@@ -43,7 +43,7 @@ def built_networks(
             arguments: tuple[Any, ...] = (settings.latent, shape) if role == "generator" else (shape, codes)
             found[role] = made(*arguments, settings.full_width)
             if spectral_norm and role == "discriminator":
-                normalised(found[role])
+                add_spectral_norm(found[role])
     return nn.ModuleDict(found)
 
 
@@ -61,13 +61,13 @@ def check_own(own: Mapping[str, object], roles: Sequence[str], model: str) -> di
     return modules
 
 
-def check_fit(networks: nn.ModuleDict, settings: Settings, shape: Shape, parts: Mapping[str, int]) -> None:
+def check_fit(networks: nn.ModuleDict, settings: Settings, shape: Shape, code_sizes: Mapping[str, int]) -> None:
     """Raise ModelError unless the networks fit each other; two images and two codes are run through them."""
     first = next(networks.parameters(), torch.zeros(()))
     images = torch.full((2, *shape), 0.5, device=first.device)
     codes = torch.zeros(2, settings.latent, device=first.device)
     with evaluation_mode(networks):
-        for role, wide in parts.items():
+        for role, wide in code_sizes.items():
             if role == "generator":
                 _check(networks, role, (codes,), (tuple(images.shape),))
             elif role == "encoder":

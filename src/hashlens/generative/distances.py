@@ -20,10 +20,12 @@ def frechet_distance(real: Tensor, made: Tensor) -> float:
     ----------
     Heusel et al. (2017): GANs trained by a two time-scale update rule converge to a local Nash equilibrium (FID).
     """
-    (mean, spread), (other_mean, other_spread) = _moments(real), _moments(made)
-    root = _root(spread)
-    shared = torch.linalg.eigvalsh(root @ other_spread @ root).clamp(min=0).sqrt().sum()
-    return max(float((mean - other_mean).square().sum() + spread.trace() + other_spread.trace() - 2 * shared), 0.0)
+    (mean, covariance), (other_mean, other_covariance) = _mean_and_covariance(real), _mean_and_covariance(made)
+    root = _square_root(covariance)
+    shared = torch.linalg.eigvalsh(root @ other_covariance @ root).clamp(min=0).sqrt().sum()
+    return max(
+        float((mean - other_mean).square().sum() + covariance.trace() + other_covariance.trace() - 2 * shared), 0.0
+    )
 
 
 def kernel_distance(real: Tensor, made: Tensor) -> float:
@@ -35,7 +37,7 @@ def kernel_distance(real: Tensor, made: Tensor) -> float:
     ----------
     Binkowski et al. (2018): Demystifying MMD GANs (KID).
     """
-    x, y = _checked(real), _checked(made)
+    x, y = _require_features(real), _require_features(made)
     n, m = len(x), len(y)
     own, other = _kernel(x, x), _kernel(y, y)
     within = (own.sum() - own.trace()) / (n * (n - 1)) + (other.sum() - other.trace()) / (m * (m - 1))
@@ -51,10 +53,11 @@ class Manifolds:
     Attributes
     ----------
     precision, recall : float
-        Share of generated examples in a neighbourhood of a real one, and of real ones in one of a generated example.
+        Share of generated examples that lie in a neighbourhood of a real one, and share of real examples that lie in a
+        neighbourhood of a generated one.
     density, coverage : float
-        Mean number of neighbourhoods of real examples that contain a generated one, divided by k; and share of these
-        neighbourhoods that contain any generated example.
+        Number of neighbourhoods of real examples that contain a generated example, its mean over generated examples
+        divided by k; and share of the neighbourhoods of real examples that contain any generated example.
 
     References
     ----------
@@ -78,32 +81,32 @@ def manifolds(real: Tensor, made: Tensor, *, k: int = 5) -> Manifolds:
     k : int
         Number of neighbours in a neighbourhood.
     """
-    x, y = _checked(real), _checked(made)
+    x, y = _require_features(real), _require_features(made)
     if not 1 <= k < min(len(x), len(y)):
         raise MeasureError(f"k must be from 1 to {min(len(x), len(y)) - 1}, one less than there are rows, received {k}")
-    reach, other_reach = _reach(x, k), _reach(y, k)
-    apart = _apart(x, y)
-    inside = apart < reach[:, None]
+    radii, other_radii = _radii(x, k), _radii(y, k)
+    distances = _distances(x, y)
+    inside = distances < radii[:, None]
     return Manifolds(
         float(inside.any(dim=0).double().mean()),
-        float((apart < other_reach[None]).any(dim=1).double().mean()),
+        float((distances < other_radii[None]).any(dim=1).double().mean()),
         float(inside.sum(dim=0).double().mean() / k),
-        float((apart.min(dim=1).values < reach).double().mean()),
+        float((distances.min(dim=1).values < radii).double().mean()),
     )
 
 
-def _checked(features: Tensor) -> Tensor:
+def _require_features(features: Tensor) -> Tensor:
     if features.ndim != 2 or len(features) < 2:
         raise MeasureError(f"features must be two rows or more, (n, d), received {tuple(features.shape)}")
     return features.double()
 
 
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    rows = _checked(features)
+def _mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
+    rows = _require_features(features)
     return rows.mean(dim=0), torch.cov(rows.T).reshape(rows.shape[1], rows.shape[1])
 
 
-def _root(matrix: Tensor) -> Tensor:
+def _square_root(matrix: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     return root
@@ -114,12 +117,12 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return kernel
 
 
-def _apart(x: Tensor, y: Tensor) -> Tensor:
-    apart: Tensor = torch.cdist(x, y)
-    return apart
+def _distances(x: Tensor, y: Tensor) -> Tensor:
+    distances: Tensor = torch.cdist(x, y)
+    return distances
 
 
-def _reach(x: Tensor, k: int) -> Tensor:
-    apart = _apart(x, x).fill_diagonal_(float("inf"))
-    reach: Tensor = apart.kthvalue(k, dim=1).values
-    return reach
+def _radii(x: Tensor, k: int) -> Tensor:
+    distances = _distances(x, x).fill_diagonal_(float("inf"))
+    radii: Tensor = distances.kthvalue(k, dim=1).values
+    return radii

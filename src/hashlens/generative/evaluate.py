@@ -14,9 +14,9 @@ from hashlens.codes.encode import encode
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.errors import CaptureError, DataError, ModelError
-from hashlens.generative.classified import Classifier, Seen
+from hashlens.generative.classifier import Classification, Classifier
 from hashlens.generative.distances import frechet_distance, kernel_distance, manifolds
-from hashlens.generative.evaluation import CodesFound, GenerativeEvaluation, Memorisation
+from hashlens.generative.evaluation import CodeMeasures, GenerativeEvaluation, Memorisation
 from hashlens.generative.health import COLLAPSED, diversity
 from hashlens.generative.images import image_batches
 from hashlens.generative.model import GenerativeModel
@@ -32,7 +32,10 @@ from hashlens.seeds import numpy_generator
 Tensor = torch.Tensor
 BATCH = 500
 NEAREST = 9
+"""Number of neighbours of K-NN by neural codes."""
 RARE = 0.01
+"""Share below which a class counts as missing among the samples; and share of the test images that lie nearest to
+training images, for the comparison with samples."""
 PARTS = 5
 """Steps of the progress bar."""
 
@@ -64,8 +67,9 @@ def evaluate(
     n : int
         Number of samples, and of random images of each split; all images if there are fewer.
     paired : int
-        The same number for measures that compare all pairs, whose time grows with its square: KID, precision, recall,
-        density, coverage, neural codes, and bits to the nearest training image.
+        Number of samples, and of random images of each split, for the measures that compare all pairs: KID, precision,
+        recall, density, coverage, measures of neural codes, and bits to the nearest training image. Their time grows
+        with the square of this number. At most `n` are used.
     k : int
         Number of neighbours for precision, recall, density and coverage.
     seed : int
@@ -85,32 +89,34 @@ def evaluate(
     """
     for name, value in (("n", n), ("paired", paired), ("k", k)):
         require_whole(ModelError, name, value)
-    judge = Classifier.of(classifier, model.image_shape)
+    image_classifier = Classifier.of(classifier, model.image_shape)
     known, other = load_training_data(train).load(), load_data(test).load()
     n = min(n, len(known), len(other))
     paired = min(n, paired)
     if paired <= k:
         raise DataError(f"evaluation with k={k} needs more than {k} images of each split, received {paired}")
-    train, test = (_drawn(part, n, paired, seed) for part in (known, other))
+    train, test = (_random_images(part, n, paired, seed) for part in (known, other))
     with bar("evaluating", PARTS) as advance:
-        return _evaluated(model, train, test, judge, paired, k, seed, advance, shown=other.narrow(0, n))
+        return _evaluate_images(
+            model, train, test, image_classifier, paired, k, seed, advance, shown=other.narrow(0, n)
+        )
 
 
-def _drawn(images: ArrayExamples, n: int, paired: int, seed: int) -> ArrayExamples:
+def _random_images(images: ArrayExamples, n: int, paired: int, seed: int) -> ArrayExamples:
     """Return `n` random images, because the first ones may differ from the others, as in MNIST's test set.
 
-    Their order is that of the data set if all pairs of them are compared.
+    If all images are used, for all pairs too, they are returned in their own order.
     """
     if len(images) == paired:
         return images
     return images.select(numpy_generator(seed, "evaluated").permutation(len(images))[:n])
 
 
-def _evaluated(
+def _evaluate_images(
     model: GenerativeModel,
     train: ArrayExamples,
     test: ArrayExamples,
-    judge: Classifier,
+    classifier: Classifier,
     paired: int,
     k: int,
     seed: int,
@@ -118,42 +124,48 @@ def _evaluated(
     *,
     shown: ArrayExamples,
 ) -> GenerativeEvaluation:
+    """Return the evaluation of a model on train and test images, and pictures of the images `shown`."""
     n, shape, few = len(test), model.image_shape, slice(0, paired)
     real, known = (torch.cat(list(image_batches(part, shape))) for part in (test, train))
     made = model.sample(n, seed=seed)
-    seen, seen_known, seen_made = (judge.seen(torch.split(part, BATCH)) for part in (real, known, made))
+    of_real, of_known, of_made = (classifier.classify(torch.split(part, BATCH)) for part in (real, known, made))
     advance("features")
-    again = seen_again = codes = None
+    reconstructions = of_reconstructions = codes = None
     if "encoder" in model.roles:
         codes = model.encode(known), model.encode(real)
-        again = model.decode(codes[1])
-        seen_again = judge.seen(torch.split(again, BATCH))
+        reconstructions = model.decode(codes[1])
+        of_reconstructions = classifier.classify(torch.split(reconstructions, BATCH))
     advance("reconstructions")
-    shares = _class_shares(judge, seen_made, test)
+    shares = _class_shares(classifier, of_made, test)
     spread = diversity(made, real)
-    of_codes = _codes_by_network(model, train.narrow(0, paired), test.narrow(0, paired))
+    code_measures = _codes_by_network(model, train.narrow(0, paired), test.narrow(0, paired))
     advance("neural codes")
-    memorised = _memorised(judge.network, known[few], real[few], made[few])
+    memorisation = _memorisation(classifier.network, known[few], real[few], made[few])
     advance("nearest training images")
     common = sum(share >= RARE for share in shares.values())
     found = GenerativeEvaluation(
         model=model.kind,
         n=n,
-        classifier_accuracy=None if test.labels is None else float((seen.classes.numpy() == test.labels).mean()),
-        reconstruction_error=None if again is None else float((again - real).square().mean()),
+        classifier_accuracy=None if test.labels is None else float((of_real.classes.numpy() == test.labels).mean()),
+        reconstruction_error=None if reconstructions is None else float((reconstructions - real).square().mean()),
+        # The mean squared difference of two images is twice the variance.
         random_pair_error=2 * float(real.var(dim=0).mean()),
-        label_consistency=None if seen_again is None else float((seen_again.classes == seen.classes).double().mean()),
-        fid=frechet_distance(seen.features, seen_made.features),
-        fid_real=frechet_distance(seen.features, seen_known.features),
-        fid_reconstructions=None if seen_again is None else frechet_distance(seen.features, seen_again.features),
-        kid=kernel_distance(seen.features[few], seen_made.features[few]),
-        kid_real=kernel_distance(seen.features[few], seen_known.features[few]),
+        label_consistency=None
+        if of_reconstructions is None
+        else float((of_reconstructions.classes == of_real.classes).double().mean()),
+        fid=frechet_distance(of_real.features, of_made.features),
+        fid_real=frechet_distance(of_real.features, of_known.features),
+        fid_reconstructions=None
+        if of_reconstructions is None
+        else frechet_distance(of_real.features, of_reconstructions.features),
+        kid=kernel_distance(of_real.features[few], of_made.features[few]),
+        kid_real=kernel_distance(of_real.features[few], of_known.features[few]),
         class_shares=shares,
-        manifolds=manifolds(seen.features[few], seen_made.features[few], k=k),
+        manifolds=manifolds(of_real.features[few], of_made.features[few], k=k),
         diversity=spread,
         **_code_accuracies(codes, train.labels, test.labels),
-        codes=of_codes,
-        memorisation=memorised,
+        codes=code_measures,
+        memorisation=memorisation,
         collapsed=spread < COLLAPSED or common <= len(shares) / 2,
         pictures=pictures(model, shown, seed=seed),
         paired=paired,
@@ -162,8 +174,9 @@ def _evaluated(
     return found
 
 
-def _class_shares(judge: Classifier, made: Seen, test: ArrayExamples) -> dict[str, float]:
-    count = judge.last.out_features
+def _class_shares(classifier: Classifier, made: Classification, test: ArrayExamples) -> dict[str, float]:
+    """Return the share of samples in each class, by the name of the class."""
+    count = classifier.last.out_features
     names = test.class_names if test.class_names and len(test.class_names) == count else map(str, range(count))
     shares = torch.bincount(made.classes, minlength=count).double() / len(made.classes)
     return dict(zip(names, shares.tolist(), strict=True))
@@ -180,7 +193,7 @@ def _code_accuracies(
     }
 
 
-class Judging(nn.Module):
+class DiscriminatorOfImages(nn.Module):
     """A discriminator of images and codes as a network of images; the encoder computes the codes."""
 
     def __init__(self, discriminator: nn.Module, encoder: nn.Module) -> None:
@@ -193,26 +206,26 @@ class Judging(nn.Module):
         return scores
 
 
-def _codes_by_network(model: GenerativeModel, train: ArrayExamples, test: ArrayExamples) -> dict[str, CodesFound]:
+def _codes_by_network(model: GenerativeModel, train: ArrayExamples, test: ArrayExamples) -> dict[str, CodeMeasures]:
     """Return measures of the neural codes of encoder and discriminator, each run as a network of images."""
     roles = [role for role in ("encoder", "discriminator") if role in model.roles]
     networks: dict[str, nn.Module] = {str(role): model.networks[role] for role in roles}
-    if "discriminator" in networks and model.parts["discriminator"]:
-        networks["discriminator"] = Judging(networks["discriminator"], networks["encoder"])
-    found: dict[str, CodesFound] = {}
+    if "discriminator" in networks and model.code_sizes["discriminator"]:
+        networks["discriminator"] = DiscriminatorOfImages(networks["discriminator"], networks["encoder"])
+    found: dict[str, CodeMeasures] = {}
     for role, network in networks.items():
-        layers = ["discriminator.*"] if isinstance(network, Judging) else None
+        layers = ["discriminator.*"] if isinstance(network, DiscriminatorOfImages) else None
         try:
             codes = [encode(network, part, layers=layers) for part in (train, test)]
         except CaptureError:  # a network of the user's own that has no gates has no codes
             continue
-        found[role] = _codes_found(*codes)
+        found[role] = _measure_codes(*codes)
     return found
 
 
-def _codes_found(known: Codes, codes: Codes) -> CodesFound:
+def _measure_codes(known: Codes, codes: Codes) -> CodeMeasures:
     labelled = known.labels is not None and codes.labels is not None
-    return CodesFound(
+    return CodeMeasures(
         codes.code_bits,
         redundancy_ratio(codes),
         knn_accuracy(known, codes, k=min(NEAREST, len(known))) if labelled else None,
@@ -220,13 +233,13 @@ def _codes_found(known: Codes, codes: Codes) -> CodesFound:
     )
 
 
-def _memorised(network: nn.Module, known: Tensor, real: Tensor, made: Tensor) -> Memorisation:
+def _memorisation(network: nn.Module, known: Tensor, real: Tensor, made: Tensor) -> Memorisation:
     index = Index(encode(network, known))
-    of_test, of_made = (_nearest(index, encode(network, part)) for part in (real, made))
+    of_test, of_made = (_nearest_distances(index, encode(network, part)) for part in (real, made))
     return Memorisation(
         float(np.median(of_made)), float(np.median(of_test)), float((of_made < np.quantile(of_test, RARE)).mean())
     )
 
 
-def _nearest(index: Index, codes: Codes) -> npt.NDArray[np.float64]:
+def _nearest_distances(index: Index, codes: Codes) -> npt.NDArray[np.float64]:
     return index.search(codes, k=1).distances[:, 0].astype(np.float64)

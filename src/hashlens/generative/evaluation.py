@@ -15,7 +15,7 @@ COVERED = 0.02
 
 
 @dataclass(frozen=True)
-class CodesFound:
+class CodeMeasures:
     """Measures of the neural codes of one network.
 
     Attributes
@@ -45,7 +45,8 @@ class Memorisation:
     samples, test : float
         Median Hamming distance of samples and of test images to the nearest training image, in bits.
     share : float
-        Share of samples that are nearer than 99 % of the test images; clearly above .01, some samples are copies.
+        Share of samples that are nearer to a training image than 99 % of the test images are. If it is clearly above
+        .01, some samples are copies.
     """
 
     samples: float
@@ -74,11 +75,12 @@ class GenerativeEvaluation(Result):
     label_consistency : float or None
         Share of test images whose reconstruction has the same predicted class.
     fid, fid_real : float
-        Fréchet distance to test images by the features of the classifier, for samples and for as many training images.
+        Class-FID, the Fréchet distance to test images by the features of the classifier (not of an Inception network),
+        for samples and for as many training images.
     fid_reconstructions : float or None
-        Fréchet distance of reconstructions to test images.
+        Class-FID of reconstructions.
     kid, kid_real : float
-        Kernel distance (unbiased) to test images, for samples and for training images.
+        Kernel distance (unbiased) to test images by the same features, for samples and for training images.
     class_shares : mapping of str to float
         Share of samples in each class, as predicted by the classifier.
     manifolds : Manifolds
@@ -116,7 +118,7 @@ class GenerativeEvaluation(Result):
     diversity: float
     code_knn: float | None
     code_logistic: float | None
-    codes: Mapping[str, CodesFound]
+    codes: Mapping[str, CodeMeasures]
     memorisation: Memorisation
     collapsed: bool
     pictures: GeneratedPictures
@@ -147,7 +149,8 @@ class GenerativeEvaluation(Result):
         rows = [(name, number(value), number(beside), of) for name, value, beside, of in shown if value is not None]
         rows.append(("classes covered", f"{self.covered} of {len(self.class_shares)}", "", ""))
         state = ", COLLAPSED: these numbers have no meaning" if self.collapsed else ""
-        return table(f"{self.model}, {self.n:,} samples{state}", ("", "value", "beside", "of"), rows)
+        note = "class-FID and KID use the features of the classifier, not of an Inception network"
+        return table(f"{self.model}, {self.n:,} samples{state}", ("", "value", "beside", "of"), rows, note)
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the shares of classes among samples, and the pictures."""

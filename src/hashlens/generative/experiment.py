@@ -38,6 +38,7 @@ from hashlens.training.recipe import find_recipe
 from hashlens.training.train import train
 
 SEEDS = 2**31 - 1
+"""Seeds are below this number."""
 BIGAN, INVERTED, INVERTED_IMAGES, VAE_NAME = "BiGAN", "inverted GAN", "inverted GAN, images", "VAE"
 MODELS = (BIGAN, INVERTED, INVERTED_IMAGES, VAE_NAME)
 
@@ -55,9 +56,9 @@ class EncodersSpec(StudySpec):
     Attributes
     ----------
     data : mapping, optional
-        ``train`` and ``test``: what :func:`hashlens.load_data` takes as text; digits where there are none.
+        ``train`` and ``test``: what :func:`hashlens.load_data` takes as text; digits by default.
     images : int
-        Training images of the generative models, the first ones; the classifier is trained on all.
+        Number of training images of the generative models, the first ones; the classifier is trained on all.
     epochs : int
         Number of epochs of a BiGAN, a VAE, a GAN, and an encoder that inverts a GAN.
     classifier_epochs, classifier_width : int
@@ -178,17 +179,19 @@ class Encoders(Experiment):
             key = (cell["model"], cell["ae_weight"] if cell["model"] == BIGAN else 0.0, run.repeat)
             if key not in done:
                 if cell["model"].startswith(INVERTED) and run.repeat not in gans:
-                    gans[run.repeat] = self._fitted(GAN(**_settings(spec, seed)), resources)
-                done[key] = self._evaluated(_made(cell, spec, seed, gans.get(run.repeat)), resources, seed)
+                    gans[run.repeat] = self._fit(GAN(**_settings(spec, seed)), resources)
+                done[key] = self._fit_and_evaluate(
+                    _build_model(cell, spec, seed, gans.get(run.repeat)), resources, seed
+                )
             reporter.advance(run)
-            yield _outcome(run, done[key], spec.measures)
+            yield _to_outcome(run, done[key], spec.measures)
 
-    def _fitted(self, model: GenerativeModel, resources: Any) -> GenerativeModel:
+    def _fit(self, model: GenerativeModel, resources: Any) -> GenerativeModel:
         spec = resources.spec
         return model.fit(resources.data.train.narrow(0, spec.images), epochs=spec.epochs, device=resources.device)
 
-    def _evaluated(self, model: GenerativeModel, resources: Any, seed: int) -> GenerativeEvaluation:
-        self._fitted(model, resources)
+    def _fit_and_evaluate(self, model: GenerativeModel, resources: Any, seed: int) -> GenerativeEvaluation:
+        self._fit(model, resources)
         data, spec = resources.data, resources.spec
         known = data.train.narrow(0, spec.images)
         return evaluate(
@@ -200,7 +203,7 @@ def _settings(spec: Any, seed: int) -> dict[str, Any]:
     return {"latent": spec.latent, "width": spec.width, "learning_rate": spec.learning_rate, "seed": seed}
 
 
-def _made(cell: Any, spec: Any, seed: int, gan: GenerativeModel | None) -> GenerativeModel:
+def _build_model(cell: Any, spec: Any, seed: int, gan: GenerativeModel | None) -> GenerativeModel:
     """Return the model of a cell, untrained."""
     if cell["model"] == BIGAN:
         return BiGAN(ae_weight=cell["ae_weight"], **_settings(spec, seed))
@@ -210,18 +213,18 @@ def _made(cell: Any, spec: Any, seed: int, gan: GenerativeModel | None) -> Gener
     return VAE(**_settings(spec, seed))
 
 
-def _outcome(run: Run, found: GenerativeEvaluation, measures: Sequence[str]) -> Outcome:
+def _to_outcome(run: Run, found: GenerativeEvaluation, measures: Sequence[str]) -> Outcome:
     if found.collapsed:
         return Outcome(
             run,
             failure=f"samples have collapsed: diversity {found.diversity:.2f}, {found.covered} of "
             f"{len(found.class_shares)} classes covered",
         )
-    values = numbers(found)
+    values = measure_values(found)
     return Outcome(run, [Row(measure=name, split="test", value=values[name]) for name in measures])
 
 
-def numbers(found: GenerativeEvaluation) -> dict[str, float]:
+def measure_values(found: GenerativeEvaluation) -> dict[str, float]:
     """Return the measures of an evaluation of a model with an encoder, of images with labels."""
     values = {
         "reconstruction_error": found.reconstruction_error,

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from hashlens.generative.images import training_images
 from hashlens.generative.info import GenerativeInfo
 from hashlens.generative.losses import adam
 from hashlens.generative.model import GenerativeModel
-from hashlens.generative.saved import ModelCheckpoints, check_free, save_model
+from hashlens.generative.saved import ModelCheckpoints, require_no_model, save_model
 from hashlens.nets.digest import parameters_digest
 from hashlens.progress import bar
 from hashlens.seeds import numpy_generator, torch_generator
@@ -52,7 +52,7 @@ def fit_model(
     if checkpoints and out is None:
         raise ModelError("checkpoints need a folder to be written to: give out")
     if out is not None and not overwrite:
-        check_free(as_path(out))
+        require_no_model(as_path(out))
     images = training_images(data)
     _prepare(model, tuple(images.tensor(slice(0, 1)).shape[1:]))
     own_device = network_device(model.networks)
@@ -99,7 +99,7 @@ def _train(
     optimizers = tuple(adam([networks[role] for role in roles], settings.learning_rate) for roles in model.trained)
     step = model.step(images, optimizers, lambda n: settings.draw(n, noise).to(here))
     steps = len(split_batches(torch.arange(len(images)), settings.batch_size))
-    watch = Watch(model, _some(images, settings.seed), steps)
+    watch = Watch(model, _random_images(images, settings.seed), steps)
     saved = None if out is None else ModelCheckpoints(out, frozenset(checkpoints))
 
     def save(history: Sequence[LoopEpoch]) -> None:
@@ -120,7 +120,7 @@ def _train(
                 on_epoch(epoch)
 
         run_loop(
-            _state(model, optimizers, noise), _following(model, step),
+            _state(model, optimizers, noise), _with_averages(model, step),
             lambda epoch: split_batches(batch_order(len(images), settings.seed, epoch), settings.batch_size),
             epochs, seed=settings.seed, journal=journal, measure=watch.measure, save=save, on_epoch=after,
         )  # fmt: skip
@@ -136,11 +136,11 @@ def _state(
     return TrainingState({role: model.networks[role] for role in moved}, named, generators={LATENT: noise})
 
 
-def _following(model: GenerativeModel, step: Step) -> Step:
+def _with_averages(model: GenerativeModel, step: Step) -> Step:
     """Return a step that also updates the averages, if there are any."""
     if not model.settings.ema:
         return step
-    averages = Averages(model.networks, model.averaged, model.settings.ema)
+    averages = Averages(model.networks, model.averaged_roles, model.settings.ema)
 
     def both(rows: torch.Tensor) -> Mapping[str, torch.Tensor]:
         values = step(rows)
@@ -150,14 +150,15 @@ def _following(model: GenerativeModel, step: Step) -> Step:
     return both
 
 
-def _some(images: ArrayExamples, seed: int) -> torch.Tensor:
+def _random_images(images: ArrayExamples, seed: int) -> torch.Tensor:
+    """Return up to `GRID` random images, float32 ``(n, c, h, w)`` on the CPU."""
     rows = numpy_generator(seed, "shown").permutation(len(images))[:GRID]
     return images.tensor(torch.from_numpy(rows)).float().cpu()  # type: ignore[arg-type]
 
 
 @dataclass(eq=False)
 class Watch:
-    """Monitor that examines samples of fixed codes after each epoch, and gives each warning once.
+    """Monitor that examines samples of fixed codes after each epoch, and issues each kind of warning once.
 
     Attributes
     ----------
@@ -172,23 +173,22 @@ class Watch:
     model: GenerativeModel
     real: torch.Tensor
     steps: int
-    said: int = 0
+    _issued: set[str] = field(init=False, default_factory=set)
 
     def measure(self) -> dict[str, float]:
         """Return the diversity of the samples."""
         return {"diversity": diversity(self.model.sample(GRID, seed=self.model.settings.seed), self.real)}
 
-    def wrong(self, epoch: LoopEpoch) -> tuple[str, ...]:
-        """Return the warnings after an epoch."""
+    def warnings(self, epoch: LoopEpoch) -> dict[str, str]:
+        """Return the warnings after an epoch, by kind."""
         return warnings_of(epoch, epoch.number * self.steps, self.model.advice)
 
     def warn(self, epoch: LoopEpoch) -> None:
-        """Issue the warnings of an epoch that were not issued before."""
-        found = self.wrong(epoch)
-        if len(found) > self.said:
-            for line in found:
+        """Issue the warnings after an epoch, except those of a kind that was issued before."""
+        for kind, line in self.warnings(epoch).items():
+            if kind not in self._issued:
                 log.warning("%s", line)
-        self.said = len(found)
+        self._issued |= self.warnings(epoch).keys()
 
 
 def _info(watch: Watch, data: Mapping[str, Any], history: Sequence[LoopEpoch]) -> GenerativeInfo:
@@ -202,6 +202,6 @@ def _info(watch: Watch, data: Mapping[str, Any], history: Sequence[LoopEpoch]) -
     return replace(
         info,
         history={**curves, "seconds": tuple(epoch.seconds for epoch in history)},
-        warnings=watch.wrong(last),
+        warnings=tuple(watch.warnings(last).values()),
         collapsed=has_collapsed(last.values["diversity"], last.number * watch.steps),
     )

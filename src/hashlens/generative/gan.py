@@ -9,7 +9,7 @@ from torch import nn
 
 from hashlens.data.examples import ArrayExamples
 from hashlens.generative.images import batch_of
-from hashlens.generative.losses import Adversarial, descend, fooling_loss, require_loss, telling_loss
+from hashlens.generative.losses import Adversarial, adversarial_loss, descend, discriminator_loss, require_loss
 from hashlens.generative.model import Draw, GenerativeModel
 from hashlens.generative.settings import SettingsOptions
 
@@ -89,11 +89,11 @@ class GANStep:
 
     def __call__(self, rows: Tensor) -> Mapping[str, Tensor]:
         """Take both steps and return both losses."""
-        generator, tell = self.networks["generator"], self.networks["discriminator"]
+        generator, discriminator = self.networks["generator"], self.networks["discriminator"]
         codes = self.draw(len(rows))
         real, made = batch_of(self.images, rows, codes.device), generator(codes)
-        telling = telling_loss(tell(real), tell(made.detach()), self.loss)
-        descend(telling, self.optimizers[0])
-        fooling = fooling_loss(tell(made), self.loss)
-        descend(fooling, self.optimizers[1])
-        return {"discriminator loss": telling, "generator loss": fooling}
+        loss = discriminator_loss(discriminator(real), discriminator(made.detach()), self.loss)
+        descend(loss, self.optimizers[0])
+        generator_loss = adversarial_loss(discriminator(made), self.loss)
+        descend(generator_loss, self.optimizers[1])
+        return {"discriminator loss": loss, "generator loss": generator_loss}

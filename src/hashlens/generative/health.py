@@ -28,8 +28,8 @@ def has_collapsed(spread: float, steps: int) -> bool:
     return spread < COLLAPSED and steps >= SETTLED
 
 
-def warnings_of(epoch: LoopEpoch, steps: int, advice: str) -> tuple[str, ...]:
-    """Return the warnings after an epoch, one line each.
+def warnings_of(epoch: LoopEpoch, steps: int, advice: str) -> dict[str, str]:
+    """Return the warnings after an epoch: one line each, by kind, ``collapse`` or ``discriminator``.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ def warnings_of(epoch: LoopEpoch, steps: int, advice: str) -> tuple[str, ...]:
     advice : str
         Advice against collapse.
     """
-    spread, telling, found = epoch.values["diversity"], epoch.values.get("discriminator loss", 1.0), []
+    spread, loss, found = epoch.values["diversity"], epoch.values.get("discriminator loss", 1.0), {}
     if has_collapsed(spread, steps):
-        found.append(
+        found["collapse"] = (
             f"samples have collapsed: their variance is {spread:.0%} of the images' own after epoch {epoch.number}: "
             f"{advice}"
         )
-    if telling < WON:
-        found.append(
-            f"the discriminator tells nearly all made images in epoch {epoch.number} (loss {telling:.2g}), so the "
-            "generator learns little: try spectral_norm=True"
+    if loss < WON:
+        found["discriminator"] = (
+            f"the discriminator recognises nearly all generated images in epoch {epoch.number} (loss {loss:.2g}), so "
+            "the generator learns little: try spectral_norm=True"
         )
-    return tuple(found)
+    return found

@@ -22,7 +22,8 @@ def training_images(data: Any) -> ArrayExamples:
     Raises
     ------
     DataError
-        If they are fewer than two, no images ``(c, h, w)``, not finite, or pixels are below 0 or above 1.
+        If there are fewer than two, they are not images ``(c, h, w)``, values are not finite, or pixels of the first
+        4,096 are below 0 or above 1.
     """
     examples = load_training_data(data).load()
     if len(examples) < 2:

@@ -20,7 +20,7 @@ def require_loss(loss: str) -> None:
         raise ModelError(f"unknown loss {loss!r}; {nearest(loss, ADVERSARIAL)}")
 
 
-def telling_loss(real: Tensor, made: Tensor, loss: Adversarial) -> Tensor:
+def discriminator_loss(real: Tensor, made: Tensor, loss: Adversarial) -> Tensor:
     """Return the discriminator's loss on scores of real and made examples, ``(n, 1)`` each.
 
     References
@@ -32,7 +32,7 @@ def telling_loss(real: Tensor, made: Tensor, loss: Adversarial) -> Tensor:
     return functional.softplus(-real).mean() + functional.softplus(made).mean()
 
 
-def fooling_loss(scores: Tensor, loss: Adversarial) -> Tensor:
+def adversarial_loss(scores: Tensor, loss: Adversarial) -> Tensor:
     """Return the loss of networks that try to get high scores ``(n, 1)``; ``log`` is the non-saturating loss."""
     return -scores.mean() if loss == "hinge" else functional.softplus(-scores).mean()
 

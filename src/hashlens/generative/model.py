@@ -12,8 +12,8 @@ from torch import nn
 from hashlens.arguments import require_whole, shortly
 from hashlens.data.examples import ArrayExamples
 from hashlens.errors import DataError, ModelError
-from hashlens.generative.average import AVERAGED, add_means
-from hashlens.generative.build import built_networks, check_fit, check_own
+from hashlens.generative.average import AVERAGED, add_averages
+from hashlens.generative.build import build_networks, check_fit, check_own
 from hashlens.generative.images import image_batches
 from hashlens.generative.info import GenerativeInfo
 from hashlens.generative.latent import interpolate_codes
@@ -92,7 +92,7 @@ class GenerativeModel(ABC):
         """
 
     @property
-    def parts(self) -> dict[str, int]:
+    def code_sizes(self) -> dict[str, int]:
         """Roles of the networks, and the number of code values that an encoder returns or a discriminator takes."""
         codes = {"generator": 0, "encoder": self.settings.latent, "discriminator": 0}
         return {role: codes[role] for role in self.roles}
@@ -136,16 +136,16 @@ class GenerativeModel(ABC):
         shape = tuple(map(int, image_shape))
         if len(shape) != 3:
             raise ModelError(f"image_shape must be (channels, height, width), received {shortly(image_shape)}")
-        networks = built_networks(self.settings, shape, self.parts, self.own, self.spectral_norm)
-        check_fit(networks, self.settings, shape, self.parts)
+        networks = build_networks(self.settings, shape, self.code_sizes, self.own, self.spectral_norm)
+        check_fit(networks, self.settings, shape, self.code_sizes)
         if self.settings.ema:
-            add_means(networks, self.averaged)
+            add_averages(networks, self.averaged_roles)
         self._networks, self._shape, self.info = networks.eval(), shape, None
         return self
 
     @property
-    def averaged(self) -> tuple[str, ...]:
-        """Roles of the networks that are averaged if ``ema`` is not 0."""
+    def averaged_roles(self) -> tuple[str, ...]:
+        """Roles of the networks whose weights are averaged if ``ema`` is not 0."""
         return tuple(role for role in ("generator", "encoder") if any(role in names for names in self.trained))
 
     @property
@@ -221,7 +221,13 @@ class GenerativeModel(ABC):
         return self.decode(self.settings.draw(blocks * BATCH, torch_generator(seed, "sample"))[:n])
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Return the images of codes ``(n, latent)``, float32 ``(n, c, h, w)``."""
+        """Return the images of codes ``(n, latent)``, float32 ``(n, c, h, w)``.
+
+        Raises
+        ------
+        ModelError
+            If the codes have another shape, or the model is neither fitted nor built.
+        """
         codes = torch.as_tensor(codes, dtype=torch.float32)
         if codes.ndim != 2 or codes.shape[1] != self.settings.latent:
             raise ModelError(f"codes must be (n, {self.settings.latent}), received {tuple(codes.shape)}")
@@ -267,6 +273,13 @@ class GenerativeModel(ABC):
         -------
         torch.Tensor
             float32 ``(n, steps, c, h, w)``: the images.
+
+        Raises
+        ------
+        ModelError
+            If an argument is invalid, or images are given and the model has no encoder.
+        DataError
+            If there are not as many first as second images, or images do not fit the model.
         """
         require_whole(ModelError, "steps", steps, 2)
         method = method or ("spherical" if self.settings.prior == "normal" else "linear")
@@ -292,8 +305,9 @@ class GenerativeModel(ABC):
 
         return save_model(self, folder, overwrite=overwrite)
 
-    def _codes(self, of: Any) -> Tensor:
-        tensor = torch.as_tensor(of)
+    def _codes(self, codes_or_images: Any) -> Tensor:
+        """Return codes ``(n, latent)``, encoded from images unless they are codes already."""
+        tensor = torch.as_tensor(codes_or_images)
         return tensor.float() if tensor.ndim == 2 else self.encode(tensor)
 
     def _reader(self, role: str) -> nn.Module:
@@ -301,12 +315,13 @@ class GenerativeModel(ABC):
         return self.networks[AVERAGED + role if AVERAGED + role in self.networks else role]
 
     def _run(self, network: nn.Module, batches: Any) -> Tensor:
+        """Return the outputs of a network for batches of inputs, on the CPU."""
         device = network_device(network)
         with evaluation_mode(network):
-            parts = [network(batch.to(device)).cpu() for batch in batches]
-        if not parts:
+            outputs = [network(batch.to(device)).cpu() for batch in batches]
+        if not outputs:
             raise DataError("there are no images or codes: give one or more")
-        return torch.cat(parts)
+        return torch.cat(outputs)
 
     def _all_arguments(self, **own: Any) -> dict[str, Any]:
         return {**asdict(self.settings), **own}

@@ -156,7 +156,7 @@ def check_shape(architecture: str, shape: Shape) -> None:
         )
 
 
-def normalised(discriminator: nn.Module) -> nn.Module:
+def add_spectral_norm(discriminator: nn.Module) -> nn.Module:
     """Put spectral normalisation (Miyato et al., 2018) on each layer with weights, and return the network."""
     from torch.nn.utils.parametrizations import spectral_norm
 

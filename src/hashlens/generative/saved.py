@@ -28,7 +28,7 @@ MODELS: dict[str, type[GenerativeModel]] = {model.kind: model for model in (GAN,
 """Models that need no other model, by name."""
 
 
-def check_free(folder: Path) -> None:
+def require_no_model(folder: Path) -> None:
     """Raise OutputError if a folder already contains a model."""
     if (folder / INFO).exists():
         raise OutputError(f"{folder} already holds a model: choose another folder, or give overwrite=True")
@@ -40,7 +40,7 @@ def save_model(model: GenerativeModel, folder: str | Path, *, overwrite: bool = 
 
     path = as_path(folder)
     if not overwrite:
-        check_free(path)
+        require_no_model(path)
     networks = model.networks
     info = model.info or GenerativeInfo(model.kind, model.arguments, model.image_shape, tuple(model.own))
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in networks.state_dict().items()}
@@ -59,7 +59,7 @@ def read_info(folder: str | Path) -> GenerativeInfo:
     Raises
     ------
     ModelError
-        If there is no model, or a newer hashlens wrote it.
+        If there is no model, a newer hashlens wrote it, or the file is damaged.
     """
     path = Path(folder)
     if not (path / INFO).is_file():
@@ -111,7 +111,7 @@ def load(
     for role in info.own:
         if role not in own and not (info.model == InvertedGAN.kind and role == "generator"):
             raise ModelError(f"{path}: the {role} is a network of your own: give {role}=, of the same architecture")
-    model = _made(path, info, own)
+    model = _build_untrained(path, info, own)
     load_weights(model.networks, path / WEIGHTS)
     if parameters_digest(model.networks) != info.parameters:
         raise ModelError(f"{path / WEIGHTS} is not what {INFO} says it is: train or copy the model again")
@@ -119,7 +119,7 @@ def load(
     return model
 
 
-def _made(path: Path, info: GenerativeInfo, own: dict[str, Any]) -> GenerativeModel:
+def _build_untrained(path: Path, info: GenerativeInfo, own: dict[str, Any]) -> GenerativeModel:
     """Return an untrained model with the same arguments."""
     arguments: dict[str, Any] = dict(info.arguments)
     try:

@@ -59,9 +59,9 @@ class VAE(GenerativeModel):
         return self._all_arguments()
 
     @property
-    def parts(self) -> dict[str, int]:
+    def code_sizes(self) -> dict[str, int]:
         """Roles of the networks; the encoder returns means and logarithms of variances."""
-        return {**super().parts, "encoder": 2 * self.settings.latent}
+        return {**super().code_sizes, "encoder": 2 * self.settings.latent}
 
     def step(self, images: ArrayExamples, optimizers: tuple[torch.optim.Optimizer, ...], draw: Draw) -> "VAEStep":
         """Return the step of its training."""

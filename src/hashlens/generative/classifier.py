@@ -16,8 +16,8 @@ Tensor = torch.Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """Classes and features of n images by a classifier.
+class Classification:
+    """Predicted classes and features of n images.
 
     Attributes
     ----------
@@ -66,13 +66,13 @@ class Classifier:
             raise ModelError(f"classifier {type(network).__name__} has no linear layer, whose inputs would be features")
         found = cls(network, linear[-1])
         try:
-            found.seen([torch.zeros(2, *shape)])
+            found.classify([torch.zeros(2, *shape)])
         except (RuntimeError, ValueError, IndexError) as error:
             reason = str(error).split("\n")[0]
             raise ModelError(f"classifier {type(network).__name__} rejects images {shape}: {reason}") from error
         return found
 
-    def seen(self, batches: Iterable[Tensor]) -> Seen:
+    def classify(self, batches: Iterable[Tensor]) -> Classification:
         """Return the classes and features of batches of images ``(b, c, h, w)``."""
         features, device = list[Tensor](), network_device(self.network)
         hook = self.last.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0].flatten(1).cpu()))
@@ -81,4 +81,4 @@ class Classifier:
                 classes = [self.network(batch.to(device)).argmax(dim=1).cpu() for batch in batches]
         finally:
             hook.remove()
-        return Seen(torch.cat(features), torch.cat(classes))
+        return Classification(torch.cat(features), torch.cat(classes))
