@@ -9,8 +9,8 @@ import hashlens as hl
 from hashlens.cli.app import run
 from hashlens.errors import KernelError
 from hashlens.kernels import compute, from_module
-from hashlens.kernels.summary import summarise
 from hashlens.kernels.named import network_named
+from hashlens.kernels.summary import summarise
 from hashlens.saved import load_result
 from hashlens.testing.result_contract import check_result
 

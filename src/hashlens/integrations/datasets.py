@@ -60,21 +60,22 @@ class BatchEncoder:
         return {self.name: [row.tobytes() for row in codes.packed]}
 
     def _inputs(self, batch: Any, column: str) -> torch.Tensor:
+        """Return a column of images or numbers as a tensor ``(b, ...)``."""
         values = values_of(batch, column)
         images = [as_encoded(value) for value in values]
         if all(image is None for image in images):
-            return numbers(values, column)
+            return stack_numbers(values, column)
         if None in images:
             raise DataError(f"column {column!r}: row {images.index(None)} of the batch has no image")
         # After the first colour image, grey images are decoded as colour, in later batches too.
-        pixels, channels = stacked(images, column, self._decoding, self._channels.get(column, 1))
+        pixels, channels = stack_images(images, column, self._decoding, self._channels.get(column, 1))
         self._channels[column] = channels
         return pixels
 
     @property
     def row_bytes(self) -> int:
         """Number of bytes of a code; known after a batch was encoded in this process, or :meth:`codes` was called."""
-        return int(self._known(None).packed.shape[1])
+        return int(self._require_layout(None).packed.shape[1])
 
     def codes(self, dataset: Any, labels: str | None = None) -> Codes:
         """Return the column of codes of a data set as :class:`hashlens.Codes`; ids are row numbers.
@@ -97,7 +98,7 @@ class BatchEncoder:
         plain = dataset.with_format(None)
         if self.name not in plain.column_names:
             raise CodesError(f"there is no column {self.name!r}: map the encoder over the data set first")
-        layout = self._known(plain)
+        layout = self._require_layout(plain)
         rows = list(plain[self.name])
         if any(len(row) != self.row_bytes for row in rows):
             raise CodesError(f"column {self.name!r} holds no codes of {self.row_bytes} bytes: encode it again")
@@ -108,7 +109,8 @@ class BatchEncoder:
             names = names or fitting_names(class_numbers, names_of_classes(plain, labels))
         return Codes(packed, layout.layers, labels=class_numbers, provenance=layout.provenance, class_names=names)
 
-    def _known(self, plain: Any) -> Codes:
+    def _require_layout(self, plain: Any) -> Codes:
+        """Return codes without rows, which have the layout; if it is not known, encode the first rows of a data set."""
         if self._layout is None and plain is not None and len(plain):
             columns = [self.columns] if isinstance(self.columns, str) else self.columns
             if set(columns) <= set(plain.column_names):
@@ -225,7 +227,7 @@ def first_rows(dataset: Any, columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def stacked(images: Sequence[Any], column: str, decoding: Decoding, channels: int) -> tuple[torch.Tensor, int]:
+def stack_images(images: Sequence[Any], column: str, decoding: Decoding, channels: int) -> tuple[torch.Tensor, int]:
     """Return images as a float tensor ``(b, c, h, w)`` in [0, 1], and c: 3 if an image is in colour or `channels` is 3.
 
     Raises
@@ -247,7 +249,7 @@ def stacked(images: Sequence[Any], column: str, decoding: Decoding, channels: in
     return torch.from_numpy(whole).to(torch.float32).mul_(1 / 255), channels
 
 
-def numbers(values: Sequence[Any], column: str) -> torch.Tensor:
+def stack_numbers(values: Sequence[Any], column: str) -> torch.Tensor:
     """Return a column of numbers of equal shape as a tensor ``(b, ...)``.
 
     Raises

@@ -25,7 +25,7 @@ class CodeReading(Result):
     knn : float or None
         Test accuracy of K-NN in Hamming distance; None if no bit varies over the probe.
     network_accuracy : Split of float or None
-        Accuracy of the network; None if its output is not a row of class scores.
+        Accuracy of the network on train and test; each is None if its output is not a row of class scores.
     informative_bits : int
         Number of bits that are not constant over the probe.
     seconds : float
@@ -43,8 +43,8 @@ class CodeReading(Result):
     output: str = ""
 
     def metrics(self, prefix: str = "hashlens") -> dict[str, float]:
-        """Return the metrics for loggers, as numbers by name; unknown ones are left out."""
-        named = {
+        """Return the metrics for loggers, as numbers by name with a prefix; those that are None are left out."""
+        metrics_by_name = {
             "redundancy_train": self.redundancy_ratio.train,
             "redundancy_test": self.redundancy_ratio.test,
             "knn": self.knn,
@@ -52,7 +52,7 @@ class CodeReading(Result):
             "accuracy_test": self.network_accuracy.test,
             "informative_bits": float(self.informative_bits),
         }
-        return {f"{prefix}/{name}": value for name, value in named.items() if value is not None}
+        return {f"{prefix}/{name}": value for name, value in metrics_by_name.items() if value is not None}
 
     def cells(self) -> tuple[str, ...]:
         """Return the reading as a row of a table."""
@@ -61,10 +61,10 @@ class CodeReading(Result):
                 number(self.informative_bits), f"{1000 * self.seconds:.1f}")  # fmt: skip
 
     def __rich__(self) -> RenderableType:
-        return table("Codes of the probe", COLUMNS, [self.cells()], read_as(self.output))
+        return table("Codes of the probe", COLUMNS, [self.cells()], output_note(self.output))
 
 
-def read_as(output: str) -> str:
+def output_note(output: str) -> str:
     """Return a line on how outputs were read."""
     return f"Output read as {output}." if output else ""
 
@@ -95,7 +95,7 @@ class CodeHistory(Result):
 
     def __rich__(self) -> RenderableType:
         return table("Codes of the probe", COLUMNS, [reading.cells() for reading in self.readings],
-                     read_as(self.readings[-1].output if self.readings else ""))  # fmt: skip
+                     output_note(self.readings[-1].output if self.readings else ""))  # fmt: skip
 
     def figures(self) -> tuple[Figure, ...]:
         """Return figures of redundancy ratio and accuracies over steps."""
@@ -106,9 +106,9 @@ class CodeHistory(Result):
                                                                        ("hashlens/accuracy_test", "network"))),
         )  # fmt: skip
 
-    def _series(self, *named: tuple[str, str]) -> tuple[Series, ...]:
+    def _series(self, *curves: tuple[str, str]) -> tuple[Series, ...]:
         result = []
-        for metric, name in named:
+        for metric, name in curves:
             points = [
                 (reading.step, reading.metrics()[metric]) for reading in self.readings if metric in reading.metrics()
             ]

@@ -109,7 +109,7 @@ class CodeMonitor:
             )
         self.every, self.k, self.time_budget, self.prefix = int(every), k, time_budget, prefix
         self.memory_budget = memory_budget
-        self._write = _writer(log)
+        self._write = _log_function(log)
         self._reading = Reading.from_options(type(self), reading, options, batch_size=256)
         self._probe = load_probe(train_probe, test_probe, probe_size, self._reading.batch_size, k)
         load_faiss()  # imported now, so that its time is not part of the first reading
@@ -161,10 +161,10 @@ class CodeMonitor:
             If the first reading fails because :func:`hashlens.encode` raises.
         """
         before = self._step
-        self._step = _number(step) if step is not None else (before or 0) + 1
+        self._step = _require_step(step) if step is not None else (before or 0) + 1
         self._tick()
         due = self._step % self.every == 0 if before is None else self._step // self.every > before // self.every
-        if not due or not self._affordable():
+        if not due or not self._fits_time_budget():
             return None
         try:
             return self(model, self._step)
@@ -189,7 +189,7 @@ class CodeMonitor:
         HashlensError
             If :func:`hashlens.encode` raises it.
         """
-        self._step = _number(step) if step is not None else (self._step or 0)
+        self._step = _require_step(step) if step is not None else (self._step or 0)
         self._tick()
         if (device := _cuda_device(model)) is not None:  # earlier steps are not part of the reading: wait for them
             torch.cuda.synchronize(device)
@@ -206,11 +206,12 @@ class CodeMonitor:
         return reading
 
     def _tick(self) -> None:
+        """Note the time of a step or a reading."""
         self._now = time.perf_counter()
         if self._started is None:
             self._started = self._now
 
-    def _affordable(self) -> bool:
+    def _fits_time_budget(self) -> bool:
         """Return whether a reading as long as the last one fits the time budget; log once if it does not."""
         if self.time_budget is None or not self._readings:
             return True
@@ -233,7 +234,9 @@ class CodeMonitor:
         row_budget = max(8, self.memory_budget // len(self._probe))
         with silent():
             observation = observe(model, numbered_as(self._probe, declared_classes(model)), self._reading, row_budget)
-        parts = Split(_part(observation, slice(None, rows)), _part(observation, slice(rows, None)))
+        parts = Split(
+            _observation_of_rows(observation, slice(None, rows)), _observation_of_rows(observation, slice(rows, None))
+        )
         codes = Split(parts.train.codes, parts.test.codes)
         informative = int((~codes.train.constant_bits(codes.test)).sum())
         return CodeReading(
@@ -252,14 +255,14 @@ class CodeMonitor:
         That function drops constant bits first, which does not change Hamming distances and can take as long as the
         network. Here this is done only if bits are sampled or replaced by channel values.
         """
-        fit = self.memory_budget // (FLOAT_BYTES * len(self._probe))
-        if codes.train.values is None and codes.train.code_bits <= fit:
+        bits_in_memory = self.memory_budget // (FLOAT_BYTES * len(self._probe))
+        if codes.train.values is None and codes.train.code_bits <= bits_in_memory:
             return knn_accuracy(codes.train, codes.test, k=self.k)
         prepared = prepare(codes.train, codes.test, self.memory_budget, self._reading.seed)
         return knn_test_accuracy(prepared, self.k)
 
 
-def _part(observation: Observation, rows: slice) -> Observation:
+def _observation_of_rows(observation: Observation, rows: slice) -> Observation:
     """Return the observation of some of the rows."""
     codes, fingerprints = observation.codes[rows], observation.fingerprints
     return Observation(
@@ -271,7 +274,7 @@ def _part(observation: Observation, rows: slice) -> Observation:
     )
 
 
-def _writer(log: object) -> Log | None:
+def _log_function(log: object) -> Log | None:
     """Return a function ``(metrics, step)`` that logs, from any accepted form of `log`."""
     add = getattr(log, "add_scalar", None)
     if callable(add):
@@ -313,7 +316,8 @@ def as_monitor(probe: Any, test_probe: Any, settings: dict[str, Any]) -> CodeMon
     return CodeMonitor(probe, test_probe, **settings)
 
 
-def _number(step: Any) -> int:
+def _require_step(step: Any) -> int:
+    """Return a number of steps as an int; raise MeasureError unless it is an integer of 0 or more."""
     try:
         number = index(step)
     except TypeError:

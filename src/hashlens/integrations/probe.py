@@ -196,9 +196,9 @@ def _first_batches(examples: Examples, size: int | None, batch_size: int) -> Kep
 
 def _runs(examples: Examples, size: int) -> list[Examples]:
     """Return `size` examples in evenly spaced runs of consecutive examples."""
-    count, every = min(RUNS, size), len(examples)
+    count, total = min(RUNS, size), len(examples)
     ends = np.arange(count + 1) * size // count
-    starts = np.arange(count) * every // count
+    starts = np.arange(count) * total // count
     return [examples.narrow(int(start), int(start + long)) for start, long in zip(starts, np.diff(ends), strict=True)]
 
 

@@ -157,24 +157,25 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         if self.packed:
-            named = [
+            names = [
                 f"{layer.name}.byte{i}"
                 for layer in self.layers_
                 for i in range(layer.byte_slice.stop - layer.byte_slice.start)
             ]
         else:
-            named = [
+            names = [
                 f"{layer.name}[{unit}]"
                 for layer in self.layers_
                 for unit in (range(layer.bits) if layer.positions is None else layer.positions.tolist())
             ]
-        return np.asarray(named, dtype=object)
+        return np.asarray(names, dtype=object)
 
     @property
     def _n_features_out(self) -> int:
         return len(self.get_feature_names_out())
 
     def _rows(self, X: npt.ArrayLike, reset: bool) -> npt.NDArray[Any]:
+        """Return the rows of X, checked, in the shape of the network's inputs; `reset` as in ``validate_data``."""
         rows: npt.NDArray[Any] = validate_data(self, X, reset=reset, dtype=self.dtype, allow_nd=True)
         if self.input_shape is None:
             return rows

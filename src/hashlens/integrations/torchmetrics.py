@@ -61,7 +61,8 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
         self._reading = Reading.from_options(type(self), reading, of_reading)
         self._dtypes: dict[str, torch.dtype] = {}
 
-    def _gather(self, **dtypes: torch.dtype) -> None:
+    def _add_states(self, **dtypes: torch.dtype) -> None:
+        """Add states by name, which are gathered over processes."""
         for name, dtype in dtypes.items():
             self.add_state(name, default=[], dist_reduce_fx="cat")
             self._dtypes[name] = dtype
@@ -87,11 +88,11 @@ class _CodeMetric(_metric_class()):  # type: ignore[misc]
     def _codes(self, batch: Any) -> Codes:
         """Return the codes of a batch: encoded from inputs if there is a network, otherwise the batch itself."""
         if self._network is not None:
-            return encode(self._network.model, batch, reading=self._reading, batch_size=_size(batch))
+            return encode(self._network.model, batch, reading=self._reading, batch_size=_batch_length(batch))
         return as_codes(batch)
 
 
-def _size(batch: Any) -> int:
+def _batch_length(batch: Any) -> int:
     return max(1, len(batch)) if hasattr(batch, "__len__") else 1
 
 
@@ -129,7 +130,8 @@ def _codes_of_bytes(packed: Rows) -> Codes:
     return Codes(packed, (Layer("code", "bits", (bits,), bits=bits),))
 
 
-def _checked_ids(ids: Any, rows: int) -> Rows:
+def _require_ids(ids: Any, rows: int) -> Rows:
+    """Return ids as int64 ``(rows,)``; raise MeasureError if they are not one integer for each row."""
     array = ids.detach().cpu().numpy() if isinstance(ids, torch.Tensor) else np.asarray(ids)
     if array.shape != (rows,) or array.dtype.kind not in "iu":
         raise MeasureError(
@@ -139,7 +141,7 @@ def _checked_ids(ids: Any, rows: int) -> Rows:
     return array.astype(np.int64)
 
 
-def _rows_to_count(ids: Rows, rows: int) -> Rows:
+def _first_row_of_each_id(ids: Rows, rows: int) -> Rows:
     """Return the positions of the rows to count: the first of each id, sorted by id, in any order of arrival."""
     if len(ids) == rows:
         return np.unique(ids, return_index=True)[1]
@@ -181,7 +183,7 @@ class RedundancyRatio(_CodeMetric):
         **options: Any,
     ) -> None:
         super().__init__(model, reading, options)
-        self._gather(prints=torch.int64, ids=torch.int64)
+        self._add_states(fingerprints=torch.int64, ids=torch.int64)
 
     def update(self, batch: Any, ids: Any = None) -> None:
         """Add the rows of a batch.
@@ -205,13 +207,13 @@ class RedundancyRatio(_CodeMetric):
         """
         codes = self._codes(batch)
         if ids is not None:
-            self._append("ids", _checked_ids(ids, len(codes)))
-        self._append("prints", hash_rows(codes.packed).view(np.int64).copy())
+            self._append("ids", _require_ids(ids, len(codes)))
+        self._append("fingerprints", hash_rows(codes.packed).view(np.int64).copy())
 
     def compute(self) -> torch.Tensor:
         """Return R, a float32 scalar; NaN if there are no rows."""
-        prints = self._rows("prints").reshape(-1, 2)
-        kept = prints[_rows_to_count(self._rows("ids"), len(prints))]
+        fingerprints = self._rows("fingerprints").reshape(-1, 2)
+        kept = fingerprints[_first_row_of_each_id(self._rows("ids"), len(fingerprints))]
         distinct = len(np.unique(np.ascontiguousarray(kept).view("V16")))
         ratio = (len(kept) - distinct) / len(kept) if len(kept) else float("nan")
         return torch.tensor(ratio, dtype=torch.float32, device=self.device)
@@ -256,7 +258,9 @@ class CodeKNNAccuracy(_CodeMetric):
         super().__init__(model, reading, options)
         self.k = k
         for part in ("query", "reference"):
-            self._gather(**{f"{part}_codes": torch.uint8, f"{part}_labels": torch.int64, f"{part}_ids": torch.int64})
+            self._add_states(
+                **{f"{part}_codes": torch.uint8, f"{part}_labels": torch.int64, f"{part}_ids": torch.int64}
+            )
 
     def update(self, batch: Any, labels: Any, ids: Any = None, reference: bool = False) -> None:
         """Add the rows of a batch.
@@ -278,10 +282,10 @@ class CodeKNNAccuracy(_CodeMetric):
             If codes, labels or ids have a wrong type or shape.
         """
         codes = self._codes(batch)
-        known = _checked_numbers(labels, len(codes))
+        known = _require_class_numbers(labels, len(codes))
         part = "reference" if reference else "query"
         if ids is not None:
-            self._append(f"{part}_ids", _checked_ids(ids, len(codes)))
+            self._append(f"{part}_ids", _require_ids(ids, len(codes)))
         self._append(f"{part}_codes", np.ascontiguousarray(codes.packed))
         self._append(f"{part}_labels", known)
 
@@ -295,15 +299,16 @@ class CodeKNNAccuracy(_CodeMetric):
         """
         queries, reference = _with_common_classes(self._part("query"), self._part("reference"))
         result = float("nan")
-        if _with_labels(queries) and len(reference):
+        if _has_labels(queries) and len(reference):
             result = knn_accuracy(reference, queries, k=self.k)
-        elif _with_labels(queries):
+        elif _has_labels(queries):
             result = knn_accuracy_leave_one_out(queries, k=self.k)
         return torch.tensor(result, dtype=torch.float32, device=self.device)
 
     def _part(self, part: str) -> Codes:
+        """Return the codes and labels of the queries or of the reference rows, each example once."""
         labels, ids = self._rows(f"{part}_labels"), self._rows(f"{part}_ids")
-        kept = _rows_to_count(ids, len(labels))
+        kept = _first_row_of_each_id(ids, len(labels))
         codes = _codes_of_bytes(np.ascontiguousarray(self._rows(f"{part}_codes", len(labels))[kept]))
         return replace(codes, labels=labels[kept])
 
@@ -316,11 +321,11 @@ def _with_common_classes(*parts: Codes) -> list[Codes]:
     return [replace(part, labels=own) for part, own in zip(parts, np.split(numbers, ends), strict=True)]
 
 
-def _with_labels(codes: Codes) -> bool:
+def _has_labels(codes: Codes) -> bool:
     return codes.labels is not None and bool(has_label(codes.labels).any())
 
 
-def _checked_numbers(labels: Any, rows: int) -> Rows:
+def _require_class_numbers(labels: Any, rows: int) -> Rows:
     """Return the class numbers of a batch, int64 ``(rows,)``, -1 for no label."""
     try:
         numbers, names = class_labels(labels, "CodeKNNAccuracy", all_labels=False)

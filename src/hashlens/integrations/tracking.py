@@ -49,7 +49,7 @@ def log_rows(result: Result, name: str | None = None, *, step: int | None = None
         raise MeasureError(f"log_rows takes a result of hashlens, as of hl.measure(...); received {shortly(result)}")
     require_whole(MeasureError, "limit", limit)
     name = _snake_case(type(result).__name__) if name is None else name
-    numbers, columns = dict(numbers_of(result.to_dict())), _first(getattr(result, "columns", {}), limit)
+    numbers, columns = dict(numbers_of(result.to_dict())), _first_rows(getattr(result, "columns", {}), limit)
     logged = []
     mlflow, wandb = sys.modules.get("mlflow"), sys.modules.get("wandb")
     if mlflow is not None and mlflow.active_run() is not None:
@@ -70,7 +70,7 @@ def numbers_of(body: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", float(value)
 
 
-def _first(columns: Columns, limit: int) -> dict[str, list[Any]]:
+def _first_rows(columns: Columns, limit: int) -> dict[str, list[Any]]:
     return {heading: np.asarray(column)[:limit].tolist() for heading, column in columns.items()}
 
 
