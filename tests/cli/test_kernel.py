@@ -9,7 +9,7 @@ import hashlens as hl
 from hashlens.cli.app import run
 from hashlens.errors import KernelError
 from hashlens.kernels import compute, from_module
-from hashlens.kernels.named import network_named
+from hashlens.kernels.named import parse_network
 from hashlens.kernels.summary import summarise
 from hashlens.saved import load_result
 from hashlens.testing.result_contract import check_result
@@ -23,7 +23,7 @@ def test_compute_writes_what_the_library_computes(tmp_path, capsys):
     )
     command = ["kernel", "compute", "fc:2", "digits#test", "--out", str(out), "--limit", "40", "--bias-variance", "0.1"]
     assert run([*command, "--html", str(page)]) == 0
-    network = network_named("fc:2", 2.0, 0.1)
+    network = parse_network("fc:2", 2.0, 0.1)
     assert np.allclose(np.load(out), compute(network, digits, None, ("ntk",)).ntk, rtol=1e-13)
     assert "40 x 40, float64" in " ".join(capsys.readouterr().out.split())
     assert "Eigenvalues of 40 examples" in page.read_text()
@@ -71,7 +71,7 @@ def test_a_model_names_its_structure(tmp_path):
 
 def test_the_summary_of_a_kernel_is_of_its_values(tmp_path):
     x = np.random.default_rng(0).standard_normal((50, 6))
-    network = network_named("fc:1")
+    network = parse_network("fc:1")
     kernel = compute(network, x).ntk
     found = summarise(kernel, network, "ntk", "k.npy", True)
     assert found.diagonal == pytest.approx(np.trace(kernel) / 50)
@@ -95,7 +95,7 @@ def test_the_summary_of_a_kernel_is_of_its_values(tmp_path):
 )
 def test_unknown_networks_are_refused(name, said):
     with pytest.raises(KernelError, match=said):
-        network_named(name)
+        parse_network(name)
 
 
 def test_a_misspelt_network_is_no_module(tmp_path, capsys):

@@ -6,7 +6,7 @@ import pytest
 from hashlens.errors import StudyError
 from hashlens.kernels import Predictor, compute
 from hashlens.kernels.experiment_data import open_all
-from hashlens.kernels.named import network_named
+from hashlens.kernels.named import parse_network
 from hashlens.study.charts.effects import effect_table
 from hashlens.study.page.page import study_page
 from hashlens.study.reproduce.preset import find_preset
@@ -59,7 +59,7 @@ def test_a_kernel_of_the_study_is_what_the_room_computes(tmp_path):
     check_packing(study)
     resources = study.experiment.open(study.spec)
     draw = resources.draw(study.spec.cells()[0], 0)
-    found = compute(network_named("fc:1"), draw.x), compute(network_named("fc:1"), draw.test, draw.x)
+    found = compute(parse_network("fc:1"), draw.x), compute(parse_network("fc:1"), draw.test, draw.x)
     mean = Predictor(draw.targets, found[0].nngp, None, 0.01).predict(found[1].nngp).mean
     assert values(study, "accuracy", predictor="nngp", repeat=0) == [np.mean(mean.argmax(1) == draw.test_labels)]
     assert len(values(study, "stopped_mse")) == 4

@@ -24,7 +24,7 @@ from hashlens.kernels import (
     random_horizontal_flip,
     serial,
 )
-from hashlens.kernels.named import network_named
+from hashlens.kernels.named import parse_network
 from hashlens.kernels.rounding import (
     _size_at_ratio_one,
     critical_size,
@@ -197,7 +197,7 @@ def test_float32_fails_where_spectra_of_few_examples_say(shared_data):
     """A line in logarithms predicts about 3,000 examples here."""
     images = hl.load_data(f"parquet:{shared_data}/mnist#train[:3000]").load().tensor().double()
     images = images[np.random.default_rng(0).permutation(len(images))[:2000]]
-    kernel = nngp(network_named("fc:3:gelu"), torch.nn.functional.avg_pool2d(images, 4))
+    kernel = nngp(parse_network("fc:3:gelu"), torch.nn.functional.avg_pool2d(images, 4))
     predicted = critical_size(kernel, "float32", largest_size=250).predicted
     coarse = round_to_precision(kernel, "float32")
     half, twice = int(predicted / 2), min(int(2 * predicted), 2000)

@@ -12,7 +12,7 @@ from hashlens.study.study import Study
 from hashlens.testing.experiment_contract import check_experiment
 from hashlens.tuning import RegretBound, recorded_runs, replay
 from hashlens.tuning.experiment import measure_run, run_tuning
-from hashlens.tuning.named_rules import rule_named
+from hashlens.tuning.named_rules import parse_rule
 from hashlens.tuning.recorded_experiment import measure_group
 from hashlens.tuning.study_data import study_data
 
@@ -33,7 +33,7 @@ def test_numbers_of_rows_lie_in_each_other_and_losses_are_errors():
     trace = run_tuning("breast cancer", "support vectors", 40, "random", 1, 22, 2)
     assert trace.direction == "minimize"
     assert ((trace.values > 0) & (trace.values < 1)).all()
-    found = measure_run(trace, rule_named("no-improvement:1000"))
+    found = measure_run(trace, parse_rule("no-improvement:1000"))
     assert (found["rtc"], found["ryc"]) == (0.0, 0.0)
 
 
@@ -139,7 +139,7 @@ def test_the_recorded_runs_are_reproduced_from_a_folder(recorded, tmp_path):
 
 @pytest.mark.shared
 def test_the_abstracts_claims_on_the_recorded_runs():
-    rules = {name: rule_named(name, recorded=True) for name in ("regret-bound", "interquartile-range:0.1:103")}
+    rules = {name: parse_rule(name, recorded=True) for name in ("regret-bound", "interquartile-range:0.1:103")}
     traces = recorded_runs(SHARED)
     regret, other = (measure_group(traces, rule) for rule in rules.values())
     assert abs(regret["rtc"] - other["rtc"]) < 0.005

@@ -12,7 +12,7 @@ from hashlens.tuning import (
     RegretBound,
     Trace,
 )
-from hashlens.tuning.named_rules import rule_named
+from hashlens.tuning.named_rules import parse_rule
 
 RNG = np.random.default_rng(0)
 FOLDS = RNG.random((40, 5))
@@ -141,12 +141,12 @@ def test_a_sample_has_a_seed(seed):
 
 
 def test_a_window_stands_behind_a_bar():
-    assert rule_named("interquartile-range") == InterquartileRange()
-    assert rule_named("interquartile-range:0.2") == InterquartileRange(bar=0.2)
-    assert rule_named("interquartile-range:0.2:9") == InterquartileRange(window=9, bar=0.2)
+    assert parse_rule("interquartile-range") == InterquartileRange()
+    assert parse_rule("interquartile-range:0.2") == InterquartileRange(bar=0.2)
+    assert parse_rule("interquartile-range:0.2:9") == InterquartileRange(window=9, bar=0.2)
 
 
 @pytest.mark.parametrize("word", ["interquartile-range:0.1:9:9", "interquartile-range:0.1:few", "no-improvement:1:2"])
 def test_what_is_no_number_behind_a_colon_is_said(word):
     with pytest.raises(TuningError, match=r"expected a number behind the colon, received"):
-        rule_named(word)
+        parse_rule(word)

@@ -162,14 +162,14 @@ def compare(
 def _network(name: str, init: str | None, weight_variance: float | None, bias_variance: float) -> "InfiniteNetwork":
     from hashlens.errors import KernelError
     from hashlens.kernels import from_module
-    from hashlens.kernels.named import is_named, network_named
+    from hashlens.kernels.named import is_network_name, parse_network
 
-    if is_named(name):
+    if is_network_name(name):
         if init is not None:
             raise KernelError(
                 f"--init is of a model; the variances of {name} are --weight-variance and --bias-variance"
             )
-        return network_named(name, 2.0 if weight_variance is None else weight_variance, bias_variance)
+        return parse_network(name, 2.0 if weight_variance is None else weight_variance, bias_variance)
     if init is None and weight_variance is None:
         init = "pytorch"
     return from_module(open_model(name, None), init=init, weight_variance=weight_variance, bias_variance=bias_variance)  # type: ignore[arg-type]

@@ -62,11 +62,11 @@ def run(
     """Tune an objective until a rule stops it. If it is interrupted, run the same command again to continue."""
     from hashlens.nets.load import load_function
     from hashlens.tuning import tune as tuned
-    from hashlens.tuning.named_rules import rule_named
+    from hashlens.tuning.named_rules import parse_rule
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, inputs=[objective])
-    stopping_rule = rule_named(rule)
+    stopping_rule = parse_rule(rule)
     try:
         result = tuned(
             _Named(load_function(objective)), n_trials=n_trials, rule=stopping_rule, direction=direction,  # type: ignore[arg-type]
@@ -90,11 +90,11 @@ def replay(
 ) -> None:
     """Show when rules would have stopped recorded runs, the trials that this saves, and the loss on test."""
     from hashlens.tuning import replay as replayed
-    from hashlens.tuning.named_rules import rule_named
+    from hashlens.tuning.named_rules import parse_rule
 
     check_outputs(json=json, page=html, force=force, inputs=[traces])
     names = rule or ["regret-bound", "no-improvement:10", "no-improvement:50", "interquartile-range"]
-    rules = [rule_named(name, recorded) for name in names]
+    rules = [parse_rule(name, recorded) for name in names]
     show_result(replayed(_read(traces, direction), rules), json, html, force)
 
 

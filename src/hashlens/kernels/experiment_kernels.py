@@ -11,7 +11,7 @@ from hashlens.kernels.augmented import random_horizontal_flip
 from hashlens.kernels.compute import Precision, compute
 from hashlens.kernels.experiment_data import Draw, FiniteInfiniteResources
 from hashlens.kernels.layers import Conv, Dense
-from hashlens.kernels.named import network_named
+from hashlens.kernels.named import parse_network
 from hashlens.kernels.network import InfiniteNetwork, with_parameterization
 from hashlens.kernels.predict import Predictor
 from hashlens.kernels.rounding import critical_size, round_to_precision
@@ -41,7 +41,7 @@ class DrawKernels:
 
 def limit_of(cell: Cell) -> InfiniteNetwork:
     """Return the limit of the network of a cell, with the widths that its parameterisation depends on."""
-    network = network_named(cell["network"])
+    network = parse_network(cell["network"])
     if cell["parameterization"] == "ntk":
         return network
     layers = tuple(replace(layer, width=cell["width"]) if isinstance(layer, (Dense, Conv)) else layer

@@ -76,12 +76,12 @@ def _limit_prediction(cell: Cell, repeat: int, resources: FiniteInfiniteResource
     time = 2 * resources.spec.steps * learning_rate(cell, repeat, resources)
     key = ("limit", cell["images"], limit_of(cell), cell["examples"], cell["zca"], repeat, time)
 
-    def predicted() -> Array:
+    def predict() -> Array:
         known = kernels_of(cell, repeat, resources)
         predictor = Predictor(resources.draw(cell, repeat).targets, None, known.ntk)
         return np.asarray(predictor.means(known.cross_ntk, [time])[0])
 
-    return resources.compute_once(key, predicted)
+    return resources.compute_once(key, predict)
 
 
 def _network_outputs(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> TrainedOutputs:

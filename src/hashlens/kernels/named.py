@@ -15,17 +15,17 @@ KINDS = ("fc", "vec", "gap")
 FORMS = "fc:DEPTH, vec:DEPTH or gap:DEPTH, with an activation behind a second colon (fc:3:erf)"
 
 
-def is_named(name: str) -> bool:
+def is_network_name(name: str) -> bool:
     """Return whether a name has the form of these names, even if it is misspelt: a word, a colon and a depth.
 
-    >>> is_named("fcc:3"), is_named("package.module:factory")
+    >>> is_network_name("fcc:3"), is_network_name("package.module:factory")
     (True, False)
     """
     kind, _, rest = name.partition(":")
     return kind in KINDS or rest.partition(":")[0].isdecimal()
 
 
-def network_named(name: str, weight_variance: float = 2.0, bias_variance: float = 0.01) -> InfiniteNetwork:
+def parse_network(name: str, weight_variance: float = 2.0, bias_variance: float = 0.01) -> InfiniteNetwork:
     """Return the network of a name: fully connected, or with 3x3 convolutions and one of two heads.
 
     Parameters
@@ -42,7 +42,7 @@ def network_named(name: str, weight_variance: float = 2.0, bias_variance: float 
 
     Examples
     --------
-    >>> [type(layer).__name__ for layer in network_named("fc:1").layers]
+    >>> [type(layer).__name__ for layer in parse_network("fc:1").layers]
     ['Flatten', 'Dense', 'ReLU', 'Dense']
     """
     kind, *rest = name.split(":")

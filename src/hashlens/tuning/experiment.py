@@ -17,7 +17,7 @@ from hashlens.study.row import Row
 from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Count
 from hashlens.study.variables import Factor, MeasureInfo, Variables
-from hashlens.tuning.named_rules import rule_named
+from hashlens.tuning.named_rules import parse_rule
 from hashlens.tuning.overfitting import overfitting_report
 from hashlens.tuning.replay import WORSE, replay
 from hashlens.tuning.stop_rule import StopRule
@@ -30,7 +30,7 @@ NEVER = "no-improvement:1000000"
 """A rule that never stops a run, since no run has so many trials."""
 
 
-def _scaled(estimator: Any) -> Any:
+def _with_scaler(estimator: Any) -> Any:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -42,7 +42,7 @@ def _vectors(regression: bool, seed: int) -> tuple[Any, dict[str, Any]]:
 
     name = "svr" if regression else "svc"
     space = {f"{name}__C": (1e-2, 1e3, "log"), f"{name}__gamma": (1e-4, 1e1, "log")}
-    return _scaled(SVR() if regression else SVC()), space
+    return _with_scaler(SVR() if regression else SVC()), space
 
 
 def _forest(regression: bool, seed: int) -> tuple[Any, dict[str, Any]]:
@@ -122,7 +122,7 @@ class Tuning(Experiment):
         for data in spec.levels("data") or ():
             require_data(data)
         for rule in spec.levels("rule") or ():
-            rule_named(rule)
+            parse_rule(rule)
         return super().open(spec, device, **inputs)
 
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
@@ -133,7 +133,7 @@ class Tuning(Experiment):
             seed = torch_seed(spec.seed, "tuning", cell["data"], run.repeat) % SEEDS
             of = (cell["data"], cell["model"], cell["rows"], cell["sampler"])
             trace = run_tuning(*of, seed, spec.trials, spec.folds)
-            found = measure_run(trace, rule_named(cell["rule"]))
+            found = measure_run(trace, parse_rule(cell["rule"]))
             reporter.advance(run)
             yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in spec.measures])
 
@@ -166,7 +166,7 @@ def run_tuning(data: str, model: str, rows: int, sampler: str, seed: int, trials
     estimator, space = MODELS[model](regression, seed)
     found = tune(
         estimator, space, (inputs[known], labels[known]), cv=_folds(folds, seed), n_trials=trials, storage=None,
-        name="run", rule=rule_named(NEVER), seed=seed,
+        name="run", rule=parse_rule(NEVER), seed=seed,
         scoring="neg_root_mean_squared_error" if regression else "accuracy", test=(inputs[others], labels[others]),
         sampler=getattr(optuna.samplers, SAMPLERS[sampler])(seed=seed),
     ).trace  # fmt: skip

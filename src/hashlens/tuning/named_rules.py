@@ -28,7 +28,7 @@ def _interquartile_range(bar: str, *window: str) -> InterquartileRange:
     return InterquartileRange(window=int(window[0]), bar=number) if window else InterquartileRange(bar=number)
 
 
-def rule_named(word: str, recorded: bool = False) -> StopRule:
+def parse_rule(word: str, recorded: bool = False) -> StopRule:
     """Return the rule named by a word such as ``no-improvement:50``.
 
     Parameters

@@ -17,7 +17,7 @@ from hashlens.study.spec import StudySpec
 from hashlens.study.spec.fields import Text, known_name
 from hashlens.study.variables import Factor, MeasureInfo, Variables
 from hashlens.tuning.experiment import MEASURES, NEVER
-from hashlens.tuning.named_rules import rule_named
+from hashlens.tuning.named_rules import parse_rule
 from hashlens.tuning.overfitting import overfitting_report
 from hashlens.tuning.recorded import recorded_runs
 from hashlens.tuning.replay import WORSE, replay
@@ -85,7 +85,7 @@ class RecordedTuning(Experiment):
         if inputs:
             raise StudyError(f"experiment {self.variables.experiment!r} takes no {next(iter(inputs))}=")
         for rule in spec.levels("rule") or (NEVER,):
-            rule_named(rule)
+            parse_rule(rule)
         groups: dict[str, list[Trace]] = {}
         for trace in recorded_runs(spec.runs):
             data, _, seed = trace.name.rpartition(" ")
@@ -99,7 +99,7 @@ class RecordedTuning(Experiment):
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Replay a rule on all runs of a data set, or of a seed."""
         for run in pack:
-            found = measure_group(resources.groups[run.repeat], rule_named(run.cell["rule"], recorded=True))
+            found = measure_group(resources.groups[run.repeat], parse_rule(run.cell["rule"], recorded=True))
             reporter.advance(run)
             yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in resources.spec.measures])
 

@@ -52,7 +52,7 @@ def minimize_acquisition(surrogate: Surrogate, space: Space, acquisition: Acquis
     nearest grid values are compared. For a categorical parameter, all levels are compared at the point that L-BFGS
     found. The result is never above the smallest value at the points evaluated first.
     """
-    points = np.vstack([_space_filling(space, seed), surrogate.points])
+    points = np.vstack([_space_filling_points(space, seed), surrogate.points])
     values = acquisition(*surrogate.predict(points))[0]
     best = float(values.min())
     for start in _starting_points(points, values):
@@ -63,7 +63,7 @@ def minimize_acquisition(surrogate: Surrogate, space: Space, acquisition: Acquis
 
 
 @lru_cache(maxsize=8)
-def _space_filling(space: Space, seed: int) -> Floats:
+def _space_filling_points(space: Space, seed: int) -> Floats:
     return space.spread(POINTS, seed)
 
 
