@@ -27,6 +27,18 @@ def table(tmp_path):
 
 
 @pytest.mark.slow
+def test_an_objective_that_fails_is_one_line_without_tracebacks_of_optuna(tmp_path, fresh):
+    (tmp_path / "wrong.py").write_text("def fails(trial):\n    raise KeyError('rows')\n")
+    code = "import sys; from hashlens.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    command = ["tune", "run", f"{tmp_path}/wrong.py:fails", "--storage", f"{tmp_path}/w.db"]
+    found = fresh(code, *command)
+    assert found.returncode == 2
+    assert found.stderr.count("\n") == 1
+    assert "the objective failed in trial 0: KeyError: 'rows': mend it" in found.stderr
+    assert "Traceback" in fresh(code, *command, "--debug").stderr
+
+
+@pytest.mark.slow
 def test_run_stops_goes_on_and_is_reported(tmp_path, capsys):
     (tmp_path / "bowls.py").write_text(OBJECTIVE)
     store, page, numbers = tmp_path / "t.db", tmp_path / "t.html", tmp_path / "t.json"

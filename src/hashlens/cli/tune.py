@@ -1,5 +1,7 @@
 """``hashlens tune``: tune with a stopping rule, replay rules on recorded runs, and report overfitting."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,10 +70,11 @@ def run(
     check_outputs(json=json, page=html, force=force, inputs=[objective])
     stopping_rule = parse_rule(rule)
     try:
-        result = tuned(
-            _Named(load_function(objective)), n_trials=n_trials, rule=stopping_rule, direction=direction,  # type: ignore[arg-type]
-            storage=storage, name=name, n_jobs=n_jobs, seed=seed,
-        )  # fmt: skip
+        with nullcontext() if debug else _failed_trials_not_logged():
+            result = tuned(
+                _Named(load_function(objective)), n_trials=n_trials, rule=stopping_rule, direction=direction,  # type: ignore[arg-type]
+                storage=storage, name=name, n_jobs=n_jobs, seed=seed,
+            )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command again to continue") from stopped
     show_result(result, json, html, force)
@@ -113,6 +116,22 @@ def report(
 
     check_outputs(json=json, page=html, force=force, inputs=[traces])
     show_result(overfitting_report(_read(traces, direction), first=first), json, html, force)
+
+
+@contextmanager
+def _failed_trials_not_logged() -> Iterator[None]:
+    """Leave out Optuna's log of a failed trial, which has tracebacks: the command prints the error in one line."""
+    import logging
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return " failed with " not in record.getMessage()
+
+    logger = logging.getLogger("optuna.study._optimize")
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 class _Named:
