@@ -1,7 +1,7 @@
 import pytest
 
 from hashlens.errors import DataError, OutputError, StudyError
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 
 SECRETS = {
     "kept in postgresql://ada:se cr et@host/runs": "kept in postgresql://ada:***@host/runs",
@@ -31,7 +31,7 @@ SECRETS = {
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_passwords_are_masked(text):
-    assert masked(text) == SECRETS[text]
+    assert mask_passwords(text) == SECRETS[text]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_passwords_are_masked(text):
     ],
 )
 def test_what_holds_no_password_stays(text):
-    assert masked(text) == text
+    assert mask_passwords(text) == text
 
 
 def test_no_error_holds_a_password():

@@ -34,21 +34,21 @@ def require_whole(error: type[HashlensError], name: str, value: Any, least: int 
     hashlens.errors.HashlensError: threads must be a whole number, 1 or more, received '2'
     """
     if not is_whole(value) or value < least:
-        raise error(f"{name} must be a whole number, {least} or more, received {shortly(value)}")
+        raise error(f"{name} must be a whole number, {least} or more, received {excerpt(value)}")
 
 
-def shortly(value: object) -> str:
-    """Return the representation of a value as one short line."""
+def excerpt(value: object) -> str:
+    """Return the representation of a value in one line of at most 60 characters, for messages."""
     return f"{' '.join(repr(value).split()):.60}"
 
 
-def as_called(function: Callable[..., Any], **values: Any) -> str:
+def call_source(function: Callable[..., Any], **values: Any) -> str:
     """Return a call as Python source, for a record; arguments with their default value are left out.
 
     Values without a short literal, such as networks and arrays, are written as the name of their argument. Arguments
     of ``**options`` come before the other keyword arguments.
 
-    >>> as_called(require_whole, error=HashlensError, name="k", value=3, least=1)
+    >>> call_source(require_whole, error=HashlensError, name="k", value=3, least=1)
     "hashlens.require_whole(error, 'k', 3)"
     """
     plain, options, named = list[str](), list[str](), list[str]()
@@ -69,7 +69,7 @@ def _argument_text(name: str, value: object) -> str:
     return repr(value) if _is_literal(value) else name
 
 
-def as_made(value: Any) -> str:
+def constructor_source(value: Any) -> str:
     """Return the constructor call of a dataclass as Python source; fields with their default value are left out."""
     arguments = []
     for field in fields(value):

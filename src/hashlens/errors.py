@@ -33,14 +33,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from math import inf
 
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 
 
 class HashlensError(Exception):
     """Base class of every error that hashlens raises on purpose. Messages never contain the password of a URL."""
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(masked(str(message)))
+        super().__init__(mask_passwords(str(message)))
 
 
 class DataError(HashlensError):

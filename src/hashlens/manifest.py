@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import HashlensError, OutputError
 from hashlens.files import file_digest
 
@@ -80,7 +80,7 @@ class FolderKind:
             Function of the folder and its manifest that reads the files.
         """
         if not isinstance(path, str | PathLike):
-            raise self.error(f"a folder is named by its path, received {shortly(path)}; make one with {self.made_with}")
+            raise self.error(f"a folder is named by its path, received {excerpt(path)}; make one with {self.made_with}")
         folder = Path(path)
         manifest = self._read(folder)
         try:

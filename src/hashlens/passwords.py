@@ -15,12 +15,12 @@ _IN_QUERY = re.compile(
 )
 
 
-def masked(text: str) -> str:
+def mask_passwords(text: str) -> str:
     """Return a text in which the passwords of URLs are replaced by ``***``.
 
-    >>> masked("kept in postgresql://ada:se:c@ret@host/runs?sslmode=require")
+    >>> mask_passwords("kept in postgresql://ada:se:c@ret@host/runs?sslmode=require")
     'kept in postgresql://ada:***@host/runs?sslmode=require'
-    >>> masked("postgresql://ada@host:5432/runs")
+    >>> mask_passwords("postgresql://ada@host:5432/runs")
     'postgresql://ada@host:5432/runs'
     """
     return _IN_QUERY.sub(r"\1***", _IN_URL.sub(r"\1***", text))

@@ -22,7 +22,7 @@ import numpy as np
 from cattrs import BaseValidationError, Converter, StructureHandlerNotFoundError, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, mapping_structure_factory, override
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import ReportError
 
 UNWRITTEN = {"written": False}
@@ -318,7 +318,7 @@ def _expect(kind: Any, value: Any) -> Any:
 
 
 def _misfit(expected: str, value: Any) -> NoReturn:
-    raise Misfit(f"must be {expected}, received {shortly(value)}")
+    raise Misfit(f"must be {expected}, received {excerpt(value)}")
 
 
 def _sequence(kind: Any) -> Callable[[Any], list[Any]]:

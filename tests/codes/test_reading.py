@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import hashlens as hl
-from hashlens.arguments import as_called
+from hashlens.arguments import call_source
 from hashlens.codes import Reading, ReadingOptions
 from hashlens.errors import CodesError
 
@@ -87,5 +87,5 @@ def test_changes_are_the_fields_that_are_not_as_by_default():
 def test_a_call_is_written_with_options_before_other_keywords():
     def call(data, *, k=9, **options): ...
 
-    written = as_called(call, data=np.zeros(2), k=3, options={"layers": "a", "forward": call})
+    written = call_source(call, data=np.zeros(2), k=3, options={"layers": "a", "forward": call})
     assert written == "hashlens.call(data, layers='a', forward=forward, k=3)"

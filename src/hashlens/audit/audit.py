@@ -11,7 +11,7 @@ import torch
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.arguments import as_called
+from hashlens.arguments import call_source
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.blind_spots import BlindSpots, blind_spots
 from hashlens.audit.headline import copies_only, doubt, findings, headline, searched
@@ -329,7 +329,7 @@ def audit(
         provenance=Split(codes.train.provenance, codes.test.provenance),
         notes=tuple(notes),
         class_names=codes.train.class_names or (),
-        command=as_called(audit, **arguments),
+        command=call_source(audit, **arguments),
         data=data,
     )
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.audit.label_noise import joint, label_noise, probability_wrong
 from hashlens.audit.neighbour_votes import Votes, neighbour_votes
 from hashlens.audit.out_of_sample import OutOfSample
@@ -182,7 +182,7 @@ def label_issues(
     """
     require_whole(AuditError, "k", k)
     if evidence is not None and evidence not in EVIDENCE:
-        raise AuditError(f"unknown evidence {shortly(evidence)}: {nearest(evidence, EVIDENCE)}")
+        raise AuditError(f"unknown evidence {excerpt(evidence)}: {nearest(evidence, EVIDENCE)}")
     if isinstance(codes, OutOfSample):
         if any(argument is not None for argument in (labels, reference, reference_labels, probabilities)):
             raise AuditError(
@@ -191,7 +191,7 @@ def label_issues(
         return _rank(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
     if not isinstance(codes, Codes):
         raise AuditError(
-            f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits) or OutOfSample, not {shortly(codes)}"
+            f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits) or OutOfSample, not {excerpt(codes)}"
         )
     evidence = evidence or ("codes" if probabilities is None else "both")
     if evidence != "codes" and probabilities is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio, pair_ratios
 from hashlens.audit.measured_null import UNCHECKED, Interval, MeasuredNull
 from hashlens.audit.nearest_view import nearest_view
@@ -152,7 +152,7 @@ class Search:
                 f"{len(reference):,}: lower k or give more rows"
             )
         if not is_number(self.expected_false) or not 0 < self.expected_false < inf:
-            raise AuditError(f"expected_false must be more than 0 rows, received {shortly(self.expected_false)}")
+            raise AuditError(f"expected_false must be more than 0 rows, received {excerpt(self.expected_false)}")
         if self.expected_false >= queries:
             raise AuditError(
                 f"expected_false must be less than the {queries:,} {noun}, received {self.expected_false:g}: "

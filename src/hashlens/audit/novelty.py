@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Float64
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.audit.calibration import Calibration
 from hashlens.audit.known_codes import KnownCodes
 from hashlens.audit.novel_items import NovelItems, Scores
@@ -89,7 +89,7 @@ class Novelty:
         require_whole(AuditError, "k", k)
         require_whole(AuditError, "bits", bits)
         if not isinstance(codes, Codes):
-            raise AuditError(f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits), not {shortly(codes)}")
+            raise AuditError(f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits), not {excerpt(codes)}")
         if len(codes) <= k:
             raise AuditError(f"k={k} needs more than {k:,} training codes, received {len(codes):,}: lower k")
         if held_out is None and held_out_predicted is not None:
@@ -175,7 +175,7 @@ class Novelty:
             If the rate is not between 0 and 1, or predictions of the held-out codes are missing.
         """
         if not is_number(false_alarm_rate) or not 0 < false_alarm_rate < 1:
-            raise AuditError(f"false_alarm_rate must lie between 0 and 1, received {shortly(false_alarm_rate)}")
+            raise AuditError(f"false_alarm_rate must lie between 0 and 1, received {excerpt(false_alarm_rate)}")
         return self._calibration(self.per_class if predicted is None else predicted).threshold(false_alarm_rate)
 
     def p_values(self, scores: npt.ArrayLike, predicted: bool | None = None) -> Scores:
@@ -188,7 +188,7 @@ class Novelty:
         try:
             values = np.asarray(scores, np.float64)
         except (TypeError, ValueError) as error:
-            raise AuditError(f"scores must be numbers, received {shortly(scores)}") from error
+            raise AuditError(f"scores must be numbers, received {excerpt(scores)}") from error
         if np.isnan(values).any():
             raise AuditError("scores must be numbers, received NaN among them")
         return calibration.p_values(values)
@@ -341,7 +341,7 @@ def _rows_by_class(codes: Codes) -> dict[int, npt.NDArray[np.int64]]:
 
 def _require_rows(codes: Codes, others: Codes, name: str) -> None:
     if not isinstance(others, Codes):
-        raise AuditError(f"{name} must be Codes, as the training codes are, not {shortly(others)}")
+        raise AuditError(f"{name} must be Codes, as the training codes are, not {excerpt(others)}")
     require_same_code(codes, others)
     if len(others) == 0:
         raise AuditError(f"{name} holds no rows: there is nothing to score")

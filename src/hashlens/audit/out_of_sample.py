@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.audit.predictions import predict
 from hashlens.codes.codes import Codes
 from hashlens.codes.reading import Reading, split_options
@@ -213,7 +213,7 @@ def _without(count: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _network(returned: Any) -> torch.nn.Module:
     network = returned.network if isinstance(returned, Trained) else returned
     if not isinstance(network, torch.nn.Module):
-        raise AuditError(f"train_network must return a torch.nn.Module, received {shortly(returned)}")
+        raise AuditError(f"train_network must return a torch.nn.Module, received {excerpt(returned)}")
     return network.eval()
 
 

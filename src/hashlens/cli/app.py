@@ -26,7 +26,7 @@ from hashlens.cli.ted import ted
 from hashlens.cli.train import train
 from hashlens.cli.tune import tune
 from hashlens.errors import CodesWarning, HashlensError, KernelWarning, TEDWarning
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 from hashlens.version import __version__
 
 BUG, USER_ERROR, STOPPED = 1, 2, 130
@@ -133,6 +133,6 @@ def _warn(
 
 
 def _print_line(message: str, status: int) -> int:
-    console(STANDARD_OUTPUT).print(masked(f"hashlens: {message}"), soft_wrap=True)
+    console(STANDARD_OUTPUT).print(mask_passwords(f"hashlens: {message}"), soft_wrap=True)
     sys.stderr.flush()
     return status

@@ -13,7 +13,7 @@ import typer
 
 from hashlens.errors import OutputError
 from hashlens.files import check_writable, output_path
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 from hashlens.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def reading_of(forward: str | None, mask: str | None, **fields: Any) -> "Reading
 def tell(message: str) -> None:
     """Print a note on standard error, if it is a terminal."""
     if sys.stderr.isatty():
-        console(STANDARD_OUTPUT).print(masked(message), style="dim", soft_wrap=True)
+        console(STANDARD_OUTPUT).print(mask_passwords(message), style="dim", soft_wrap=True)
 
 
 def console(json: Path | None = None) -> Terminal:
@@ -226,7 +226,7 @@ def console(json: Path | None = None) -> Terminal:
 def as_typed(context: typer.Context) -> str:
     """Return the command line, quoted for a shell; empty if the function was not called from a command line."""
     arguments = context.find_root().obj
-    return "" if arguments is None else masked(shlex.join(["hashlens", *arguments]))
+    return "" if arguments is None else mask_passwords(shlex.join(["hashlens", *arguments]))
 
 
 def write_json(result: "Result", path: Path | None, force: bool) -> None:

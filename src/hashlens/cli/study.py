@@ -22,7 +22,7 @@ from hashlens.cli.options import (
 )
 from hashlens.errors import OutputError, StudyError
 from hashlens.files import atomic_write
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 
 if TYPE_CHECKING:
     from hashlens.study.results import Results
@@ -91,7 +91,7 @@ def run(
     chosen = Study.load(spec, store)
     terminal = console()
     terminal.print(
-        masked(f"{chosen.spec.name}: results are stored in {store or spec.with_suffix('.db')}"), soft_wrap=True
+        mask_passwords(f"{chosen.spec.name}: results are stored in {store or spec.with_suffix('.db')}"), soft_wrap=True
     )
     try:
         chosen.run(
@@ -109,7 +109,7 @@ def run(
         _next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
         raise typer.Exit(FAILED)
     if status.finished:
-        terminal.print(masked(f"page: {shlex.join(['hashlens', 'report', place])}"), soft_wrap=True)
+        terminal.print(mask_passwords(f"page: {shlex.join(['hashlens', 'report', place])}"), soft_wrap=True)
     _next(*_what_next(status, results, place))
 
 
@@ -220,4 +220,4 @@ def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[o
 
 def _next(*arguments: object) -> None:
     command = shlex.join(["hashlens", "study", *map(str, arguments)])
-    console().print(masked(f"next: {command}"), soft_wrap=True)
+    console().print(mask_passwords(f"next: {command}"), soft_wrap=True)

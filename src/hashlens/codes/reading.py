@@ -7,7 +7,7 @@ from typing import Any, Literal, TypedDict
 
 import torch
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.errors import CodesError, nearest
 from hashlens.nets.output import OutputLike, check_output
 
@@ -159,7 +159,7 @@ class Reading:
         if reading is None:
             return cls(**{**defaults, **options})
         if not isinstance(reading, cls):
-            raise CodesError(f"reading must be a hashlens.Reading, received {shortly(reading)}")
+            raise CodesError(f"reading must be a hashlens.Reading, received {excerpt(reading)}")
         return replace(reading, **options)
 
 

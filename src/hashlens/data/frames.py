@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -38,7 +38,7 @@ def array_of(x: Any, name: str) -> Array:
     bad_columns: dict[str, list[str]] = {}
     for label, part in parts:
         if problem := _instead_of_numbers(part):
-            bad_columns.setdefault(problem, []).append(shortly(label))
+            bad_columns.setdefault(problem, []).append(excerpt(label))
     if bad_columns:
         received = " and ".join(f"{problem} in {', '.join(columns)}" for problem, columns in bad_columns.items())
         raise DataError(f"{name} must be an array of numbers, received {received}")

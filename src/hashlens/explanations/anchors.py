@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.conditions import Space, space_of
 from hashlens.explanations.explanation import Explanation, Rule
@@ -122,7 +122,7 @@ def anchor(
     for name, value in (("beam", beam), ("samples", samples), ("held_out", held_out)):
         require_whole(ExplainError, name, value)
     if not (is_number(threshold) and 0 < threshold < 1):
-        raise ExplainError(f"threshold must be a number above 0 and below 1, received {shortly(threshold)}")
+        raise ExplainError(f"threshold must be a number above 0 and below 1, received {excerpt(threshold)}")
     example = perturbed_one(request, "anchor", "probability", segments, categorical)
     answer = _answer(example)
     space = space_of(example.parts)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hashlens.arguments import is_number, is_whole, shortly
+from hashlens.arguments import excerpt, is_number, is_whole
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations.gradients import gradient_of
 from hashlens.explanations.places import Place, record_outputs
@@ -72,7 +72,7 @@ def input_range_of(request: Request, bounds: Sequence[float] | None = None) -> I
     bounds = (-inf, inf) if bounds is None else bounds
     ends = tuple(bounds) if isinstance(bounds, (list, tuple)) else ()
     if len(ends) != 2 or not all(map(is_number, ends)) or ends[0] >= ends[1]:
-        raise ExplainError(f"bounds must be two numbers, (low, high), received {shortly(bounds)}")
+        raise ExplainError(f"bounds must be two numbers, (low, high), received {excerpt(bounds)}")
     low, high = float(ends[0]), float(ends[1])
     return _image_range(request, low, high) if request.kind == "image" else _feature_range(request, low, high)
 
@@ -134,7 +134,7 @@ def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
         expected = INPUT_SHAPES[request.kind][0] + (
             ', or a table needs kind="table"' if request.kind == "image" else ""
         )
-        raise ExplainError(f"shape must be that of one input, {expected}, received {shortly(shape)}")
+        raise ExplainError(f"shape must be that of one input, {expected}, received {excerpt(shape)}")
     if examples is not None and sizes != tuple(examples.shape[1:]):
         source = "the background" if request.x is None else "x"
         raise ExplainError(f"shape {sizes} is not that of {source}, {tuple(examples.shape[1:])}: leave it out")
@@ -149,7 +149,7 @@ def require_in_range(**amounts: Any) -> None:
     """Raise ExplainError unless every argument is a number from 0 up to `MAX_VALUE`, exclusive."""
     for name, value in amounts.items():
         if not is_number(value) or not 0 <= value < MAX_VALUE:
-            raise ExplainError(f"{name} must be a number, 0 or more, received {shortly(value)}")
+            raise ExplainError(f"{name} must be a number, 0 or more, received {excerpt(value)}")
 
 
 def noise(

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.codes.codes import Codes
 from hashlens.codes.encode import encode
 from hashlens.codes.packing import pack_bits
@@ -197,7 +197,7 @@ def _from_bits(code: Any, own: Codes) -> Codes:
     if bits.ndim != 2 or bits.shape[1] != own.code_bits or not len(bits) or not np.isin(bits, (0, 1)).all():
         names = ", ".join(layer.name for layer in own.layers[:6]) + (", ..." if len(own.layers) > 6 else "")
         raise ExplainError(
-            f"code must be bits, bool (n, {own.code_bits}), of layers {names}, received {shortly(np.shape(code))}: "
+            f"code must be bits, bool (n, {own.code_bits}), of layers {names}, received {excerpt(np.shape(code))}: "
             "choose others with layers="
         )
     parts = np.split(bits.astype(np.bool_), np.cumsum([layer.bits for layer in own.layers])[:-1], axis=1)

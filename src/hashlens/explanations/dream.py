@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.ascent import ascend, input_range_of, layer_output, require_in_range, shifts_of
 from hashlens.explanations.explain import as_array, explained, list_or_value
@@ -63,7 +63,7 @@ def deep_dream(
         require_whole(ExplainError, name, value)
     require_in_range(step_size=step_size, total_variation=total_variation)
     if not is_number(octave_scale) or not 1 < octave_scale <= 8:
-        raise ExplainError(f"octave_scale must be a number above 1, up to 8, received {shortly(octave_scale)}")
+        raise ExplainError(f"octave_scale must be a number above 1, up to 8, received {excerpt(octave_scale)}")
     x, input_range = request.inputs, input_range_of(request, bounds)
     jitter = min(x.shape[2:]) // 8 if jitter is None else jitter
     require_whole(ExplainError, "jitter", jitter, least=0)

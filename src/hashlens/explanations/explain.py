@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.reading import Reading
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError, HashlensError, ModelError, nearest
@@ -187,7 +187,7 @@ def _reading_of(method: Method, reading: Reading | None, options: dict[str, Any]
     except ExplainError as error:
         if method.group != "perturbation" or not isinstance(error.__cause__, ModelError):
             raise
-        units = f"output must be 'probability' or 'score', received {shortly(output)}; or how the output is read"
+        units = f"output must be 'probability' or 'score', received {excerpt(output)}; or how the output is read"
         raise ExplainError(f"{units}: {error}") from error
 
 
@@ -250,4 +250,4 @@ def _check_options(method: Method, options: dict[str, Any]) -> None:
         if option not in known:
             raise ExplainError(f"{method.name} has no option {option!r}: {nearest(option, [*known, *shared])}")
         if parameters[option].annotation is bool and not isinstance(options[option], (bool, np.bool_)):
-            raise ExplainError(f"{option} must be True or False, received {shortly(options[option])}")
+            raise ExplainError(f"{option} must be True or False, received {excerpt(options[option])}")

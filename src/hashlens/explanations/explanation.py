@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.arguments import is_whole, require_whole, shortly
+from hashlens.arguments import excerpt, is_whole, require_whole
 from hashlens.errors import ExplainError, ReportError
 from hashlens.files import atomic_write
 from hashlens.plain import plain_fields, rebuilt_fields
@@ -130,7 +130,7 @@ class Explanation(Result):
     def __getitem__(self, row: int) -> "Explanation":
         """Return the explanation of one example."""
         if not is_whole(row):
-            raise ExplainError(f"examples are taken one by one, by number, received {shortly(row)}")
+            raise ExplainError(f"examples are taken one by one, by number, received {excerpt(row)}")
         index = range(len(self))[row]
 
         def part(array: Any) -> Any:
@@ -176,7 +176,7 @@ class Explanation(Result):
 
     def _row(self, row: int) -> int:
         if not is_whole(row) or not -len(self) <= row < len(self):
-            raise ExplainError(f"row must be a whole number, 0 to {len(self) - 1}, received {shortly(row)}")
+            raise ExplainError(f"row must be a whole number, 0 to {len(self) - 1}, received {excerpt(row)}")
         return int(row)
 
     def _name(self, index: int, shape: Sequence[int]) -> str:
@@ -304,7 +304,7 @@ class Explanation(Result):
     def _inconsistency(self) -> str:
         """Return a message on what is inconsistent in the explanation; empty if it is consistent."""
         if self.kind not in KINDS:
-            return f"no kind {shortly(self.kind)}"
+            return f"no kind {excerpt(self.kind)}"
         values = {part.name: getattr(self, part.name) for part in fields(self)}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         if wrong := [name for name, value in arrays.items() if name not in ARRAYS or value.dtype.kind not in "fiub"]:

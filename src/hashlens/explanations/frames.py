@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.data.frames import are_numbered
 from hashlens.errors import ExplainError
 
@@ -24,5 +24,5 @@ def order_of(background_labels: Sequence[Any], labels: Sequence[Any]) -> list[in
     if are_numbered(background_labels) or are_numbered(labels):
         return None
     raise ExplainError(
-        f"background has the columns {shortly(list(background_labels))}, x has {shortly(list(labels))}: give the same"
+        f"background has the columns {excerpt(list(background_labels))}, x has {excerpt(list(labels))}: give the same"
     )

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.request import Request
 from hashlens.seeds import torch_generator
@@ -47,7 +47,7 @@ class Generator:
             )
         size: Any = latent if latent is not None else getattr(generator, "latent", None)
         if not is_whole(size) or size < 1:
-            raise ExplainError(f"give latent=, the length of the generator's latent codes, received {shortly(size)}")
+            raise ExplainError(f"give latent=, the length of the generator's latent codes, received {excerpt(size)}")
         return cls(module, int(size))
 
     def start(self, request: Request, rows: int) -> Tensor:

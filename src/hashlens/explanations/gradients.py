@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.explain import explained, list_or_value
 from hashlens.explanations.explanation import Explanation
@@ -95,7 +95,7 @@ def smoothed(request: Request, gradient_function: GradientFunction, samples: int
     """Return mean gradients over noisy copies; the noise of a row does not depend on the batch."""
     require_whole(ExplainError, "samples", samples)
     if not is_number(noise) or not 0 <= noise < inf:
-        raise ExplainError(f"noise must be a number, 0 or more, received {shortly(noise)}")
+        raise ExplainError(f"noise must be a number, 0 or more, received {excerpt(noise)}")
     result = []
     for row, (x, target) in enumerate(zip(request.inputs, request.target, strict=True)):
         generator = torch_generator(request.seed, "smooth", row)
@@ -145,7 +145,7 @@ def integrate(
     for name, value in (("steps", steps), ("max_steps", max_steps)):
         require_whole(ExplainError, name, value)
     if not is_number(tolerance) or not tolerance >= 0:
-        raise ExplainError(f"tolerance must be a number, 0 or more, received {shortly(tolerance)}")
+        raise ExplainError(f"tolerance must be a number, 0 or more, received {excerpt(tolerance)}")
     x, baselines = request.inputs, baselines_of(request)
     values = torch.zeros_like(x, dtype=torch.float64 if exact else x.dtype)
     gaps, used = [], []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, is_whole, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, is_whole, require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.explanation import Explanation, Interaction
 from hashlens.explanations.perturbed import (
@@ -170,14 +170,14 @@ def cle(
 def _check(samples: int, kernel_width: float | None, ridge: float) -> None:
     require_whole(ExplainError, "samples", samples)
     if kernel_width is not None and not (is_number(kernel_width) and 0 < kernel_width < np.inf):
-        raise ExplainError(f"kernel_width must be a number above 0, received {shortly(kernel_width)}")
+        raise ExplainError(f"kernel_width must be a number above 0, received {excerpt(kernel_width)}")
     if not (is_number(ridge) and 0 <= ridge < np.inf):
-        raise ExplainError(f"ridge must be a number, 0 or more, received {shortly(ridge)}")
+        raise ExplainError(f"ridge must be a number, 0 or more, received {excerpt(ridge)}")
 
 
 def _check_spans(spans: Sequence[int], d: int) -> None:
     if not isinstance(spans, Sequence) or not all(is_whole(span) and span >= 2 for span in spans):
-        raise ExplainError(f"spans must be whole numbers, 2 or more, such as (2,) for pairs, received {shortly(spans)}")
+        raise ExplainError(f"spans must be whole numbers, 2 or more, such as (2,) for pairs, received {excerpt(spans)}")
     if spans and max(spans) > d:
         raise ExplainError(
             f"a term of {max(spans)} parts needs as many parts, but the input has {d}: give more (segments=, "

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import is_whole, require_whole, shortly
+from hashlens.arguments import excerpt, is_whole, require_whole
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.ascent import (
     InputRange,
@@ -189,7 +189,7 @@ def channels_of(requested: Any, layer: str, count: int) -> list[int]:
         else []
     )
     if not many or not all(map(is_whole, many)):
-        raise ExplainError(f'channels must be whole numbers, or "all", received {shortly(requested)}')
+        raise ExplainError(f'channels must be whole numbers, or "all", received {excerpt(requested)}')
     return [_index_in_range("channel", int(index), count, f"layer {layer!r} gives {count} channels") for index in many]
 
 
@@ -198,10 +198,10 @@ def units_of(requested: Any, layer: str, sizes: tuple[int, ...]) -> list[tuple[i
     many = requested if isinstance(requested, list) else [requested]
     places = [(index,) if is_whole(index) else index for index in many]
     if not places or not all(isinstance(place, tuple) and all(map(is_whole, place)) for place in places):
-        raise ExplainError(f"unit must be a tuple of whole numbers, or a list of them, received {shortly(requested)}")
+        raise ExplainError(f"unit must be a tuple of whole numbers, or a list of them, received {excerpt(requested)}")
     for place in places:
         if len(place) != len(sizes) or not all(0 <= index < size for index, size in zip(place, sizes, strict=True)):
-            raise ExplainError(f"unit {shortly(place)} is not in layer {layer!r}: it gives {sizes}, counted from 0")
+            raise ExplainError(f"unit {excerpt(place)} is not in layer {layer!r}: it gives {sizes}, counted from 0")
     return [tuple(map(int, place)) for place in places]
 
 

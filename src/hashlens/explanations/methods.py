@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import ExplainError, nearest
 from hashlens.tables import Table, table
 
@@ -105,7 +105,7 @@ NAMES = {name: method for method in METHODS for name in (method.name, *method.al
 def find_method(name: object) -> Method:
     """Return a method by its name or an alias; raise ExplainError with a similar name if there is none."""
     if not isinstance(name, str) or name not in NAMES:
-        raise ExplainError(f"no method {shortly(name)}: {nearest(name, [method.name for method in METHODS])}")
+        raise ExplainError(f"no method {excerpt(name)}: {nearest(name, [method.name for method in METHODS])}")
     return NAMES[name]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.evaluation_set import Candidate, EvaluationSet
 from hashlens.explanations.faithfulness import area, baseline_inputs, infidelity, removal_curve
@@ -102,7 +102,7 @@ def find_metrics(metrics: str | Sequence[str]) -> tuple[str, ...]:
     wanted = (metrics,) if isinstance(metrics, str) or not np.iterable(metrics) else tuple(metrics)
     for name in wanted:
         if not isinstance(name, str) or name not in METRICS:
-            raise ExplainError(f"no metric {shortly(name)}: {nearest(name, [*METRICS, 'standard', 'all'])}")
+            raise ExplainError(f"no metric {excerpt(name)}: {nearest(name, [*METRICS, 'standard', 'all'])}")
     if not wanted:
         raise ExplainError("metrics must be names, at least one, or 'standard' or 'all'")
     return wanted

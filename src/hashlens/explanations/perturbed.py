@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
@@ -96,7 +96,7 @@ def perturb(
         Categorical columns of a table; by default those with few distinct values in the background.
     """
     if unit not in ("probability", "score"):
-        raise ExplainError(f"unit must be 'probability' or 'score', received {shortly(unit)}")
+        raise ExplainError(f"unit must be 'probability' or 'score', received {excerpt(unit)}")
     if request.features is not None and request.kind not in PLACED:
         raise ExplainError(f"features are segments of an image or signal: a {request.kind} takes none")
     parts: list[Parts]
@@ -256,7 +256,7 @@ def _words(request: Request) -> Words:
     places = _word_positions(text, request.tokenizer)
     if not places:
         raise ExplainError(
-            f"the tokenizer gives no words for {shortly(text)}: give tokenizer=fn, text to a list of words"
+            f"the tokenizer gives no words for {excerpt(text)}: give tokenizer=fn, text to a list of words"
         )
     names = tuple(dict.fromkeys(word for _, _, word in places))
     numbers = {name: number for number, name in enumerate(names)}
@@ -275,7 +275,7 @@ def _word_positions(text: str, tokenizer: Callable[[str], Sequence[str]] | None)
         match = next(filter(None, (re.compile(regex, re.IGNORECASE).search(text, offset) for regex in patterns)), None)
         if match is None:
             raise ExplainError(
-                f"the tokenizer gives {shortly(word)}, which does not follow the previous word in the text: "
+                f"the tokenizer gives {excerpt(word)}, which does not follow the previous word in the text: "
                 "give tokenizer=fn that splits the text and does not change the words"
             )
         places.append((*match.span(), word))

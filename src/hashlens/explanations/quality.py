@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.reading import Reading, ReadingOptions, check_names
 from hashlens.data.frames import labels_of, names_of_columns
 from hashlens.errors import ExplainError
@@ -181,7 +181,7 @@ def _methods(methods: Sequence[str] | Mapping[str, Mapping[str, Any]]) -> dict[s
     for name, method_options in options.items():
         method = find_method(name)
         if not isinstance(method_options, Mapping):
-            raise ExplainError(f"options of {method.name} must be a dict, received {shortly(method_options)}")
+            raise ExplainError(f"options of {method.name} must be a dict, received {excerpt(method_options)}")
         if method.group == "global" or method.name == "contrast":
             raise ExplainError(f"{method.name} generates an input and gives no attributions: it cannot be compared")
         if method.name in result:

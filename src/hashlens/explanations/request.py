@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.data.frames import array_of, labels_of
 from hashlens.errors import DataError, ExplainError, nearest
 from hashlens.explanations.frames import order_of
@@ -130,7 +130,7 @@ class Request:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ExplainError(f"reshape fails on activations {tuple(activations.shape)}: {reason}") from error
         if not isinstance(shaped, Tensor) or shaped.dim() == 0 or len(shaped) != len(activations):
-            received = tuple(shaped.shape) if isinstance(shaped, Tensor) else shortly(shaped)
+            received = tuple(shaped.shape) if isinstance(shaped, Tensor) else excerpt(shaped)
             raise ExplainError(
                 f"reshape must return activations of all {len(activations)} inputs, (n, ...), returned {received}"
             )
@@ -140,7 +140,7 @@ class Request:
 def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
     """Return the kind of the inputs: `kind`, or the kind recognised from `x`; `default` without inputs."""
     if kind is not None and (not isinstance(kind, str) or kind not in ALL):
-        raise ExplainError(f"no kind {shortly(kind)}: use {', '.join(ALL[:-1])} or {ALL[-1]}")
+        raise ExplainError(f"no kind {excerpt(kind)}: use {', '.join(ALL[:-1])} or {ALL[-1]}")
     if kind is not None:
         return kind
     if isinstance(x, str) or (isinstance(x, (list, tuple)) and len(x) and all(isinstance(text, str) for text in x)):
@@ -150,7 +150,7 @@ def kind_of(kind: str | None, x: Any, default: str = "image") -> str:
     try:
         return "image" if np.ndim(x) >= 3 else "table"
     except ValueError as error:
-        raise ExplainError(f"x must be an array of numbers, received {shortly(x)}") from error
+        raise ExplainError(f"x must be an array of numbers, received {excerpt(x)}") from error
 
 
 def texts_of(x: Any) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ def numbers(x: Any, name: str, subject: Subject) -> Tensor:
     except DataError as error:
         raise ExplainError(str(error)) from error
     except Exception as error:
-        raise ExplainError(f"{name} must be an array of numbers, received {shortly(x)}") from error
+        raise ExplainError(f"{name} must be an array of numbers, received {excerpt(x)}") from error
     if bad := int((~torch.isfinite(tensor)).sum()):
         raise ExplainError(f"{name}: {bad:,} of {tensor.numel():,} numbers are NaN or infinite")
     return tensor
@@ -338,16 +338,16 @@ def _class(target: Any, names: Sequence[str]) -> int:
     single = isinstance(target, np.generic) or (isinstance(target, Tensor) and target.numel() == 1)
     value = target.item() if single else target
     if not is_whole(value):
-        raise ExplainError(f"target must be a class by number or name, received {shortly(target)}")
+        raise ExplainError(f"target must be a class by number or name, received {excerpt(target)}")
     if abs(value) >= MAX_VALUE:
-        raise ExplainError(f"target {shortly(value)} is out of range: no model gives so many scores")
+        raise ExplainError(f"target {excerpt(value)} is out of range: no model gives so many scores")
     return int(value)
 
 
 def names_of(names: Any, what: str) -> tuple[str, ...]:
     """Return names as text; raise ExplainError if `names` is a single text."""
     if isinstance(names, str) or (names is not None and not np.iterable(names)):
-        raise ExplainError(f"{what} must be a list of names, received {shortly(names)}")
+        raise ExplainError(f"{what} must be a list of names, received {excerpt(names)}")
     return () if names is None else tuple(map(str, names))
 
 
@@ -360,10 +360,10 @@ def check_columns(names: Sequence[str], kind: str, inputs: Tensor | None) -> Non
 def check_named(layer: Any, **functions: Any) -> None:
     """Raise ExplainError if `layer` is not a name, or a function is not callable; None is allowed."""
     if layer is not None and not isinstance(layer, str):
-        raise ExplainError(f"layer must be a name, as model.named_modules() has it, received {shortly(layer)}")
+        raise ExplainError(f"layer must be a name, as model.named_modules() has it, received {excerpt(layer)}")
     for name, function in functions.items():
         if function is not None and not callable(function):
-            raise ExplainError(f"{name} must be a function, received {shortly(function)}")
+            raise ExplainError(f"{name} must be a function, received {excerpt(function)}")
 
 
 Model = torch.nn.Module | Callable[[Any], Any]

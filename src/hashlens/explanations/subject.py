@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.batch_parts import padded
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.model_error import model_error
@@ -134,7 +134,7 @@ class Subject:
             raise model_error(error, inputs, "check the shape that it takes") from error
         scores = self.evidence.add(output, received)
         if scores is None or scores.shape[1] == 0:
-            received_text = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else shortly(output)
+            received_text = tuple(output.shape) if isinstance(output, (Tensor, np.ndarray)) else excerpt(output)
             raise ExplainError(
                 f"the model must give a row of scores for each of {n} inputs, (n, K), received {received_text}: wrap "
                 "it to return the scores, or give output=, a function that converts its output to scores"

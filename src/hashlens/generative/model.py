@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self, Unpack
 import torch
 from torch import nn
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.data.examples import ArrayExamples
 from hashlens.errors import DataError, ModelError
 from hashlens.generative.average import AVERAGED, add_averages
@@ -135,7 +135,7 @@ class GenerativeModel(ABC):
         """
         shape = tuple(map(int, image_shape))
         if len(shape) != 3:
-            raise ModelError(f"image_shape must be (channels, height, width), received {shortly(image_shape)}")
+            raise ModelError(f"image_shape must be (channels, height, width), received {excerpt(image_shape)}")
         networks = build_networks(self.settings, shape, self.code_sizes, self.own, self.spectral_norm)
         check_fit(networks, self.settings, shape, self.code_sizes)
         if self.settings.ema:
@@ -284,7 +284,7 @@ class GenerativeModel(ABC):
         require_whole(ModelError, "steps", steps, 2)
         method = method or ("spherical" if self.settings.prior == "normal" else "linear")
         if method not in ("spherical", "linear"):
-            raise ModelError(f'method must be "spherical" or "linear", received {shortly(method)}')
+            raise ModelError(f'method must be "spherical" or "linear", received {excerpt(method)}')
         starts, ends = self._codes(first), self._codes(second)
         if len(starts) != len(ends):
             raise DataError(

@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 
 import torch
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import ModelError, nearest
 from hashlens.generative.networks import ARCHITECTURES, WIDTHS
 
@@ -70,11 +70,11 @@ class Settings:
             ("architecture", self.architecture, ARCHITECTURES), ("prior", self.prior, PRIORS)
         ):  # fmt: skip
             if text not in known:
-                raise ModelError(f"unknown {name} {shortly(text)}; {nearest(text, known)}")
+                raise ModelError(f"unknown {name} {excerpt(text)}; {nearest(text, known)}")
         if not is_number(self.learning_rate) or not self.learning_rate > 0:
-            raise ModelError(f"learning_rate must be a number above 0, received {shortly(self.learning_rate)}")
+            raise ModelError(f"learning_rate must be a number above 0, received {excerpt(self.learning_rate)}")
         if not is_number(self.ema) or not 0 <= self.ema < 1:
-            raise ModelError(f"ema must be a decay from 0 to below 1, received {shortly(self.ema)}")
+            raise ModelError(f"ema must be a decay from 0 to below 1, received {excerpt(self.ema)}")
 
     @property
     def full_width(self) -> int:
@@ -92,5 +92,5 @@ class Settings:
 def require_weight(name: str, value: object) -> float:
     """Return the weight of a loss as a float; raise ModelError unless it is a number of 0 or more."""
     if not is_number(value) or not 0 <= float(value) < float("inf"):  # type: ignore[arg-type]
-        raise ModelError(f"{name} must be a number, 0 or more, received {shortly(value)}")
+        raise ModelError(f"{name} must be a number, 0 or more, received {excerpt(value)}")
     return float(value)  # type: ignore[arg-type]

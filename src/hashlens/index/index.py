@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from jaxtyping import Int64, Shaped
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed
@@ -411,6 +411,6 @@ def _searcher(kind: str, rows: Rows, options: dict[str, Any]) -> Searcher | None
     if kind == "hnsw":
         return Graph.empty(rows, **options)
     if kind != "exact":
-        raise IndexFault(f"unknown kind of index {shortly(kind)}: {nearest(kind, KINDS)}")
+        raise IndexFault(f"unknown kind of index {excerpt(kind)}: {nearest(kind, KINDS)}")
     checked_options(kind, options, {})
     return None

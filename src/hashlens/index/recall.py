@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.codes.packing import Packed
 from hashlens.errors import IndexFault
 from hashlens.index.exact import Distances, nearest_rows
@@ -50,7 +50,7 @@ def least_value(measured: Callable[[int], float], most: int, recall: float) -> i
         If none of them does.
     """
     if not is_number(recall) or not 0 < recall <= 1:
-        raise IndexFault(f"recall must be above 0 and up to 1, received {shortly(recall)}")
+        raise IndexFault(f"recall must be above 0 and up to 1, received {excerpt(recall)}")
     value = 1
     while (reached := measured(value)) < recall:
         if value >= most:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.codes import Codes, concatenate, require_same_code
 from hashlens.codes.globs import selected
 from hashlens.codes.layers import Layer, lay_out
@@ -108,11 +108,11 @@ class Rows:
         if layers is None:
             return self
         if not _are_names(layers):
-            raise IndexFault(f"layers must be a list of names or globs, received {shortly(layers)}")
+            raise IndexFault(f"layers must be a list of names or globs, received {excerpt(layers)}")
         chosen = [layer for layer in self.layers if selected(layer.name, layers)]
         if not chosen:
             hint = nearest(layers[0] if layers else "", [layer.name for layer in self.layers])
-            raise IndexFault(f"no layer of the index matches {shortly(list(layers))}: {hint}")
+            raise IndexFault(f"no layer of the index matches {excerpt(list(layers))}: {hint}")
         return self if len(chosen) == len(self.layers) else replace(self, layers=lay_out(chosen))
 
     def matching(self, codes: Codes) -> Packed:
@@ -232,7 +232,7 @@ def checked_ids(codes: Codes, ids: npt.ArrayLike | None) -> Ids:
     try:
         row_ids = np.asarray(codes.ids if ids is None else ids)
     except ValueError as error:  # nested lists of different lengths
-        raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {shortly(ids)}") from error
+        raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {excerpt(ids)}") from error
     if row_ids.shape != (len(codes),):
         raise IndexFault(f"ids must be one for each of the {len(codes):,} rows, received {row_ids.shape}")
     if row_ids.dtype.kind in "iu":
@@ -253,6 +253,6 @@ def refuse_repeated(ids: Ids, where: str) -> None:
     again = ordered[1:][ordered[1:] == ordered[:-1]]
     if len(again):
         raise IndexFault(
-            f"ids must differ: {shortly(again[0].item() if isinstance(again[0], np.generic) else again[0])} is in "
+            f"ids must differ: {excerpt(again[0].item() if isinstance(again[0], np.generic) else again[0])} is in "
             f"{where} more than once ({len(np.unique(again)):,} such ids); give others with ids="
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.codes.packing import Packed
 from hashlens.errors import IndexFault, nearest
 from hashlens.index.exact import Numbers
@@ -25,14 +25,14 @@ def layer_weights(rows: Rows, weights: Mapping[str, float]) -> Weights:
         If a layer does not exist, or a weight is negative or not finite.
     """
     if not isinstance(weights, Mapping):
-        raise IndexFault(f"weights must be a dict of layer names and numbers, received {shortly(weights)}")
+        raise IndexFault(f"weights must be a dict of layer names and numbers, received {excerpt(weights)}")
     names = [layer.name for layer in rows.layers]
     for name, weight in weights.items():
         if name not in names:
-            raise IndexFault(f"weights name a layer {shortly(name)} that is not searched: {nearest(name, names)}")
+            raise IndexFault(f"weights name a layer {excerpt(name)} that is not searched: {nearest(name, names)}")
         if not is_number(weight) or not 0 <= weight <= LARGEST:
             raise IndexFault(
-                f"the weight of layer {name!r} must be a finite number, 0 or more, received {shortly(weight)}"
+                f"the weight of layer {name!r} must be a finite number, 0 or more, received {excerpt(weight)}"
             )
     return np.array([float(weights.get(name, 1)) for name in names])
 

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
 from hashlens.codes.reading import Forward, Gates, Granularity
@@ -114,7 +114,7 @@ class NeuralCoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If :func:`hashlens.encode` or :func:`hashlens.load_model` raises it.
         """
         if not isinstance(self.packed, (bool, np.bool_)):
-            raise CodesError(f"packed must be True or False, received {shortly(self.packed)}")
+            raise CodesError(f"packed must be True or False, received {excerpt(self.packed)}")
         rows = self._rows(X, reset=True)
         # The network is loaded once here, not in each transform; a module is used unchanged.
         self.network_ = load_model(self.model)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.csv_cells import as_cell
 from hashlens.errors import MeasureError
 from hashlens.result import Result
@@ -46,7 +46,7 @@ def log_rows(result: Result, name: str | None = None, *, step: int | None = None
         If `result` is not a result of hashlens.
     """
     if not isinstance(result, Result):
-        raise MeasureError(f"log_rows takes a result of hashlens, as of hl.measure(...); received {shortly(result)}")
+        raise MeasureError(f"log_rows takes a result of hashlens, as of hl.measure(...); received {excerpt(result)}")
     require_whole(MeasureError, "limit", limit)
     name = _snake_case(type(result).__name__) if name is None else name
     numbers, columns = dict(numbers_of(result.to_dict())), _first_rows(getattr(result, "columns", {}), limit)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from rich.console import RenderableType
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.data import ArrayExamples, load_data
 from hashlens.data.labels import NO_LABEL
 from hashlens.data.numbering import with_one_numbering
@@ -109,7 +109,7 @@ def kernel_accuracy(
         If the inputs do not fit the network, or the kernel is singular.
     """
     if kernel not in PREDICTION_KERNELS:
-        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
+        raise KernelError(f"unknown kernel {excerpt(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
     known, others = with_one_numbering(_load_labelled(train), _load_labelled(test))
     assert known.labels is not None
     assert others.labels is not None

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import torch
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import KernelError
 from hashlens.kernels.layer import Layer
 from hashlens.kernels.moments import COMPILED_FROM, Moments, equal_positions
@@ -132,7 +132,7 @@ class LeakyReLU(Activation):
 
     def __post_init__(self) -> None:
         if not is_number(self.slope) or not math.isfinite(self.slope):
-            raise KernelError(f"LeakyReLU: slope must be a number, received {shortly(self.slope)}")
+            raise KernelError(f"LeakyReLU: slope must be a number, received {excerpt(self.slope)}")
 
     def dual(self, cov: Tensor, first: Tensor, second: Tensor) -> Dual:
         """Return the means of f(u) f(v) and of f'(u) f'(v)."""
@@ -183,7 +183,7 @@ class ReLU(LeakyReLU):
 
     def __post_init__(self) -> None:
         if self.slope != 0:
-            raise KernelError(f"ReLU has slope 0, received {shortly(self.slope)}: use LeakyReLU")
+            raise KernelError(f"ReLU has slope 0, received {excerpt(self.slope)}: use LeakyReLU")
 
     def __repr__(self) -> str:
         return "ReLU()"
@@ -197,7 +197,7 @@ class Abs(LeakyReLU):
 
     def __post_init__(self) -> None:
         if self.slope != -1:
-            raise KernelError(f"Abs has slope -1, received {shortly(self.slope)}: use LeakyReLU")
+            raise KernelError(f"Abs has slope -1, received {excerpt(self.slope)}: use LeakyReLU")
 
     def __repr__(self) -> str:
         return "Abs()"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.gaussian_process.kernels import Kernel
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import KernelError, MissingExtraError, nearest
 from hashlens.kernels.compute import compute, diagonals
 from hashlens.kernels.estimators import default_network
@@ -80,7 +80,7 @@ class InfiniteKernel(Kernel):  # type: ignore[misc]
     @property
     def _kind(self) -> PredictionKernel:
         if self.kernel not in PREDICTION_KERNELS:
-            raise KernelError(f"unknown kernel {shortly(self.kernel)}; {nearest(self.kernel, PREDICTION_KERNELS)}")
+            raise KernelError(f"unknown kernel {excerpt(self.kernel)}; {nearest(self.kernel, PREDICTION_KERNELS)}")
         return self.kernel
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 from rich.console import RenderableType
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.codes import Codes, Reading, ReadingOptions, encode
 from hashlens.data import load_data
 from hashlens.errors import KernelError
@@ -130,7 +130,7 @@ def compare_codes(
     names = tuple(layer.name for layer in codes.layers)
     if len(names) != len(limiting.activations()):
         raise KernelError(
-            f"the codes have {len(names)} layers ({shortly(', '.join(names))}), and the limit "
+            f"the codes have {len(names)} layers ({excerpt(', '.join(names))}), and the limit "
             f"{len(limiting.activations())} activations: leave out layers=, or give the network of these layers"
         )
     x = rows.tensor().double()

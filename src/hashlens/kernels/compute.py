@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.device import find_device
 from hashlens.errors import KernelError, nearest
 from hashlens.kernels.layers import Flatten
@@ -252,7 +252,7 @@ def inputs_of(
             "a torch.nn.Module by from_module()"
         )
     if dtype not in PRECISIONS:
-        raise KernelError(f"unknown dtype {shortly(dtype)}; {nearest(dtype, PRECISIONS)}")
+        raise KernelError(f"unknown dtype {excerpt(dtype)}; {nearest(dtype, PRECISIONS)}")
     place = find_device(device)
     first = _tensor(x1, names[0], PRECISIONS[dtype], place)
     second = None if x2 is None else _tensor(x2, names[1], PRECISIONS[dtype], place)
@@ -270,7 +270,7 @@ def _tensor(x: Any, name: str, dtype: torch.dtype, device: torch.device) -> Tens
     try:
         values = (x.detach() if isinstance(x, Tensor) else torch.from_numpy(np.array(x))).to(device, dtype)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise KernelError(f"{name} must be an array of numbers, received {shortly(x)}") from error
+        raise KernelError(f"{name} must be an array of numbers, received {excerpt(x)}") from error
     if values.dim() not in (2, 4) or 0 in values.shape:
         raise KernelError(
             f"{name} must be (n, features) or images (n, channels, height, width), none of them 0, received shape "
@@ -285,7 +285,7 @@ def _tensor(x: Any, name: str, dtype: torch.dtype, device: torch.device) -> Tens
 def _require_kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
     for kind in kinds:
         if kind not in KINDS:
-            raise KernelError(f"unknown kind of kernel {shortly(kind)}; {nearest(kind, KINDS)}")
+            raise KernelError(f"unknown kind of kernel {excerpt(kind)}; {nearest(kind, KINDS)}")
     return tuple(kind for kind in KINDS if kind in kinds)
 
 

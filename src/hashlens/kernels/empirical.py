@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, jvp, vjp, vmap
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.errors import KernelError, nearest
 from hashlens.progress import track
 
@@ -56,7 +56,7 @@ def empirical_ntk(
         If the module has no weights that require gradients, or its output is not ``(n, outputs)``.
     """
     if outputs not in OUTPUTS:
-        raise KernelError(f"unknown outputs {shortly(outputs)}; {nearest(outputs, OUTPUTS)}")
+        raise KernelError(f"unknown outputs {excerpt(outputs)}; {nearest(outputs, OUTPUTS)}")
     require_whole(KernelError, "batch_size", batch_size)
     gradients = _gradient_function(module, outputs)
     starts = range(0, len(x1), batch_size)

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import KernelError
 from hashlens.kernels.activations import ReLU
 from hashlens.kernels.compute import Kernels, Kind, Precision, compute
@@ -189,7 +189,7 @@ class _Regressor(RegressorMixin, _InfiniteWidth):  # type: ignore[misc]
             Predictions ``(n,)`` or ``(n, outputs)``, as the targets.
         """
         if return_std and return_cov:
-            raise KernelError(f"give one of return_std and return_cov, received {shortly((return_std, return_cov))}")
+            raise KernelError(f"give one of return_std and return_cov, received {excerpt((return_std, return_cov))}")
         found = self._predict(X, return_std or return_cov)
         mean = (found.mean[:, 0] if self._single else found.mean) + self.y_mean_
         if return_std:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import fx, nn
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import KernelError, nearest
 from hashlens.kernels.activations import GELU, Abs, Erf, LeakyReLU, ReLU, Sin
 from hashlens.kernels.layer import Layer, Parameterization
@@ -90,9 +90,9 @@ def from_module(
             f"variances are not read from weights: give either init= ({', '.join(INITS)}) or weight_variance="
         )
     if init is not None and init not in INITS:
-        raise KernelError(f"unknown init {shortly(init)}; {nearest(init, INITS)}")
+        raise KernelError(f"unknown init {excerpt(init)}; {nearest(init, INITS)}")
     if weight_variance is not None and not is_number(weight_variance):
-        raise KernelError(f"weight_variance must be a number, received {shortly(weight_variance)}")
+        raise KernelError(f"weight_variance must be a number, received {excerpt(weight_variance)}")
     if type(module).__module__.startswith("torch.nn.") and not isinstance(module, nn.Sequential):
         module = nn.Sequential(module)  # a single layer is traced as part of a network
     try:
@@ -120,7 +120,7 @@ class _GraphReader:
         if len(inputs) != 1 or not isinstance(result, fx.Node):
             raise KernelError(
                 f"{type(self.module).__name__} must take one tensor and return one, received {len(inputs)} inputs and "
-                f"an output {shortly(result)}"
+                f"an output {excerpt(result)}"
             )
         for node in self.nodes:  # so that an error names the first layer without a limit
             if node.op in ("call_module", "call_function", "call_method") and not _is_sum(node):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from hashlens.arguments import is_number, is_whole, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, is_whole, require_whole
 from hashlens.errors import KernelError
 from hashlens.kernels.layer import Layer, Parameterization
 from hashlens.kernels.moments import COMPILED_FROM, Moments, equal_positions, window_sums
@@ -22,7 +22,7 @@ def _check_variances(layer: Any) -> None:
         if value is None and name == "bias_variance":
             continue
         if not is_number(value) or not (math.isfinite(value) and value >= 0):
-            raise KernelError(f"{kind}: {name} must be a number, 0 or more, received {shortly(value)}")
+            raise KernelError(f"{kind}: {name} must be a number, 0 or more, received {excerpt(value)}")
     if layer.width is not None:
         require_whole(KernelError, f"{kind}: width", layer.width)
 
@@ -102,7 +102,7 @@ def _pair(kind: str, name: str, value: Any, least: int) -> Pair:
     both = value if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(is_whole(one) and one >= least for one in both):
         raise KernelError(
-            f"{kind}: {name} must be a whole number, {least} or more, or two of them, received {shortly(value)}"
+            f"{kind}: {name} must be a whole number, {least} or more, or two of them, received {excerpt(value)}"
         )
     return int(both[0]), int(both[1])
 

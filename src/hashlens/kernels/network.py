@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import KernelError, nearest
 from hashlens.kernels.activations import Activation
 from hashlens.kernels.layer import PARAMETERIZATIONS, Layer, Parameterization
@@ -88,7 +88,7 @@ def as_layers(layers: object, what: str) -> tuple[Layer, ...]:
             found.append(layer)
         else:
             raise KernelError(
-                f"{what}: {shortly(layer)} is no layer of hashlens.kernels; layers are Dense(), Conv(), ReLU(), ...; a "
+                f"{what}: {excerpt(layer)} is no layer of hashlens.kernels; layers are Dense(), Conv(), ReLU(), ...; a "
                 "torch.nn.Module is read by from_module"
             )
     return tuple(found)
@@ -119,7 +119,7 @@ class InfiniteNetwork:
         object.__setattr__(self, "layers", as_layers(self.layers, "InfiniteNetwork"))
         if self.parameterization not in PARAMETERIZATIONS:
             raise KernelError(
-                f"unknown parameterization {shortly(self.parameterization)}; "
+                f"unknown parameterization {excerpt(self.parameterization)}; "
                 f"{nearest(self.parameterization, PARAMETERIZATIONS)}"
             )
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import KernelError, KernelWarning, nearest
 from hashlens.kernels.compute import Precision, compute, inputs_of
 from hashlens.kernels.network import InfiniteNetwork
@@ -65,7 +65,7 @@ class Predictor:
         self, targets: Any, nngp: Any, ntk: Any = None, diag_reg: float = 0.0, device: str | torch.device = "cpu"
     ) -> None:
         if not is_number(diag_reg) or not (math.isfinite(diag_reg) and diag_reg >= 0):
-            raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
+            raise KernelError(f"diag_reg must be a number, 0 or more, received {excerpt(diag_reg)}")
         self.kind: PredictionKernel = "nngp" if ntk is None else "ntk"
         self.diag_reg, self._device, self._nngp = float(diag_reg), device, nngp
         self._kernel = _as_matrix(nngp if ntk is None else ntk, self.kind, device)
@@ -140,7 +140,7 @@ class Predictor:
         """
         across = self._cross_kernel(cross, "cross")
         if time is not None and (not is_number(time) or math.isnan(time) or time < 0):
-            raise KernelError(f"time must be a number, 0 or more, or None for ever, received {shortly(time)}")
+            raise KernelError(f"time must be a number, 0 or more, or None for ever, received {excerpt(time)}")
         time = None if time is None or math.isinf(time) else float(time)
         covariance = None
         if test is not None:
@@ -258,7 +258,7 @@ def predict(
     array([[2.]])
     """
     if kernel not in PREDICTION_KERNELS:
-        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
+        raise KernelError(f"unknown kernel {excerpt(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
     inputs_of(network, train, test, dtype, device, names=("train", "test"))
     kinds = ("nngp", "ntk") if kernel == "ntk" and covariance else (kernel,)
     options = {"dtype": dtype, "device": device}
@@ -274,7 +274,7 @@ def _as_matrix(values: Any, name: str, device: str | torch.device) -> Tensor:
         found = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
         found = found.to(device)
     except (TypeError, ValueError) as error:
-        raise KernelError(f"{name} must be a matrix of numbers, received {shortly(values)}") from error
+        raise KernelError(f"{name} must be a matrix of numbers, received {excerpt(values)}") from error
     if found.dim() != 2 or 0 in found.shape:
         raise KernelError(f"{name} must be a matrix, received shape {tuple(found.shape)}")
     found = found if found.is_floating_point() else found.double()
@@ -287,7 +287,7 @@ def _targets(values: Any, n: int) -> Tensor:
     try:
         targets = torch.as_tensor(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError) as error:
-        raise KernelError(f"targets must be numbers, received {shortly(values)}") from error
+        raise KernelError(f"targets must be numbers, received {excerpt(values)}") from error
     targets = targets[:, None] if targets.dim() == 1 else targets
     if targets.dim() != 2 or len(targets) != n:
         raise KernelError(f"targets must be ({n},) or ({n}, outputs) as the kernel, received {tuple(targets.shape)}")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import is_finite, require_whole, shortly
+from hashlens.arguments import excerpt, is_finite, require_whole
 from hashlens.errors import KernelError, nearest
 
 Array = npt.NDArray[Any]
@@ -115,7 +115,7 @@ def critical_size(
     if largest_size is not None:
         require_whole(KernelError, "largest_size", largest_size, FEWEST_EXAMPLES)
     if not is_finite(diag_reg) or diag_reg < 0:
-        raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
+        raise KernelError(f"diag_reg must be a number, 0 or more, received {excerpt(diag_reg)}")
     largest_size = len(kernel) if largest_size is None else min(largest_size, len(kernel))
     # Up to nine sizes over four doublings: enough for the three parameters of a parabola.
     sizes = np.unique(np.geomspace(max(largest_size // 16, 2), largest_size, 9).astype(np.int64))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import KernelError, nearest
 from hashlens.progress import bar
 
@@ -84,9 +84,9 @@ def solve(
     if wanted.ndim != 2 or len(wanted) != n:
         raise KernelError(f"targets must be ({n},) or ({n}, outputs) as the kernel, received {wanted.shape}")
     if not is_number(diag_reg) or not (math.isfinite(diag_reg) and diag_reg >= 0):
-        raise KernelError(f"diag_reg must be a number, 0 or more, received {shortly(diag_reg)}")
+        raise KernelError(f"diag_reg must be a number, 0 or more, received {excerpt(diag_reg)}")
     if method not in METHODS:
-        raise KernelError(f"unknown method {shortly(method)}; {nearest(method, METHODS)}")
+        raise KernelError(f"unknown method {excerpt(method)}; {nearest(method, METHODS)}")
     require_whole(KernelError, "steps", steps)
     ridge = diag_reg * float(np.mean(np.diagonal(kernel), dtype=np.float64))
     if method == "cholesky" or (method == "auto" and n <= DIRECT_UP_TO):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 import xxhash
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.errors import KernelError, OutputError, nearest
 from hashlens.files import output_path
 from hashlens.kernels.compute import PRECISIONS, Precision, blocks, inputs_of
@@ -68,7 +68,7 @@ def kernel_on_disk(
         If the file exists, an unfinished kernel of another call exists, or the disk has too little space.
     """
     if kernel not in PREDICTION_KERNELS:
-        raise KernelError(f"unknown kernel {shortly(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
+        raise KernelError(f"unknown kernel {excerpt(kernel)}; {nearest(kernel, PREDICTION_KERNELS)}")
     require_whole(KernelError, "tile", tile)
     target = output_path(out, overwrite)
     if target.suffix != ".npy":

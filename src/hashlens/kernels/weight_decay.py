@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import KernelError
 
 
@@ -37,7 +37,7 @@ def layerwise_weight_decay(network: nn.Module, weight_decay: float) -> list[dict
     [0.15, 0.05, 0.1]
     """
     if not is_number(weight_decay) or not weight_decay >= 0:
-        raise KernelError(f"weight_decay must be a number, 0 or more, received {shortly(weight_decay)}")
+        raise KernelError(f"weight_decay must be a number, 0 or more, received {excerpt(weight_decay)}")
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     weights = [parameter for parameter in trained if parameter.dim() > 1]
     if not weights:

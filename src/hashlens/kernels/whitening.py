@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import KernelError
 
 Array = npt.NDArray[Any]
@@ -63,7 +63,7 @@ class ZCA:
         [[1.414, 0.0]]
         """
         if not is_number(regularization) or not (math.isfinite(regularization) and regularization > 0):
-            raise KernelError(f"regularization must be a number, more than 0, received {shortly(regularization)}")
+            raise KernelError(f"regularization must be a number, more than 0, received {excerpt(regularization)}")
         rows = _as_rows(train)
         mean = rows.mean(axis=0)
         variances, directions = _principal_directions(rows - mean)

@@ -4,7 +4,7 @@ from typing import Any, Unpack
 
 import torch
 
-from hashlens.arguments import as_called, is_number, require_whole, shortly
+from hashlens.arguments import call_source, excerpt, is_number, require_whole
 from hashlens.codes.observe import Observation
 from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.sources import load_data, load_training_data
@@ -140,7 +140,7 @@ def measure(
         notes=tuple(run.notes),
         provenance=Split(codes.train.provenance, codes.test.provenance),
         exhibits=examples,
-        command=as_called(measure, **arguments),
+        command=call_source(measure, **arguments),
         data=data,
     )
 
@@ -149,7 +149,7 @@ def _check_arguments(k: Any, memory_budget: Any, projection: str) -> None:
     require_whole(MeasureError, "k", k)
     check_projection(projection)
     if not is_number(memory_budget) or memory_budget <= 0:
-        raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {shortly(memory_budget)}")
+        raise MeasureError(f"memory_budget must be a number of bytes, more than 0, received {excerpt(memory_budget)}")
 
 
 def _regime(

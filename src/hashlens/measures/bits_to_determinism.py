@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import RenderableType
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.codes.codes import CHUNK_BYTES, Codes
 from hashlens.codes.packing import WORD_BITS, pack_bits, packed_bytes
 from hashlens.errors import MeasureError
@@ -64,7 +64,7 @@ def bits_to_determinism(codes: Codes, threshold: float = 0.01, seed: int = 0) ->
         If there are no rows or no bits, or the threshold is not in [0, 1].
     """
     if not is_number(threshold) or not 0 <= threshold <= 1:
-        raise MeasureError(f"threshold must be a redundancy ratio in [0, 1], received {shortly(threshold)}")
+        raise MeasureError(f"threshold must be a redundancy ratio in [0, 1], received {excerpt(threshold)}")
     require_rows(codes)
     if codes.code_bits == 0:
         raise MeasureError("bits_to_determinism needs codes of at least one bit, received none")

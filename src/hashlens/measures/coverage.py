@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.console import Group, RenderableType
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.codes.codes import Codes, concatenate, require_same_code
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import Packed, unpack_bits
@@ -209,7 +209,7 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
         if received is None and name == "new_codes":
             continue
         if not isinstance(received, Codes) or len(received) == 0:
-            raise AuditError(f"coverage needs {name} of at least one row, received {shortly(received)}")
+            raise AuditError(f"coverage needs {name} of at least one row, received {excerpt(received)}")
     if new_codes is not None:
         require_same_code(codes, new_codes)
     ever = np.bitwise_or.reduce(codes.packed, axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.codes import Codes
 from hashlens.errors import MeasureError
 from hashlens.measures.features import as_features
@@ -41,7 +41,7 @@ class Projection(Result):
 def check_projection(method: str) -> None:
     """Raise MeasureError if `method` is not known, or its package is not installed."""
     if method not in get_args(ProjectionMethod):
-        raise MeasureError(f"projection must be 'pca' or 'umap', received {shortly(method)}")
+        raise MeasureError(f"projection must be 'pca' or 'umap', received {excerpt(method)}")
     if method == "umap":
         from importlib.util import find_spec
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import MeasureError
 from hashlens.measures.learning import Learning
 from hashlens.result import Result
@@ -42,7 +42,7 @@ class RegimeThresholds(Result):
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if not is_number(value):
-                raise MeasureError(f"regime threshold {name} must be a number, received {shortly(value)}")
+                raise MeasureError(f"regime threshold {name} must be a number, received {excerpt(value)}")
         if not 0 <= self.sufficient_redundancy <= self.under_redundancy <= 1:
             raise MeasureError(
                 "regime thresholds must satisfy 0 <= sufficient_redundancy <= under_redundancy <= 1, "
@@ -62,7 +62,7 @@ def as_thresholds(thresholds: RegimeThresholds | None) -> RegimeThresholds:
     if not isinstance(thresholds, RegimeThresholds):
         raise MeasureError(
             "thresholds must be RegimeThresholds, such as RegimeThresholds(under_redundancy=0.4), received "
-            f"{shortly(thresholds)}"
+            f"{excerpt(thresholds)}"
         )
     return thresholds
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.codes.layers import Layer
 from hashlens.errors import ModelError
 from hashlens.plain import Misfit
@@ -53,7 +53,7 @@ class Unit:
         Unit(layer='features.3', index=(0, 12), plane=1)
         """
         if (parts := NAME.fullmatch(str(name))) is None:
-            raise Misfit(f"must be the name of a unit, as 'features.3[0, 12]', received {shortly(name)}")
+            raise Misfit(f"must be the name of a unit, as 'features.3[0, 12]', received {excerpt(name)}")
         layer, where, plane = parts.groups()
         return cls(layer, tuple(map(int, where.split(", "))) if where else (), int(plane or 0))
 

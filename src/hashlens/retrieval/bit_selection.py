@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Int64
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.codes.codes import CHUNK_BYTES, Codes
 from hashlens.codes.layers import Positions
 from hashlens.codes.packing import WORD_BITS, pack_bits, packed_bytes
@@ -75,10 +75,10 @@ def preferred_bits(
 ) -> Int64[Positions, " {bits}"]:
     """Return the positions of the bits that :func:`select_bits` chooses, int64 ``(bits,)``, the best first."""
     if method not in get_args(Selection):
-        raise MeasureError(f"no method {shortly(method)} of bit selection: {nearest(method, get_args(Selection))}")
+        raise MeasureError(f"no method {excerpt(method)} of bit selection: {nearest(method, get_args(Selection))}")
     if not is_whole(bits) or not 1 <= bits <= codes.code_bits:
         raise MeasureError(
-            f"bits must be a whole number from 1 to the {codes.code_bits:,} of these codes, received {shortly(bits)}"
+            f"bits must be a whole number from 1 to the {codes.code_bits:,} of these codes, received {excerpt(bits)}"
         )
     if labels is not None and method not in SUPERVISED:
         raise MeasureError(f"{method!r} is unsupervised and uses no labels: leave labels= out")

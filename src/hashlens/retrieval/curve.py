@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 from rich.console import Group, RenderableType
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError, nearest
 from hashlens.measures.controls import MAX_HYPERPLANES, hyperplane_codes
@@ -184,7 +184,7 @@ def quality_curve(
     wanted = checked_lengths(lengths)
     for method in methods:
         if method not in METHODS:
-            raise MeasureError(f"no method {shortly(method)} of bit selection: {nearest(method, METHODS)}")
+            raise MeasureError(f"no method {excerpt(method)} of bit selection: {nearest(method, METHODS)}")
     for part in (codes.train, codes.test):
         if part.labels is None:
             raise MeasureError("the curve of retrieval quality needs labels, and these codes have none")
@@ -313,7 +313,7 @@ class _Control:
 def checked_lengths(lengths: Any) -> tuple[int, ...]:
     """Return the lengths in ascending order, or raise MeasureError."""
     if not isinstance(lengths, (list, tuple, range, np.ndarray)) or len(lengths) == 0:
-        raise MeasureError(f"lengths must be lengths of codes, as (16, 64, 256), received {shortly(lengths)}")
+        raise MeasureError(f"lengths must be lengths of codes, as (16, 64, 256), received {excerpt(lengths)}")
     for length in lengths:
         require_whole(MeasureError, "each length in bits", length)
     return tuple(sorted({int(length) for length in lengths}))

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float32, Num
 
-from hashlens.arguments import is_whole, require_whole, shortly
+from hashlens.arguments import excerpt, is_whole, require_whole
 from hashlens.codes.codes import Codes
 from hashlens.codes.layers import Layer
 from hashlens.codes.packing import pack_bits
@@ -100,7 +100,7 @@ def principal_components(
     if not is_whole(components) or not 1 <= components <= limit:
         raise MeasureError(
             f"principal components, and ITQ bits, are from 1 to {limit:,} for {len(train):,} rows of "
-            f"{train.shape[1]:,} columns, received {shortly(components)}: lower the bits, or use hyperplane_codes"
+            f"{train.shape[1]:,} columns, received {excerpt(components)}: lower the bits, or use hyperplane_codes"
         )
     centre = train.mean(dim=0)
     train, test = train - centre, test - centre

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Num
 from rich.console import RenderableType
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.errors import MeasureError, nearest
 from hashlens.measures.classes import Labels, labelled_codes, labelled_pair, labelled_row_pairs, labelled_rows
@@ -210,7 +210,7 @@ def retrieval_quality_features(
     from hashlens.retrieval.tied_ranking import rank_keys
 
     if distance not in get_args(Distance):
-        raise MeasureError(f"no distance {shortly(distance)}: {nearest(distance, get_args(Distance))}")
+        raise MeasureError(f"no distance {excerpt(distance)}: {nearest(distance, get_args(Distance))}")
     query_rows = as_features(queries)
     rows = query_rows if features is None else as_features(features)
     if query_rows.shape[1] != rows.shape[1]:
@@ -354,7 +354,7 @@ def checked_cuts(k: Any, rows: int) -> tuple[int, ...]:
     cuts = [k] if is_whole(k) else list(k) if isinstance(k, (list, tuple, range, np.ndarray)) else None
     if cuts is None or not all(is_whole(cut) and 1 <= cut <= rows for cut in cuts):
         raise MeasureError(
-            f"k must be whole numbers from 1 to the {rows:,} rows that are ranked, received {shortly(k)}: lower k or "
+            f"k must be whole numbers from 1 to the {rows:,} rows that are ranked, received {excerpt(k)}: lower k or "
             "give more rows"
         )
     return tuple(sorted({int(cut) for cut in cuts}))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import ReportError, nearest
 from hashlens.plain import rebuilt, rebuilt_fields
 from hashlens.result import Result
@@ -48,7 +48,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or str(error)
         raise ReportError(f"{path} cannot be read as JSON: {reason}") from error
     if not isinstance(body, dict):
-        raise ReportError(f"{path} holds no result but {shortly(body)}: give what --json of a command wrote")
+        raise ReportError(f"{path} holds no result but {excerpt(body)}: give what --json of a command wrote")
     return with_arrays(body, path)
 
 
@@ -64,7 +64,7 @@ def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[R
     version = body.get("schema_version")
     if not isinstance(version, int) or version > found.schema_version:
         raise ReportError(
-            f"{path} holds a {kind} of schema version {shortly(version)}, this hashlens reads up to "
+            f"{path} holds a {kind} of schema version {excerpt(version)}, this hashlens reads up to "
             f"{found.schema_version}; upgrade hashlens"
         )
     try:

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.device import find_device
 from hashlens.errors import StudyError
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 from hashlens.study.experiment import find_experiment
 from hashlens.study.results import Results
 from hashlens.study.run import LEASE_SECONDS, LONGEST_LEASE, Work, study_runs, work
@@ -55,7 +55,7 @@ class Study:
 
     def __init__(self, spec: StudySpec, store: str | Path, **inputs: Any) -> None:
         if not isinstance(spec, StudySpec):
-            raise StudyError(f"a study is made of a StudySpec, received {shortly(spec)}: Study.load reads a file")
+            raise StudyError(f"a study is made of a StudySpec, received {excerpt(spec)}: Study.load reads a file")
         self.spec = spec
         self._target = store
         self.inputs = inputs
@@ -88,7 +88,7 @@ class Study:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the spec and the path or URL of the store, without a password."""
-        return {"spec": self.spec.to_plain(), "store": masked(str(self._target))}
+        return {"spec": self.spec.to_plain(), "store": mask_passwords(str(self._target))}
 
     def __repr__(self) -> str:
         return f"Study({self.spec.name!r}, store={str(self._target)!r})"

@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.errors import TEDError, nearest
 from hashlens.nets.copying import Copying
 from hashlens.ted.code_neighbours import CodeNeighbours
@@ -265,7 +265,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         for name, known in (("strategy", STRATEGIES), ("missing", MISSING), ("embedding", EMBEDDINGS)):
             value = getattr(self, name)
             if value not in known:
-                raise TEDError(f"unknown {name} {shortly(value)}; {nearest(value, known)}")
+                raise TEDError(f"unknown {name} {excerpt(value)}; {nearest(value, known)}")
         require_whole(TEDError, "k", self.k)
         by_codes = self.strategy == "embedding" and self.embedding == "codes"
         if self.estimator is None and self.strategy == "cartesian":
@@ -277,7 +277,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
             example = f"{self.estimator.__name__}()" if isinstance(self.estimator, type) else "RandomForestClassifier()"
             raise TEDError(
                 f"strategy 'cartesian' needs a classifier, or a pipeline that ends with one, such as {example}; "
-                f"received {shortly(self.estimator)}"
+                f"received {excerpt(self.estimator)}"
             )
         if self.estimator is None and by_codes:
             raise TEDError("embedding='codes' needs a network as estimator: such as TEDClassifier(network, ...)")
@@ -286,7 +286,7 @@ class TEDClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type
         ):
             raise TEDError(
                 f"strategy {self.strategy!r} takes a hashlens.ted.Trunk as estimator, received "
-                f"{shortly(self.estimator)}; leave it out for one with defaults"
+                f"{excerpt(self.estimator)}; leave it out for one with defaults"
             )
 
     def _check_labels(self, X: Any, y: Any) -> Array:

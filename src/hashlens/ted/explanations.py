@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import TEDError
 
 Codes = npt.NDArray[np.int64]
@@ -105,7 +105,7 @@ def _as_vector(E: Any) -> npt.NDArray[Any]:
         array = np.asarray(E)
     else:
         if isinstance(E, str | bytes | dict) or not isinstance(E, Iterable):
-            raise TEDError(f"E must hold an explanation for each row, received {shortly(E)}")
+            raise TEDError(f"E must hold an explanation for each row, received {excerpt(E)}")
         frame = E.to_numpy() if getattr(E, "ndim", 1) == 2 and hasattr(E, "to_numpy") else None
         if frame is not None and frame.shape[1] == 1:
             return _as_vector(frame[:, 0].astype(object))
@@ -157,7 +157,7 @@ def _factorize_objects(array: npt.NDArray[Any]) -> tuple[list[Any], Codes]:
     except TypeError as error:
         row, value = next((row, value) for row, value in enumerate(listed) if not _is_hashable(value))
         raise TEDError(
-            f"E has a {type(value).__name__} in row {row}, {shortly(value)}: expected text or a number; several "
+            f"E has a {type(value).__name__} in row {row}, {excerpt(value)}: expected text or a number; several "
             "reasons of a row are hl.ted.MultiLabel([...])"
         ) from error
     return list(places), codes

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import TEDError, nearest
 from hashlens.seeds import numpy_generator
 from hashlens.ted.noise import check_share
@@ -47,7 +47,7 @@ def left_out(
     """
     check_share("missing", share)
     if kind not in MISSING_KINDS:
-        raise TEDError(f"unknown missing_kind {shortly(kind)}; {nearest(kind, MISSING_KINDS)}")
+        raise TEDError(f"unknown missing_kind {excerpt(kind)}; {nearest(kind, MISSING_KINDS)}")
     rng = numpy_generator(seed, "ted missing", kind)
     # With logistic noise, the odds that noise plus log odds is above a threshold keep their ratio.
     keys = rng.logistic(size=len(labels))

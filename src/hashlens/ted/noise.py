@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import TEDError, nearest
 from hashlens.seeds import numpy_generator
 
@@ -51,7 +51,7 @@ def noisy(
     check_share("noise", share)
     require_whole(TEDError, "annotators", annotators)
     if kind not in NOISE_KINDS:
-        raise TEDError(f"unknown noise_kind {shortly(kind)}; {nearest(kind, NOISE_KINDS)}")
+        raise TEDError(f"unknown noise_kind {excerpt(kind)}; {nearest(kind, NOISE_KINDS)}")
     rng = numpy_generator(seed, "ted noise", kind)
     drawn = np.zeros(len(labels), bool)
     drawn[rng.permutation(len(labels))[: round(share * len(labels))]] = True
@@ -79,4 +79,4 @@ def noisy(
 def check_share(name: str, share: object) -> None:
     """Raise TEDError if `share` is not a number from 0 to 1."""
     if not is_number(share) or not 0 <= share <= 1:  # type: ignore[operator]
-        raise TEDError(f"{name} must be a share from 0 to 1, received {shortly(share)}")
+        raise TEDError(f"{name} must be a share from 0 to 1, received {excerpt(share)}")

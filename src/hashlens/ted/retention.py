@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.errors import TEDError
 from hashlens.seeds import numpy_generator
 from hashlens.ted.taught import TaughtTable
@@ -169,7 +169,7 @@ def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **optio
     require_whole(TEDError, "seed", seed, least=0)
     if explanations not in MERGED:
         known = ", ".join(map(str, MERGED))
-        raise TEDError(f"explanations must be one of {known}, received {shortly(explanations)}")
+        raise TEDError(f"explanations must be one of {known}, received {excerpt(explanations)}")
     columns = features(n, seed)
     rules = matching_rules(columns)
     groups = MERGED[explanations]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import TEDError
 from hashlens.intervals import clopper_pearson
 from hashlens.report.figures import Figure, Intervals
@@ -179,7 +179,7 @@ def score_model(
     """Return the score of a fitted model; arguments as in :meth:`TEDClassifier.score_ted`."""
     for name, value in (("confidence", confidence), ("sure", sure)):
         if not is_number(value) or not 0 < value < 1:
-            raise TEDError(f"{name} must be a share between 0 and 1, received {shortly(value)}")
+            raise TEDError(f"{name} must be a share between 0 and 1, received {excerpt(value)}")
     known_explanations = model.explanations_.tolist()
     right, explained = find_codes(E, known_explanations, len(y), model.marker)
     labels, predicted, probabilities = _predictions(model, X)

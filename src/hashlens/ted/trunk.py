@@ -11,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.device import find_device
 from hashlens.errors import ModelError, TEDError
 from hashlens.seeds import torch_seed
@@ -78,7 +78,7 @@ class Trunk(BaseEstimator):  # type: ignore[misc]
         for name in ("learning_rate", "temperature"):
             value = getattr(self, name)
             if not is_number(value) or not 0 < value < math.inf:
-                raise TEDError(f"Trunk: {name} must be a number above 0, received {shortly(value)}")
+                raise TEDError(f"Trunk: {name} must be a number above 0, received {excerpt(value)}")
 
     def network(self, inputs: int, outputs: int) -> nn.Module:
         """Return an untrained network, whose parameters depend only on the seed."""
@@ -162,6 +162,6 @@ def normalised_weights(weights: Any, rows: int, device: torch.device) -> torch.T
     array = np.ones(rows) if weights is None else np.asarray(weights, np.float64)
     if array.shape != (rows,) or not np.isfinite(array).all() or (array < 0).any() or not array.sum():
         raise TEDError(
-            f"sample_weight must be {rows:,} weights, zero or more and not all zero, received {shortly(weights)}"
+            f"sample_weight must be {rows:,} weights, zero or more and not all zero, received {excerpt(weights)}"
         )
     return torch.from_numpy((array / array.mean()).astype(np.float32)).to(device)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.errors import ModelError
 from hashlens.nets.folder import INFO_FILE, NetworkInfo, save_network
 
@@ -56,7 +56,7 @@ class Checkpoints:
 def check_checkpoints(checkpoints: Collection[int], epochs: int) -> None:
     """Raise ModelError if `checkpoints` are not epochs of a training of `epochs` epochs."""
     if not isinstance(checkpoints, Collection):
-        raise ModelError(f"checkpoints must be a list of epochs, such as [{epochs}], received {shortly(checkpoints)}")
+        raise ModelError(f"checkpoints must be a list of epochs, such as [{epochs}], received {excerpt(checkpoints)}")
     for epoch in checkpoints:
         if not is_whole(epoch) or not 0 <= epoch <= epochs:
             raise ModelError(f"checkpoints must be epochs from 0 to {epochs}, received {epoch!r}")

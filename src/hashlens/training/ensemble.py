@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from hashlens.arguments import require_whole, shortly
+from hashlens.arguments import excerpt, require_whole
 from hashlens.data.examples import ArrayExamples
 from hashlens.data.finite import require_finite
 from hashlens.device import find_device
@@ -102,7 +102,7 @@ def _check_member(member: Member, finite_inputs: set[object]) -> None:
     key is there are not checked again.
     """
     if not isinstance(member, Member):
-        raise ModelError(f"expected a Member, received {shortly(member)}")
+        raise ModelError(f"expected a Member, received {excerpt(member)}")
     network, train, recipe = member.network, member.train, member.recipe
     if not isinstance(network, MLP):
         raise ModelError(
@@ -113,7 +113,7 @@ def _check_member(member: Member, finite_inputs: set[object]) -> None:
     if dtype not in (torch.float32, torch.float64):
         raise ModelError(f"must be float32 or float64, received {dtype}")
     if not isinstance(recipe, Recipe):
-        raise ModelError(f"recipe must be a Recipe, such as find_recipe('figures'), received {shortly(recipe)}")
+        raise ModelError(f"recipe must be a Recipe, such as find_recipe('figures'), received {excerpt(recipe)}")
     if not isinstance(train, ArrayExamples):
         raise DataError(
             f"train must be ArrayExamples, such as load_data('digits').load(), received a {type(train).__name__}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.arguments import is_whole, shortly
+from hashlens.arguments import excerpt, is_whole
 from hashlens.errors import TuningError, nearest
 from hashlens.tuning.report_folds import report_folds
 
@@ -92,7 +92,7 @@ def _require_pair(name: str, given: Any) -> tuple[Any, Any]:
     from sklearn.utils import check_consistent_length
 
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise TuningError(f"{name} must be a pair (X, y), received {shortly(given)}")
+        raise TuningError(f"{name} must be a pair (X, y), received {excerpt(given)}")
     try:
         check_consistent_length(*given)
     except (ValueError, TypeError) as error:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import as_made, is_finite, is_whole, shortly
+from hashlens.arguments import constructor_source, excerpt, is_finite, is_whole
 from hashlens.errors import TuningError, nearest
 
 Floats = npt.NDArray[np.float64]
@@ -56,17 +56,17 @@ class CVError:
         if self.splits not in SPLITS:
             raise TuningError(f"splits must be one of {', '.join(SPLITS)}; {nearest(self.splits, SPLITS)}")
         if self.ddof not in (0, 1):
-            raise TuningError(f"ddof must be 0 or 1, received {shortly(self.ddof)}")
+            raise TuningError(f"ddof must be 0 or 1, received {excerpt(self.ddof)}")
         if not is_whole(self.repeats) or self.repeats < 1:
-            raise TuningError(f"repeats must be a whole number, 1 or more, received {shortly(self.repeats)}")
+            raise TuningError(f"repeats must be a whole number, 1 or more, received {excerpt(self.repeats)}")
         if self.splits == "random":
             for name in ("test_rows", "train_rows"):
                 value = getattr(self, name)
                 if not is_finite(value) or value <= 0:
-                    raise TuningError(f"random splits need {name}, a finite number above 0, received {shortly(value)}")
+                    raise TuningError(f"random splits need {name}, a finite number above 0, received {excerpt(value)}")
 
     def __repr__(self) -> str:
-        return as_made(self)
+        return constructor_source(self)
 
     def factor(self, values: int) -> float:
         """Return the factor of the variance of the fold values.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hashlens.arguments import is_finite, is_whole, shortly
+from hashlens.arguments import excerpt, is_finite, is_whole
 from hashlens.errors import TuningError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def distributions_of(space: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(space, Mapping):
         raise TuningError(
-            f"space must be a mapping of names to ranges (low, high) or lists of choices, received {shortly(space)}"
+            f"space must be a mapping of names to ranges (low, high) or lists of choices, received {excerpt(space)}"
         )
     return {name: _distribution(name, entry) for name, entry in space.items()}
 
@@ -58,7 +58,7 @@ def _distribution(name: str, entry: Any) -> Any:
     if not is_range or (log and ends[0] <= 0):
         raise TuningError(
             f"space, {name!r}: expected (low, high), (low, high, 'log') with low above 0, a list of choices or an "
-            f"Optuna distribution, received {shortly(entry)}"
+            f"Optuna distribution, received {excerpt(entry)}"
         )
     kind = IntDistribution if all(map(is_whole, ends)) else FloatDistribution
     return kind(ends[0], ends[1], log=log)

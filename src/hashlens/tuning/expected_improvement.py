@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashlens.arguments import is_finite, shortly
+from hashlens.arguments import excerpt, is_finite
 from hashlens.errors import TuningError
 from hashlens.tuning.possible_gains import EXPECTED, possible_gains
 from hashlens.tuning.stop_rule import RuleValues, StopRule
@@ -37,7 +37,7 @@ class ExpectedImprovement(StopRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not is_finite(self.eps) or self.eps <= 0:
-            raise TuningError(f"eps must be a finite number above 0, received {shortly(self.eps)}")
+            raise TuningError(f"eps must be a finite number above 0, received {excerpt(self.eps)}")
 
     def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the largest expected improvement after each of `counts` trials."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashlens.arguments import is_finite, require_whole, shortly
+from hashlens.arguments import excerpt, is_finite, require_whole
 from hashlens.errors import TuningError
 from hashlens.tuning.stop_rule import RuleValues, StopRule
 from hashlens.tuning.trace import Trace
@@ -41,7 +41,7 @@ class InterquartileRange(StopRule):
         super().__post_init__()
         require_whole(TuningError, "window", self.window, 2)
         if not is_finite(self.bar) or self.bar < 0:
-            raise TuningError(f"bar must be a finite number, 0 or more, received {shortly(self.bar)}")
+            raise TuningError(f"bar must be a finite number, 0 or more, received {excerpt(self.bar)}")
 
     def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the improvement in the last trials, in interquartile ranges."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import TuningError
 from hashlens.tuning.possible_gains import PROBABLE, possible_gains
 from hashlens.tuning.stop_rule import RuleValues, StopRule
@@ -37,7 +37,7 @@ class ProbabilityOfImprovement(StopRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not is_number(self.eps) or not 0 < self.eps < 1:
-            raise TuningError(f"eps must be a probability, above 0 and below 1, received {shortly(self.eps)}")
+            raise TuningError(f"eps must be a probability, above 0 and below 1, received {excerpt(self.eps)}")
 
     def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the largest probability of improvement after each of `counts` trials."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.arguments import is_finite, is_number, shortly
+from hashlens.arguments import excerpt, is_finite, is_number
 from hashlens.errors import TuningError, nearest
 from hashlens.tuning.space import Parameter
 from hashlens.tuning.trace import Direction, Trace
@@ -112,7 +112,7 @@ def _in_trial_order(path: str | Path, columns: dict[str, list[Any]], places: lis
     numbers = [columns[name][row] for row in places]
     for row, number in zip(places, numbers, strict=True):
         if not is_finite(number):
-            raise TuningError(f"{path}, row {row + 1}, column {name!r}: expected a number, received {shortly(number)}")
+            raise TuningError(f"{path}, row {row + 1}, column {name!r}: expected a number, received {excerpt(number)}")
     for number, count in Counter(numbers).items():
         if count > 1:
             raise TuningError(
@@ -168,7 +168,7 @@ def _require_numbers(path: str | Path, column: str, row: int, found: Any) -> Any
         return found
     if not isinstance(found, list) or not all(map(is_number, found)):
         raise TuningError(
-            f"{path}, row {row + 1}, column {column!r}: expected a number for each fold, received {shortly(found)}"
+            f"{path}, row {row + 1}, column {column!r}: expected a number for each fold, received {excerpt(found)}"
         )
     return found
 
@@ -183,7 +183,7 @@ def _parameters(path: str | Path, columns: dict[str, list[Any]], rows: list[int]
             if found is not None and not isinstance(found, dict):
                 raise TuningError(
                     f"{path}, row {row + 1}, column {whole!r}: expected an object with a value for each name, received "
-                    f"{shortly(found)}"
+                    f"{excerpt(found)}"
                 )
             yield dict(found or {})
         else:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_finite, is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_finite, is_number, require_whole
 from hashlens.errors import TuningError
 from hashlens.tuning.cv_error import CVError
 from hashlens.tuning.possible_gains import REGRET, possible_gains
@@ -75,9 +75,9 @@ class RegretBound(StopRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.threshold is not None and (not is_finite(self.threshold) or self.threshold <= 0):
-            raise TuningError(f"threshold must be a finite number above 0, received {shortly(self.threshold)}")
+            raise TuningError(f"threshold must be a finite number above 0, received {excerpt(self.threshold)}")
         if not is_number(self.delta) or not 0 < self.delta < 1:
-            raise TuningError(f"delta must be a number between 0 and 1, received {shortly(self.delta)}")
+            raise TuningError(f"delta must be a number between 0 and 1, received {excerpt(self.delta)}")
         if self.sampled is not None:
             require_whole(TuningError, "sampled, a seed,", self.sampled, 0)
 

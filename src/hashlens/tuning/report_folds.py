@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_finite, shortly
+from hashlens.arguments import excerpt, is_finite
 from hashlens.errors import TuningError
 
 if TYPE_CHECKING:
@@ -33,21 +33,21 @@ def report_folds(trial: "BaseTrial", values: npt.ArrayLike, test: float | None =
         If `trial` is not a trial, there are fewer than two fold values, or one is not finite.
     """
     if not hasattr(trial, "set_user_attr"):
-        raise TuningError(f"trial must be the trial that Optuna passes to the objective, received {shortly(trial)}")
+        raise TuningError(f"trial must be the trial that Optuna passes to the objective, received {excerpt(trial)}")
     try:
         folds = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise TuningError(f"fold values of trial {trial.number} must be numbers, received {shortly(values)}") from error
+        raise TuningError(f"fold values of trial {trial.number} must be numbers, received {excerpt(values)}") from error
     if folds.ndim != 1 or len(folds) < 2 or not np.isfinite(folds).all():
         raise TuningError(
             f"fold values of trial {trial.number} must be 2 finite numbers or more, in one row, received "
-            f"{shortly(values)}"
+            f"{excerpt(values)}"
         )
     trial.set_user_attr(FOLDS, folds.tolist())
     if test is not None:
         if not is_finite(test):
             raise TuningError(
-                f"the test value of trial {trial.number} must be a finite number, received {shortly(test)}"
+                f"the test value of trial {trial.number} must be a finite number, received {excerpt(test)}"
             )
         trial.set_user_attr(TEST, float(test))
     return float(folds.mean())

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_finite, shortly
+from hashlens.arguments import excerpt, is_finite
 from hashlens.errors import TuningError
 
 Floats = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ class Parameter:
             return float(self.choices.index(value))
         if not is_finite(value) or (self.log and value <= 0):
             wanted = "a number above 0" if self.log else "a finite number"
-            raise TuningError(f"parameter {self.name!r} must be {wanted}, received {shortly(value)}")
+            raise TuningError(f"parameter {self.name!r} must be {wanted}, received {excerpt(value)}")
         half = self._step / 2
         low, high, at = (math.log(x) if self.log else float(x) for x in (self.low - half, self.high + half, value))
         return 0.5 if high == low else (at - low) / (high - low)
@@ -167,7 +167,7 @@ def _smallest_parameter(name: str, values: Sequence[Any]) -> Parameter:
         if value is not None and not isinstance(value, bool | str) and not is_finite(value):
             raise TuningError(
                 f"parameter {name!r} must be a finite number, text, true, false or null in each trial, received "
-                f"{shortly(value)}"
+                f"{excerpt(value)}"
             )
     if any(isinstance(value, bool | str) or value is None for value in values):
         return Parameter(name, "category", choices=tuple(dict.fromkeys(values)))

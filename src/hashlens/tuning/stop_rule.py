@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import as_made, require_whole, shortly
+from hashlens.arguments import constructor_source, excerpt, require_whole
 from hashlens.errors import TuningError
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.trace import Trace
@@ -65,7 +65,7 @@ class StopRule(ABC):
         require_whole(TuningError, "patience", self.patience)
 
     def __str__(self) -> str:
-        return as_made(self)
+        return constructor_source(self)
 
     @abstractmethod
     def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
@@ -127,5 +127,5 @@ class StopRule(ABC):
 def require_rule(given: Any) -> StopRule:
     """Return a stopping rule; raise TuningError for anything else."""
     if not isinstance(given, StopRule):
-        raise TuningError(f"rule must be a stopping rule such as RegretBound(), received {shortly(given)}")
+        raise TuningError(f"rule must be a stopping rule such as RegretBound(), received {excerpt(given)}")
     return given

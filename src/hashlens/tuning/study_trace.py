@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import TuningError
 from hashlens.tuning.report_folds import FOLDS, TEST
 from hashlens.tuning.space import Parameter
@@ -64,7 +64,7 @@ def direction_of(study: "Study") -> Direction:
     from optuna.study import Study
 
     if not isinstance(study, Study):
-        raise TuningError(f"study must be an Optuna study, received {shortly(study)}: create it by optuna.create_study")
+        raise TuningError(f"study must be an Optuna study, received {excerpt(study)}: create it by optuna.create_study")
     if len(study.directions) != 1:
         raise TuningError(
             f"study {study.study_name!r} has {len(study.directions)} objectives, and rules that stop need one: tune a "
@@ -79,7 +79,7 @@ def _folds(trial: "FrozenTrial") -> list[float] | None:
     found = trial.user_attrs.get(FOLDS) or trial.system_attrs.get(OPTUNAS_FOLDS)
     if found is not None and not (isinstance(found, list | tuple) and all(map(is_number, found))):
         raise TuningError(
-            f"trial {trial.number}: the user attribute {FOLDS!r} must be a list of numbers, received {shortly(found)}: "
+            f"trial {trial.number}: the user attribute {FOLDS!r} must be a list of numbers, received {excerpt(found)}: "
             "write it by report_folds"
         )
     return None if found is None else list(found)
@@ -89,7 +89,7 @@ def _test_value(trial: "FrozenTrial") -> float:
     found = trial.user_attrs.get(TEST, np.nan)
     if not is_number(found):
         raise TuningError(
-            f"trial {trial.number}: the user attribute {TEST!r} must be a number, received {shortly(found)}: write it "
+            f"trial {trial.number}: the user attribute {TEST!r} must be a number, received {excerpt(found)}: write it "
             "by report_folds"
         )
     return float(found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import TuningError, nearest
 from hashlens.tuning.network_cost import COSTS, Cost, network_cost
 from hashlens.tuning.no_improvement import NoImprovement
@@ -147,7 +147,7 @@ class SufficientNetwork:
             raise TuningError(f"cost must be one of {', '.join(COSTS)}; {nearest(cost, COSTS)}")
         for name, share in (("reference", reference), ("learnt", learnt)):
             if share is not None and (not is_number(share) or not 0 <= share <= 1):
-                raise TuningError(f"{name} must be a share from 0 to 1, received {shortly(share)}")
+                raise TuningError(f"{name} must be a share from 0 to 1, received {excerpt(share)}")
         if reference == 0:
             raise TuningError("reference must be an accuracy above 0, received 0")
         require_whole(TuningError, "repeats", repeats)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import TuningError, nearest
 from hashlens.report.figures import Figure, Lines, Series
 from hashlens.result import Result
@@ -222,7 +222,7 @@ def traces_of(given: Any) -> tuple[Trace, ...]:
     """Return one trace, or several, as a tuple; raise TuningError for anything else, or if one lacks test values."""
     traces = (given,) if isinstance(given, Trace) else tuple(given) if isinstance(given, list | tuple) else None
     if traces is None or not all(isinstance(trace, Trace) for trace in traces):
-        raise TuningError(f"expected a Trace or a sequence of them, received {shortly(given)}: see read_traces")
+        raise TuningError(f"expected a Trace or a sequence of them, received {excerpt(given)}: see read_traces")
     if not traces:
         raise TuningError("expected one trace or more, received none")
     for trace in traces:
@@ -245,9 +245,9 @@ def _row(trial: int, given: Any) -> Floats:
     try:
         row = np.asarray(given, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise TuningError(f"fold values of trial {trial} must be numbers, received {shortly(given)}") from error
+        raise TuningError(f"fold values of trial {trial} must be numbers, received {excerpt(given)}") from error
     if row.ndim != 1:
-        raise TuningError(f"fold values of trial {trial} must be a list of numbers, received {shortly(given)}")
+        raise TuningError(f"fold values of trial {trial} must be a list of numbers, received {excerpt(given)}")
     return row
 
 

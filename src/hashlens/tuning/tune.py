@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import TuningError, nearest
 from hashlens.progress import bar
 from hashlens.tuning.cross_validated import CrossValidated
@@ -112,7 +112,7 @@ def tune(
     ):  # fmt: skip
         if given is not None and not isinstance(given, kind):
             wanted = {"name": "a text", "storage": "a file, a URL or None"}.get(what, f"a {what} of Optuna")
-            raise TuningError(f"{what} must be {wanted}, received {shortly(given)}")
+            raise TuningError(f"{what} must be {wanted}, received {excerpt(given)}")
     distributions = {} if space is None else distributions_of(space)
     objective, direction = _objective(estimator_or_objective, data, cv, scoring, test, direction, seed)
     if isinstance(objective, CrossValidated):
@@ -185,7 +185,7 @@ def _objective(
             )
         return CrossValidated(given, data, cv, scoring, test, seed), "maximize"
     if not callable(given):
-        raise TuningError(f"what is tuned must be a scikit-learn estimator or a function, received {shortly(given)}")
+        raise TuningError(f"what is tuned must be a scikit-learn estimator or a function, received {excerpt(given)}")
     if data is not None or test is not None:
         raise TuningError("an objective has its own data: leave out data= and test=")
     return given, direction or "minimize"
@@ -193,7 +193,7 @@ def _objective(
 
 def _require_number(trial: "Trial", value: Any) -> float:
     if not is_number(value) or math.isnan(value):
-        what = "several values" if isinstance(value, tuple | list) else shortly(value)
+        what = "several values" if isinstance(value, tuple | list) else excerpt(value)
         raise TuningError(
             f"the objective returned {what} in trial {trial.number}, expected one number: return a number, "
             "or raise optuna.TrialPruned to leave the trial out"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import StudyError, nearest
 from hashlens.study.results import Results
 
@@ -142,7 +142,7 @@ def select_rows(results: Results, where: Mapping[str, Any] | None) -> Results:
     if not isinstance(results, Results):
         raise StudyError(f"expected the results of a study, such as study.results, received a {type(results).__name__}")
     if where is not None and not isinstance(where, Mapping):
-        raise StudyError(f"where is a mapping such as {{'width': 40}}, received {shortly(where)}")
+        raise StudyError(f"where is a mapping such as {{'width': 40}}, received {excerpt(where)}")
     rows = results.where(layer="")
     if not len(rows):
         raise StudyError(f"{results.study or 'the study'} has no results yet: nothing was measured")
@@ -153,7 +153,7 @@ def select_rows(results: Results, where: Mapping[str, Any] | None) -> Results:
         matching = rows.where(**{name: condition})
         if not len(matching):
             raise StudyError(
-                f"no results where {name} is {shortly(condition)}: it takes {_first_levels(rows.levels(name))}"
+                f"no results where {name} is {excerpt(condition)}: it takes {_first_levels(rows.levels(name))}"
             )
         rows = matching
     return rows
@@ -179,7 +179,7 @@ def as_names(argument: str, value: Any) -> tuple[Any, ...]:
     """Return one name, or several, as a tuple; raise StudyError if there is none."""
     names = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
     if not names:
-        raise StudyError(f"{argument} must be a name or a list of names, received {shortly(value)}")
+        raise StudyError(f"{argument} must be a name or a list of names, received {excerpt(value)}")
     return names
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, get_args
 import yaml
 from pydantic import PrivateAttr, ValidationError
 
-from hashlens.arguments import shortly
+from hashlens.arguments import excerpt
 from hashlens.errors import StudyError, nearest
 from hashlens.study.spec.fields import Count, Listed, Seed, Text, value_text
 from hashlens.study.spec.lines import FieldPath, Source, read_yaml
@@ -82,7 +82,7 @@ class StudySpec(Section):
         if source is not None and not isinstance(source, Source):
             raise StudyError(
                 f"a spec is made of fields by name, such as StudySpec(axes={{'width': [10, 20]}}), received "
-                f"{shortly(source)}; StudySpec.load reads a file"
+                f"{excerpt(source)}; StudySpec.load reads a file"
             )
         source = source or Source()
         try:
@@ -104,7 +104,7 @@ class StudySpec(Section):
         try:
             text = Path(path).read_text(encoding="utf-8")
         except TypeError as error:
-            raise StudyError(f"the YAML file of a study is a path, received {shortly(path)}") from error
+            raise StudyError(f"the YAML file of a study is a path, received {excerpt(path)}") from error
         except FileNotFoundError as error:
             raise StudyError(f"{path}: there is no such file; expected the YAML file of a study") from error
         except (OSError, UnicodeDecodeError) as error:

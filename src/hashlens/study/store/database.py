@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from hashlens.errors import HashlensError, MissingExtraError, OutputError, StudyError
-from hashlens.passwords import masked
+from hashlens.passwords import mask_passwords
 from hashlens.study.interrupts import delayed_interrupts
 
 _RESUME = "finished runs are kept; run the same command again to resume"
@@ -66,7 +66,7 @@ class Database:
         self.timeout = timeout
         self.path = Path(str(self.url.database)) if self.url.drivername == "sqlite" else None
         shown = self.url.set(drivername="postgresql").render_as_string(hide_password=True)
-        self.name = str(self.path) if self.path else masked(shown)
+        self.name = str(self.path) if self.path else mask_passwords(shown)
         # Each transaction has its own connection (no pool), so that threads and forked processes share none.
         try:
             self._engine = create_engine(
@@ -184,7 +184,7 @@ def _url(target: str | Path) -> URL:
         url = make_url(str(target))
         backend = url.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise StudyError(f"{allowed}; received {masked(str(target))!r}") from error
+        raise StudyError(f"{allowed}; received {mask_passwords(str(target))!r}") from error
     if backend == "sqlite" and url.database and url.database != ":memory:":
         return URL.create("sqlite", database=url.database)
     if backend in ("postgresql", "postgres"):

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.arguments import is_number, shortly
+from hashlens.arguments import excerpt, is_number
 from hashlens.errors import StudyError
 from hashlens.study.charts.grid import Grid
 from hashlens.study.results import Results
@@ -45,7 +45,7 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT_SHARE) -> 
         If `learnt` is not between 0 and 1.
     """
     if not is_number(learnt) or not 0 <= learnt <= 1:
-        raise StudyError(f"learnt must be a share from 0 to 1, received {shortly(learnt)}")
+        raise StudyError(f"learnt must be a share from 0 to 1, received {excerpt(learnt)}")
     rows = grid.results.where(measure="network_accuracy").columns
     split = "train" if "train" in rows["split"] else "test"
     accuracies = grid.values("network_accuracy", split)

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from hashlens.arguments import is_number, require_whole, shortly
+from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import StudyError, nearest
 from hashlens.measures.regime import RegimeName, RegimeThresholds, regime
 from hashlens.report.figures import Figure
@@ -157,12 +157,12 @@ def phase_sensitivity(
 
 def _ranges(ranges: Mapping[str, tuple[float, float]], limits: RegimeThresholds) -> dict[str, tuple[float, float]]:
     if not isinstance(ranges, Mapping):
-        raise StudyError(f"ranges is a mapping such as {{'under_redundancy': (0.3, 0.7)}}, received {shortly(ranges)}")
+        raise StudyError(f"ranges is a mapping such as {{'under_redundancy': (0.3, 0.7)}}, received {excerpt(ranges)}")
     for name, span in ranges.items():
         if name not in THRESHOLDS:
             raise StudyError(f"ranges has no threshold {name!r}: {nearest(name, THRESHOLDS)}")
         if not isinstance(span, Sequence) or len(span) != 2 or not all(map(is_number, span)):
-            raise StudyError(f"the range of {name} must be two numbers, received {shortly(span)}")
+            raise StudyError(f"the range of {name} must be two numbers, received {excerpt(span)}")
     spans = {name: tuple(map(float, {**RANGES, **ranges}[name])) for name in THRESHOLDS}
     for name, (low, high) in spans.items():
         used = getattr(limits, name)
