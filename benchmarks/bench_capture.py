@@ -19,7 +19,7 @@ import time
 import torch
 
 from hashlens import nets
-from hashlens.codes.comparison import REPAID
+from hashlens.codes.comparison import COMPILE_AFTER
 from hashlens.codes.encode import HashRows
 from hashlens.codes.reader import Reader
 from hashlens.codes.reading import Reading
@@ -73,7 +73,7 @@ def compare(name, pairs, batch):
         setup = time.perf_counter() - started
         plain(), captured()
         bits = sum(layer.bits for layer in reader.capture.layers)
-        for _ in range(-(-2 * REPAID // (batch * bits))):
+        for _ in range(-(-2 * COMPILE_AFTER // (batch * bits))):
             captured()
         times = [(seconds(plain), seconds(captured)) for _ in range(pairs)]
     ratios = sorted(b / a for a, b in times)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hashlens.errors import ReportError
-from hashlens.plain import plain, rebuilt, written_as
+from hashlens.plain import from_plain, to_plain, written_as
 from hashlens.result import Result, Split
 
 
@@ -86,8 +86,8 @@ def outer():
 
 
 def test_everything_that_results_hold_comes_back():
-    found = rebuilt(Outer, json.loads(json.dumps(outer().to_dict())))
-    assert plain(found) == plain(outer())
+    found = from_plain(Outer, json.loads(json.dumps(outer().to_dict())))
+    assert to_plain(found) == to_plain(outer())
     assert isnan(found.parts[0].value)
     assert found.parts[1] == Inner("y", 2.0)
     assert found.split == Split(None, 0.5)
@@ -101,7 +101,7 @@ def test_what_a_dict_leaves_out_is_empty():
     body = outer().to_dict()
     for name in ("parts", "by_name", "matrix", "maybe", "left_out"):
         del body[name]
-    found = rebuilt(Outer, body)
+    found = from_plain(Outer, body)
     assert (found.parts, found.by_name, found.maybe, found.left_out) == ((), {}, None, (1,))
     assert found.matrix.shape == (0,)
     assert found.matrix.dtype == np.int64
@@ -121,17 +121,17 @@ def test_what_a_dict_leaves_out_is_empty():
 )
 def test_what_does_not_fit_is_named(change, message):
     with pytest.raises(ReportError, match=f"^{message}"):
-        rebuilt(Outer, {**outer().to_dict(), **change})
+        from_plain(Outer, {**outer().to_dict(), **change})
 
 
 def test_a_missing_number_is_named():
     with pytest.raises(ReportError, match=r"^parts\[0\].value is missing$"):
-        rebuilt(Outer, {**outer().to_dict(), "parts": [{"name": "x"}]})
+        from_plain(Outer, {**outer().to_dict(), "parts": [{"name": "x"}]})
 
 
 def back(value):
     """Return what comes of a result by way of strict JSON."""
-    return rebuilt(type(value), json.loads(json.dumps(value.to_dict(), allow_nan=False)))
+    return from_plain(type(value), json.loads(json.dumps(value.to_dict(), allow_nan=False)))
 
 
 NUMBERS = Numbers(nan, nan, (nan, None, inf, 1.0), Split(None, nan), -inf, {"a": nan, "b": [inf, None, "x"], "c": -inf})
@@ -151,13 +151,13 @@ def test_nan_is_null_where_none_is_not_allowed_and_infinity_a_word():
     body = NUMBERS.to_dict()
     assert (body["number"], body["perhaps"], body["either"]) == (None, "NaN", "-Infinity")
     assert body["several"] == ["NaN", None, "Infinity", 1.0]
-    assert plain([nan, np.float32(inf)]) == [None, "Infinity"]
+    assert to_plain([nan, np.float32(inf)]) == [None, "Infinity"]
 
 
 def test_infinities_that_earlier_versions_wrote_as_null_are_not_a_number():
     body = {**NUMBERS.to_dict(), "number": None, "either": None}
-    assert isnan(rebuilt(Numbers, body).number)
-    assert isnan(rebuilt(Numbers, body).either)
+    assert isnan(from_plain(Numbers, body).number)
+    assert isnan(from_plain(Numbers, body).either)
 
 
 NUMERIC = st.one_of(
@@ -186,7 +186,7 @@ def test_arrays_that_their_list_tells_are_lists():
 
 
 def test_null_among_numbers_of_an_earlier_version_is_not_a_number():
-    found = rebuilt(Arrays, {"any": [[1, None]], "small": []}).any
+    found = from_plain(Arrays, {"any": [[1, None]], "small": []}).any
     assert found.dtype == np.float64
     np.testing.assert_array_equal(found, [[1, nan]])
 
@@ -198,7 +198,7 @@ def test_null_among_numbers_of_an_earlier_version_is_not_a_number():
 )  # fmt: skip
 def test_arrays_that_contradict_themselves_are_refused(tag):
     with pytest.raises(ReportError, match=r"^any ") as caught:
-        rebuilt(Arrays, {"any": tag, "small": []})
+        from_plain(Arrays, {"any": tag, "small": []})
     assert "\n" not in str(caught.value)
 
 
@@ -206,5 +206,5 @@ def test_a_renamed_field_keeps_its_key_in_files():
     body = Renamed(np.array([1, 2])).to_dict()
     assert body["numbers"] == [1, 2]
     assert "values" not in body
-    assert rebuilt(Renamed, body).values.tolist() == [1, 2]
-    assert rebuilt(Renamed, {}).values.tolist() == []
+    assert from_plain(Renamed, body).values.tolist() == [1, 2]
+    assert from_plain(Renamed, {}).values.tolist() == []

@@ -20,7 +20,7 @@ from hashlens.audit.predictions import class_probabilities
 from hashlens.audit.temperature import fitted_temperature
 from hashlens.audit.weighted_energy import weighted_energy
 from hashlens.codes import Codes, hamming, pack_bits, unpack_bits
-from hashlens.codes.packing import pack_bits_torch, pack_two_planes
+from hashlens.codes.packing import pack_bits_torch, pack_two_breakpoints
 from hashlens.index import Index, WithinRadius
 from hashlens.index.exact import nearest_rows, rows_within
 from hashlens.index.rows import Rows
@@ -82,7 +82,7 @@ def plane():
 # Of each function: itself, arguments that fit, and arguments whose shapes or dtypes do not; keywords last.
 CASES = {
     "pack_bits": lambda: (pack_bits, (BITS,), [(BITS[0],), (BITS.astype(int),), (BITS, PACKED[:3])]),
-    "pack_two_planes": lambda: (pack_two_planes, (FEATURES, 0.0, 1.0), [(FLAT, 0.0, 1.0)]),
+    "pack_two_breakpoints": lambda: (pack_two_breakpoints, (FEATURES, 0.0, 1.0), [(FLAT, 0.0, 1.0)]),
     "pack_bits_torch": lambda: (pack_bits_torch, (torch.from_numpy(BITS),), [(torch.from_numpy(BITS[0]),), (BITS,)]),
     "unpack_bits": lambda: (unpack_bits, (PACKED, 70), [(PACKED[0], 70), (PACKED.view(np.uint64), 70)]),
     "hamming": lambda: (hamming, (PACKED[:, None], PACKED[None]), [(PACKED, PACKED[:3]), (PACKED, PACKED[:, :8])]),

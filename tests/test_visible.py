@@ -2,8 +2,8 @@ import pytest
 from rich.text import Text
 
 from hashlens.tables import table
-from hashlens.terminal import printed
-from hashlens.visible import visible
+from hashlens.terminal import terminal_text
+from hashlens.visible import escape_unsafe
 
 WRITTEN = {
     "\x1b[2J": "\\x1b[2J",
@@ -19,10 +19,10 @@ WRITTEN = {
 
 @pytest.mark.parametrize("text", WRITTEN)
 def test_what_would_be_acted_on_is_written_out(text):
-    assert visible(text) == WRITTEN[text]
-    assert visible(WRITTEN[text]) == WRITTEN[text]
+    assert escape_unsafe(text) == WRITTEN[text]
+    assert escape_unsafe(WRITTEN[text]) == WRITTEN[text]
 
 
 @pytest.mark.parametrize("shown", ["\x1b[31m[b]:b:", Text("\x1b[31m[b]:b:"), table("", ["\x1b[31m[b]:b:"], [["1"]])])
 def test_a_terminal_shows_names_as_text(shown):
-    assert "\\x1b[31m[b]:b:" in printed(shown)
+    assert "\\x1b[31m[b]:b:" in terminal_text(shown)

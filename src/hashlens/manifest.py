@@ -50,7 +50,7 @@ class FolderKind:
     error: type[HashlensError]
 
     @property
-    def bare(self) -> str:
+    def noun(self) -> str:
         """Readable name without the article."""
         return self.what.partition(" ")[2]
 
@@ -67,8 +67,8 @@ class FolderKind:
         head = {"format": self.format, "schema_version": self.schema_version}
         (folder / MANIFEST).write_text(json.dumps({**head, **body, "files": files}, indent=1) + "\n")
 
-    def open(self, path: str | Path, verify: bool, opened: Callable[[Path, dict[str, Any]], T]) -> T:
-        """Check a folder and return the result of `opened`; every fault becomes a one-line error.
+    def open(self, path: str | Path, verify: bool, read: Callable[[Path, dict[str, Any]], T]) -> T:
+        """Check a folder and return the result of `read`; every fault becomes a one-line error.
 
         Parameters
         ----------
@@ -76,7 +76,7 @@ class FolderKind:
             The folder.
         verify : bool
             Whether to check the checksums, not only the sizes.
-        opened : callable
+        read : callable
             Function of the folder and its manifest that reads the files.
         """
         if not isinstance(path, str | PathLike):
@@ -86,10 +86,10 @@ class FolderKind:
         try:
             for name, record in manifest["files"].items():
                 self._check(folder / name, record, verify)
-            return opened(folder, manifest)
+            return read(folder, manifest)
         except (KeyError, TypeError, ValueError, AttributeError, OSError, RuntimeError) as error:
             reason = str(error).split("\n")[0]
-            raise self.error(f"{folder}: the {self.bare} is corrupt ({reason}); {self.remedy}") from error
+            raise self.error(f"{folder}: the {self.noun} is corrupt ({reason}); {self.remedy}") from error
 
     def require_replaceable(self, path: Path) -> None:
         """Raise OutputError if replacing `path` would delete anything other than a folder of this kind."""
@@ -98,18 +98,18 @@ class FolderKind:
         manifest = path / MANIFEST
         if not manifest.is_file() or _format(manifest) not in (None, self.format):
             raise OutputError(
-                f"{path} exists already and is no {self.bare}, so it is not replaced: choose another path"
+                f"{path} exists already and is no {self.noun}, so it is not replaced: choose another path"
             )
         if foreign := _unlisted_file(path, manifest):
             raise OutputError(
-                f"{path} holds {foreign!r} besides the {self.bare}, which would be lost: move it, or choose another "
+                f"{path} holds {foreign!r} besides the {self.noun}, which would be lost: move it, or choose another "
                 "path"
             )
 
     def _read(self, folder: Path) -> dict[str, Any]:
         file = folder / MANIFEST
         if not file.is_file():
-            what = "is not there" if not folder.exists() else f"has no {MANIFEST}, so it is no {self.bare}"
+            what = "is not there" if not folder.exists() else f"has no {MANIFEST}, so it is no {self.noun}"
             raise self.error(f"{folder} {what}; make one with {self.made_with}")
         try:
             manifest = json.loads(file.read_text())
@@ -119,7 +119,7 @@ class FolderKind:
             raise self.error(f"{file} is corrupt ({error}); {self.remedy}") from error
         if not known:
             other = str(manifest["format"]).removeprefix("hashlens-")
-            raise self.error(f"{folder} is no {self.bare}: its format is {other!r}; make one with {self.made_with}")
+            raise self.error(f"{folder} is no {self.noun}: its format is {other!r}; make one with {self.made_with}")
         if not complete:
             raise self.error(f"{file} does not describe {self.what}; {self.remedy}")
         if schema > self.schema_version:

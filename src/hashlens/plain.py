@@ -46,19 +46,19 @@ def written_as(key: str) -> dict[str, str]:
     return {"key": key}
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return `value` in JSON types: dicts, lists, strings, Python numbers, None."""
     return _plain(value, None)
 
 
-def plain_fields(value: Any) -> dict[str, Any]:
+def fields_to_plain(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass in JSON types, without calling its own ``to_dict``."""
     kind: Any = type(value)
     return _writer(kind)(value)
 
 
-def rebuilt(kind: Any, value: Any, where: str = "") -> Any:
-    """Convert `value` to type `kind`: the inverse of :func:`plain`.
+def from_plain(kind: Any, value: Any, where: str = "") -> Any:
+    """Convert `value` to type `kind`: the inverse of :func:`to_plain`.
 
     Missing fields get their default, or are empty.
 
@@ -79,8 +79,8 @@ def rebuilt(kind: Any, value: Any, where: str = "") -> Any:
     return _convert(where, _converter.structure, value, kind)
 
 
-def rebuilt_fields(kind: type, body: Any, where: str = "") -> Any:
-    """Return a dataclass with these fields, without calling its own ``from_dict``; errors as :func:`rebuilt`."""
+def fields_from_plain(kind: type, body: Any, where: str = "") -> Any:
+    """Return a dataclass with these fields, without calling its own ``from_dict``; errors as :func:`from_plain`."""
     return _convert(where, _reader(kind), body, kind)
 
 
@@ -142,7 +142,7 @@ def _as_list(kind: Any) -> Callable[[Any], Any]:
         if not isinstance(array, np.ndarray):
             return _plain(array, None)
         finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
-        values = values_of(array)
+        values = array_values(array)
         if array.dtype.kind == "O":
             return _plain(values, None)
         if array.ndim and (_is_natural(array) and finite if declared is None else _is_declared(array, declared)):
@@ -166,7 +166,7 @@ def _is_natural(array: Any) -> bool:
     return bool(array.dtype.kind == "U" or array.dtype.name in NATURAL)
 
 
-def values_of(array: Any) -> Any:
+def array_values(array: Any) -> Any:
     """Return the values of an array as nested lists of JSON types."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array.tolist()

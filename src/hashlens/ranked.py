@@ -33,7 +33,7 @@ class Column:
         Type of the entries, for reading files: int, float, bool or str; None for ids, which have the type of the data.
     heading : str
         Heading in displayed tables; by default `name` with spaces.
-    names_row : bool
+    identifies_row : bool
         True if the column identifies the example; the other columns are its values.
     classes : bool
         True if the numbers are classes, which are displayed by their names.
@@ -47,7 +47,7 @@ class Column:
     of: str | Callable[[Any], Values | None] = ""
     dtype: type[Any] | None = None
     heading: str = ""
-    names_row: bool = False
+    identifies_row: bool = False
     classes: bool = False
     shown: bool = True
     cell: Callable[[Any, int], str] | None = None
@@ -67,7 +67,7 @@ class Column:
         entries: Values | None = self.of(ranked) if callable(self.of) else getattr(ranked, self.attribute)
         return entries
 
-    def read(self, ranked: "Ranked", count: int | None = None) -> list[str]:
+    def display_cells(self, ranked: "Ranked", count: int | None = None) -> list[str]:
         """Return the displayed text of the first `count` cells, by default of all."""
         first = self._first(ranked, count)
         if self.cell is not None:
@@ -78,10 +78,10 @@ class Column:
             return ["yes" if flag else "no" for flag in first]
         return [number(value) if self._kind in ("i", "f") else str(value) for value in first]
 
-    def exact(self, ranked: "Ranked", count: int) -> list[str]:
+    def page_cells(self, ranked: "Ranked", count: int) -> list[str]:
         """Return the text of the first cells for a readable file: numbers with six digits, classes by name."""
         if self.classes:
-            return self.read(ranked, count)
+            return self.display_cells(ranked, count)
         return [f"{value:.6g}" if self._kind == "f" else str(value) for value in self._first(ranked, count)]
 
     @property
@@ -93,8 +93,8 @@ class Column:
         return [] if values is None else values[:count].tolist()
 
 
-RANK = Column("rank", "ranks", int, names_row=True)
-ID = Column("id", "ids", names_row=True)
+RANK = Column("rank", "ranks", int, identifies_row=True)
+ID = Column("id", "ids", identifies_row=True)
 ROW = Column("row", "rows", int, shown=False)
 EXAMPLE = (RANK, ID, ROW)
 """The first columns of every ranked table: they identify the example."""
@@ -155,14 +155,14 @@ class Ranked(Result):
             Names of columns to leave out.
         """
         columns = [column for column in self._known() if column.shown and column.name not in without]
-        rows = list(zip(*(column.read(self, shown) for column in columns), strict=True))
-        names = next((i for i, column in enumerate(columns) if not column.names_row), len(columns))
+        rows = list(zip(*(column.display_cells(self, shown) for column in columns), strict=True))
+        names = next((i for i, column in enumerate(columns) if not column.identifies_row), len(columns))
         return table(title, [column.title for column in columns], rows, note, names=names)
 
-    def listed(self, names: Sequence[str], count: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    def page_rows(self, names: Sequence[str], count: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the known columns among `names`, and their first rows as text, for the list of a page."""
         columns = [column for column in self._known() if column.name in names]
-        cells = zip(*(column.exact(self, count) for column in columns), strict=True)
+        cells = zip(*(column.page_cells(self, count) for column in columns), strict=True)
         return tuple(column.name for column in columns), list(cells)
 
     def _known(self) -> list[Column]:
@@ -172,7 +172,7 @@ class Ranked(Result):
     def _lines(self) -> dict[str, Values]:
         """Return the columns of a CSV file: `columns`, and the names of classes if they have names."""
         class_name_columns = {
-            f"{column.name}_name": np.array(column.read(self), np.str_)
+            f"{column.name}_name": np.array(column.display_cells(self), np.str_)
             for column in self._known()
             if self.class_names and column.classes
         }

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, final
 
 from rich.console import RenderableType
 
-from hashlens.plain import plain_fields
+from hashlens.plain import fields_to_plain
 from hashlens.report.blocks import blocks, notebook_html
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page, write_page
 from hashlens.report.plain_page import plain_page
-from hashlens.terminal import printed
+from hashlens.terminal import terminal_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -40,13 +40,13 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain dicts, lists, strings and numbers, with its ``kind`` and ``schema_version``."""
-        return {"kind": type(self).__name__, "schema_version": self.schema_version, **plain_fields(self)}
+        return {"kind": type(self).__name__, "schema_version": self.schema_version, **fields_to_plain(self)}
 
     def __rich__(self) -> RenderableType:
         return repr(self)
 
     def __str__(self) -> str:
-        return printed(self.__rich__()).rstrip("\n")
+        return terminal_text(self.__rich__()).rstrip("\n")
 
     def figures(self) -> tuple[Figure, ...]:
         """Return the data of the figures, for any plotting backend; empty if the result has only tables."""

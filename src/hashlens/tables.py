@@ -9,7 +9,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from hashlens.visible import visible
+from hashlens.visible import escape_unsafe
 
 
 def number(value: float | int | None, digits: int = 4) -> str:
@@ -88,7 +88,7 @@ class Table:
 
 
 def _visible(cells: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(map(visible, cells))
+    return tuple(map(escape_unsafe, cells))
 
 
 # Widths of a table's edges, and of the space between two columns, in characters.

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from hashlens.visible import visible
+from hashlens.visible import escape_unsafe
 
 
 class Terminal(Console):
@@ -24,10 +24,10 @@ class Terminal(Console):
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Yield the segments to print, with the control characters of their text escaped."""
         for part in super().render(renderable, options):
-            yield part if part.control else Segment(visible(part.text), part.style)
+            yield part if part.control else Segment(escape_unsafe(part.text), part.style)
 
 
-def printed(shown: RenderableType) -> str:
+def terminal_text(shown: RenderableType) -> str:
     """Return the text that a terminal of 100 columns without colours shows."""
     terminal = Terminal(width=100, color_system=None, force_terminal=False)
     with terminal.capture() as capture:

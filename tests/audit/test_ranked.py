@@ -23,7 +23,7 @@ class Sizes(Ranked):
         RANK,
         ID,
         ROW,
-        Column("kind", "kinds", int, "what it is", names_row=True, classes=True),
+        Column("kind", "kinds", int, "what it is", identifies_row=True, classes=True),
         Column("size", "sizes", float),
         Column("share_of_all", "shares", float),
         Column("large", lambda found: found.sizes > 2, bool),
@@ -63,7 +63,7 @@ def test_people_read_the_first_rows_under_headings(sizes):
 
 def test_a_list_has_the_digits_and_the_names_of_the_file(sizes):
     named = replace(sizes, class_names=("cat", "dog"), shares=sizes.sizes / 7)
-    names, rows = named.listed(("id", "row", "kind", "share_of_all"), 2)
+    names, rows = named.page_rows(("id", "row", "kind", "share_of_all"), 2)
     assert names == ("id", "row", "kind", "share_of_all")
     assert rows == [("id 0", "14", "cat", "0"), ("id 1", "13", "dog", "0.178571")]
 

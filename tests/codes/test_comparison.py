@@ -8,7 +8,7 @@ from torch import nn
 import hashlens as hl
 from hashlens.codes import comparison
 from hashlens.codes.comparison import Comparison
-from hashlens.codes.compiled_comparison import LEAST, _loop, compiles
+from hashlens.codes.compiled_comparison import LEAST, _loop, has_loop
 from hashlens.codes.packing import pack_bits, packed_bytes
 from hashlens.errors import CaptureError
 
@@ -25,7 +25,7 @@ def numbers(shape, dtype=torch.float32, seed=0):
 
 
 def compare(monkeypatch, repaid, x, breakpoints):
-    monkeypatch.setattr(comparison, "REPAID", repaid)
+    monkeypatch.setattr(comparison, "COMPILE_AFTER", repaid)
     out = np.zeros((len(x), packed_bytes(len(breakpoints) * x[0].numel())), np.uint8)
     finite = Comparison()(x, breakpoints, out)
     return out, finite
@@ -63,7 +63,7 @@ def test_other_rows_and_what_lies_behind_a_row_are_left_alone(monkeypatch, break
     width = packed_bytes(len(breakpoints) * x.shape[1])
     around = np.full((4, width + 24), 255, np.uint8)
     around[1:3, 8:-16] = 0
-    monkeypatch.setattr(comparison, "REPAID", ALWAYS)
+    monkeypatch.setattr(comparison, "COMPILE_AFTER", ALWAYS)
     Comparison()(x[1:3], breakpoints, around[1:3, 8:-16])
     assert np.array_equal(around[1:3, 8:-16], compare(monkeypatch, NEVER, x, breakpoints)[0][1:3])
     assert (around[[0, 3]] == 255).all()
@@ -90,10 +90,10 @@ def test_values_whose_sum_is_too_large_are_finite(monkeypatch, repaid):
 @compiled
 def test_only_long_rows_of_floats_one_after_another_are_compiled():
     long = np.zeros((2, LEAST), np.float32)
-    assert compiles(long, 1)
-    assert not compiles(long[:, 1:], 1)
-    assert not compiles(np.zeros((LEAST, 2), np.float32).T, 1)
-    assert not compiles(long.astype(np.float16), 1)
+    assert has_loop(long, 1)
+    assert not has_loop(long[:, 1:], 1)
+    assert not has_loop(np.zeros((LEAST, 2), np.float32).T, 1)
+    assert not has_loop(long.astype(np.float16), 1)
 
 
 class Clipped(nn.Module):
@@ -109,15 +109,15 @@ class Clipped(nn.Module):
 
 def test_networks_give_the_same_codes_in_one_pass(monkeypatch):
     x = numbers((5, 3, 32, 32))
-    monkeypatch.setattr(comparison, "REPAID", NEVER)
+    monkeypatch.setattr(comparison, "COMPILE_AFTER", NEVER)
     expected = hl.encode(Clipped(), x / 100, batch_size=2)
-    monkeypatch.setattr(comparison, "REPAID", ALWAYS)
+    monkeypatch.setattr(comparison, "COMPILE_AFTER", ALWAYS)
     assert np.array_equal(hl.encode(Clipped(), x / 100, batch_size=2).packed, expected.packed)
 
 
 @pytest.mark.parametrize("repaid", [ALWAYS, NEVER])
 def test_layers_that_are_not_finite_are_named_with_how_many(monkeypatch, repaid):
-    monkeypatch.setattr(comparison, "REPAID", repaid)
+    monkeypatch.setattr(comparison, "COMPILE_AFTER", repaid)
     x = torch.ones(4, 3, 32, 32)
     x[2, 0, 0, 0] = float("nan")  # which a 3x3 convolution spreads over 4 pixels of 8 channels
     with pytest.raises(CaptureError, match="'hardtanh': 32 of 32,768 activations are NaN or infinite"):

@@ -11,7 +11,7 @@ def filled(row, n, widths, in_place=lambda at: True):
         assert not part.any()
         part[:] = at + 1
         row.append(part)
-    return row.joined()
+    return row.join()
 
 
 def expected(n, widths):
@@ -41,7 +41,7 @@ def test_from_the_second_batch_on_nothing_is_joined():
     for width in (8, 16):
         parts.append(row.next_part(2, width))
         row.append(parts[-1])
-    rows = row.joined()
+    rows = row.join()
     assert all(np.shares_memory(part, rows) for part in parts)
 
 
@@ -57,4 +57,4 @@ def test_tensors_are_joined_as_tensors():
     row = PackedRow()
     row.append(torch.ones(2, 8, dtype=torch.uint8))
     row.append(torch.zeros(2, 8, dtype=torch.uint8))
-    assert row.joined().tolist() == [[1] * 8 + [0] * 8] * 2
+    assert row.join().tolist() == [[1] * 8 + [0] * 8] * 2

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from hashlens.codes import packing
-from hashlens.codes.packing import hamming, pack_bits, pack_bits_torch, pack_two_planes, packed_bytes, unpack_bits
+from hashlens.codes.packing import hamming, pack_bits, pack_bits_torch, pack_two_breakpoints, packed_bytes, unpack_bits
 
 matrices = hnp.arrays(np.bool_, st.tuples(st.integers(0, 5), st.integers(0, 200)))
 
@@ -56,6 +56,6 @@ def test_two_breakpoints_are_packed_as_the_bits_side_by_side(values, block):
     expected = pack_bits(np.stack([values > 0, values > 6], axis=-1).reshape(len(values), -1))
     before, packing.BLOCK = packing.BLOCK, block
     try:
-        assert np.array_equal(pack_two_planes(values, 0.0, 6.0), expected)
+        assert np.array_equal(pack_two_breakpoints(values, 0.0, 6.0), expected)
     finally:
         packing.BLOCK = before

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import hashlens as hl
-from hashlens.codes.codes import aligned
+from hashlens.codes.codes import align_layouts
 from hashlens.errors import CaptureError, CodesError, CodesWarning, DataError
 
 from .test_capture import make
@@ -44,7 +44,7 @@ def by_x(network, batch):
 def alone(model, rows):
     """Return the codes of examples without padding, each in a batch of its own."""
     ones = [hl.encode(model, batches([row], 1), forward=by_x, mask="attention_mask") for row in rows]
-    return aligned(ones)
+    return align_layouts(ones)
 
 
 class Strided(nn.Module):
@@ -84,7 +84,7 @@ def test_layers_of_other_lengths_have_the_code_of_an_example_alone(network):
     model, rows = make(network), signals()
     one_way = hl.encode(model, batches(rows, 2), forward=by_x, mask="attention_mask")
     other = hl.encode(model, batches(rows, 4, width=60), forward=by_x, mask="attention_mask")
-    first, second, *singles = aligned([one_way, other, *alone(model, rows)])
+    first, second, *singles = align_layouts([one_way, other, *alone(model, rows)])
     assert np.array_equal(first.unpack(), second.unpack())
     assert np.array_equal(first.unpack(), np.concatenate([code.unpack() for code in singles]))
     assert first.unpack().any(axis=1).all()
@@ -117,7 +117,7 @@ def test_tokens_come_first_on_whichever_side_the_padding_is(left):
     model, rows = make(lambda: nn.Sequential(nn.Linear(3, 4), nn.ReLU()).double()), signals()
     codes = hl.encode(model, batches(rows, 2, left=left), forward=by_x, mask="attention_mask")
     wide = hl.encode(model, batches(rows, 3, width=60, left=left), forward=by_x, mask="attention_mask")
-    first, second = aligned([codes, wide])
+    first, second = align_layouts([codes, wide])
     assert np.array_equal(first.unpack(), second.unpack())
     for row, own in zip(rows, codes.unpack().reshape(6, -1, 4), strict=True):
         assert np.array_equal(own[: len(row)], (model[0](row) > 0).numpy())
@@ -175,7 +175,7 @@ class Merged(nn.Module):
 def test_merged_positions_are_masked_where_the_lengths_divide_and_refused_where_they_do_not():
     model, rows = make(Merged), [row[: len(row) // 2 * 2] for row in signals()]
     codes = hl.encode(model, batches(rows, 2), forward=by_x, mask="attention_mask")
-    first, *singles = aligned([codes, *alone(model, rows)])
+    first, *singles = align_layouts([codes, *alone(model, rows)])
     assert np.array_equal(first.unpack(), np.concatenate([code.unpack() for code in singles]))
     with pytest.raises(CaptureError, match=r"layer 'relu', \(30, 4\).*cannot be told from the mask.*mask={'relu'"):
         hl.encode(model, batches(signals(), 6, width=60), forward=by_x, mask="attention_mask")
@@ -218,7 +218,7 @@ def test_windows_of_max_pools_over_padding_leave_no_bits():
     forward = lambda network, batch: network(batch["x"].transpose(1, 2))  # noqa: E731
     codes = [hl.encode(model, batches(signals(), size, width), forward=forward, mask="attention_mask", gates="all")
              for size, width in ((2, None), (3, 60))]  # fmt: skip
-    first, second = aligned(codes)
+    first, second = align_layouts(codes)
     assert np.array_equal(first.unpack(), second.unpack())
     ones = first.layer(first.layers[-1].name).unpack().sum(axis=1)
     assert ones.tolist() == [n // 2 * 4 for n in LENGTHS]
@@ -269,7 +269,7 @@ def test_wav2vec2_reads_a_sample_alike_in_batches_of_any_padding():
     rows = [torch.randn(20 * n, 1, generator=torch.Generator().manual_seed(n), dtype=torch.float64) for n in LENGTHS]
     codes = [hl.encode(model, batches(rows, size, width), forward=forward, mask="attention_mask")
              for size, width in ((2, None), (1, None), (6, 1000))]  # fmt: skip
-    first, *others = (code.unpack() for code in aligned(codes))
+    first, *others = (code.unpack() for code in align_layouts(codes))
     assert all(np.array_equal(first, other) for other in others)
     assert codes[0].layers[-1].shape == (43, 24)  # of 880 samples: 175, 87 and 43 positions
 
@@ -368,7 +368,7 @@ def test_positions_lost_on_the_way_are_not_taken_for_those_of_the_input():
         hl.encode(model, batches(rows, 6), forward=by_x, mask="attention_mask")
     even = [row[: len(row) // 2 * 2] for row in rows]
     codes = hl.encode(model, batches(even, 6), forward=by_x, mask="attention_mask")
-    first, *singles = aligned([codes, *alone(model, even)])
+    first, *singles = align_layouts([codes, *alone(model, even)])
     assert np.array_equal(first.unpack(), np.concatenate([code.unpack() for code in singles]))
 
 
@@ -386,7 +386,7 @@ class Causal(nn.Module):
 def test_what_is_cut_to_the_positions_of_a_batch_has_those_of_each_example():
     model, rows = make(Causal), signals()
     codes = hl.encode(model, batches(rows, 3, width=50), forward=by_x, mask="attention_mask")
-    first, *singles = aligned([codes, *alone(model, rows)])
+    first, *singles = align_layouts([codes, *alone(model, rows)])
     assert np.array_equal(first.unpack(), np.concatenate([code.unpack() for code in singles]))
 
 

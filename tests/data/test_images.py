@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hashlens.data.decode import Decoding, decode
-from hashlens.data.images import checked
+from hashlens.data.images import decode_named
 from hashlens.errors import DataError
 
 
@@ -30,14 +30,14 @@ def test_grey_among_colour_is_three_equal_channels_and_colour_among_grey_is_refu
     with pytest.raises(
         DataError, match=r"row 7 cannot be read: it is in colour, and the first image is grey; channels=3"
     ):
-        checked(Image.fromarray(images[0]), "x", 7, Decoding(), (1, 4, 5))
+        decode_named(Image.fromarray(images[0]), "x", 7, Decoding(), (1, 4, 5))
 
 
 def test_formats_that_run_programs_are_not_opened():
     file = io.BytesIO()
     Image.new("RGB", (5, 4)).save(file, "EPS")
     with pytest.raises(DataError, match=r"x: image a.png cannot be read: cannot identify image file"):
-        checked(file.getvalue(), "x", "a.png", Decoding())
+        decode_named(file.getvalue(), "x", "a.png", Decoding())
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_formats_that_run_programs_are_not_opened():
 )
 def test_a_broken_image_is_one_line_that_names_its_row(images, encode_png, content, message):
     with pytest.raises(DataError, match=rf"^x: the image of row 3 {message}") as error:
-        checked(content(encode_png(images[0])), "x", 3, Decoding())
+        decode_named(content(encode_png(images[0])), "x", 3, Decoding())
     assert "\n" not in str(error.value)
 
 
 def test_more_than_8_bits_are_refused_rather_than_cut_off():
     with pytest.raises(DataError, match=r"mode 'I;16' is not 8-bit grey or colour"):
-        checked(Image.new("I;16", (5, 4)), "x", 0, Decoding())
+        decode_named(Image.new("I;16", (5, 4)), "x", 0, Decoding())

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from hashlens.codes import Codes
 from hashlens.data.arrays import from_arrays
 from hashlens.data.labels import class_labels, has_label, one_numbering, unseen_classes
-from hashlens.data.numbering import numbered_as, with_one_numbering
+from hashlens.data.numbering import match_class_numbers, with_one_numbering
 from hashlens.data.sources import load_data
 from hashlens.errors import DataError
 from hashlens.retrieval import retrieval_quality
@@ -172,10 +172,10 @@ def test_a_missing_label_among_minus_one_and_one_is_no_class(missing):
 def test_a_network_that_knows_some_classes_by_name_numbers_these_as_it_was_trained():
     known = ("ant", "bee", "cow")
     data = load_data((torch.zeros(3, 2), ["aardvark", "bee", "cow"]))
-    numbered_data = numbered_as(data, known)
+    numbered_data = match_class_numbers(data, known)
     assert (numbered_data.labels.tolist(), numbered_data.class_names) == ([3, 1, 2], (*known, "aardvark"))
     strangers = load_data((torch.zeros(2, 2), ["n01", "n02"]))
-    assert numbered_as(strangers, known) is strangers
+    assert match_class_numbers(strangers, known) is strangers
 
 
 def test_the_values_of_a_regression_are_no_classes():

@@ -23,12 +23,12 @@ from hashlens.audit.novelty import Novelty
 from hashlens.audit.predictions import predict_both
 from hashlens.audit.splits import input_keys, train_and_test
 from hashlens.audit.views import Views, each_layer, require_no_mask, views_by
-from hashlens.codes.codes import Codes, aligned
+from hashlens.codes.codes import Codes, align_layouts
 from hashlens.codes.provenance import Provenance
 from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
-from hashlens.data.numbering import numbered_as, with_one_numbering
+from hashlens.data.numbering import match_class_numbers, with_one_numbering
 from hashlens.data.sources import load_data, load_training_data
 from hashlens.data.views import view_names
 from hashlens.errors import AuditError
@@ -261,7 +261,7 @@ def audit(
     reading = Reading.from_options(audit, reading, options)
     arguments = {**locals(), "reading": None, "options": reading.changes}
     reading, seed = each_layer(reading), reading.seed
-    train_examples = numbered_as(load_training_data(train), declared_classes(model))
+    train_examples = match_class_numbers(load_training_data(train), declared_classes(model))
     data = Split(*with_one_numbering(train_examples, load_data(test)))
     names = view_names(views)
     if names:
@@ -337,7 +337,7 @@ def audit(
 def _sample(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
     """Return the sample of bits that an audit uses, drawn from codes of all bits, the same for train and test."""
     assert reading.bits is not None
-    return [codes.sample_bits(reading.bits, reading.seed, per_layer=True) for codes in aligned([train, test])]
+    return [codes.sample_bits(reading.bits, reading.seed, per_layer=True) for codes in align_layouts([train, test])]
 
 
 def _differing_classes(codes: Split[Codes], classes: int) -> str:

@@ -30,7 +30,7 @@ from hashlens.audit.novel_items import NovelItems
 from hashlens.csv_cells import from_cell
 from hashlens.errors import AuditError, ReportError
 from hashlens.files import atomic_write, check_writable
-from hashlens.plain import rebuilt
+from hashlens.plain import from_plain
 from hashlens.ranked import Column, Ranked
 
 SUMMARY = "audit.json"
@@ -109,7 +109,7 @@ def _audit(folder: Path, summary: dict[str, Any]) -> Audit:
         leaked["groups"] = [_group(group, issues) for group in leaked["groups"]]
     # Older versions wrote null for infinity, the threshold that no score reaches.
     no_threshold = {"threshold": inf} if novel["threshold"] is None else {}
-    audit: Audit = rebuilt(
+    audit: Audit = from_plain(
         Audit,
         {
             **summary,

@@ -13,7 +13,7 @@ from hashlens.audit.noise_rate import NoiseGrid, accuracy_by_right_labels, noise
 from hashlens.audit.temperature import Probabilities
 from hashlens.intervals import clopper_pearson
 from hashlens.measures.classes import Labels
-from hashlens.plain import rebuilt_fields
+from hashlens.plain import fields_from_plain
 from hashlens.report.figures import Figure, Intervals
 from hashlens.result import Result
 from hashlens.seeds import numpy_generator
@@ -132,7 +132,7 @@ class AuditedAccuracy(Result):
         searched : bool
             Whether leaks were searched for.
         """
-        accuracy: AuditedAccuracy = rebuilt_fields(cls, body)
+        accuracy: AuditedAccuracy = fields_from_plain(cls, body)
         return accuracy if "estimate" in body else replace(accuracy, steps=accuracy.steps[: 1 + searched])
 
     def __rich__(self) -> Table:

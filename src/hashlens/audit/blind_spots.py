@@ -46,8 +46,8 @@ class BlindSpots(Ranked):
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         *EXAMPLE,
-        Column("label", "labels", int, names_row=True, classes=True),
-        Column("predicted", dtype=int, names_row=True, classes=True),
+        Column("label", "labels", int, identifies_row=True, classes=True),
+        Column("predicted", dtype=int, identifies_row=True, classes=True),
         Column("agreement", dtype=float),
     )
 

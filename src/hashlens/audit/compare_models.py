@@ -17,7 +17,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.labels import ClassNames, fitting_names, has_label, one_numbering
-from hashlens.data.numbering import numbered_as
+from hashlens.data.numbering import match_class_numbers
 from hashlens.data.sources import load_data
 from hashlens.errors import AuditError
 from hashlens.measures.classes import Labels
@@ -207,7 +207,7 @@ def compare_models(
     bits, seed = BITS if reading.bits is None else reading.bits, reading.seed
     budget = max(8, memory_budget // len(examples))
     first, second = (
-        observe(model, numbered_as(examples, names), replace(reading, bits=None), budget)
+        observe(model, match_class_numbers(examples, names), replace(reading, bits=None), budget)
         for model, names in zip((a, b), numbers, strict=True)
     )
     first, second = _rename(first, numbers[0]), _rename(second, numbers[1])

@@ -29,7 +29,7 @@ def leak_gallery(leaks: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
     train, test = _data(audit)
     images = _pairs(sprite, (test, leaks.rows[:count]), (train, leaks.train_rows[:count]))
     exact, items = leaks.exact, []
-    columns, cells = leaks.listed(
+    columns, cells = leaks.page_rows(
         ("rank", "id", "row", "train_id", "train_row", "label", "train_label", "ratio"), count
     )
     for i in range(count):
@@ -49,7 +49,7 @@ def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite)
     count = min(suggested_count, LISTED, len(issues))
     note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."
     images = _singles(sprite, _data(audit)[split == "test"], issues.rows[:count])
-    columns, cells = issues.listed(("rank", "id", "row", "given", "suggested", "probability"), count)
+    columns, cells = issues.page_rows(("rank", "id", "row", "given", "suggested", "probability"), count)
     items = []
     for i in range(count):
         given, suggested = (class_name(audit.class_names, names[i]) for names in (issues.given, issues.suggested))
@@ -64,7 +64,7 @@ def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
     """Return a gallery of the blind spots."""
     count, note = _cut(spots.blind, len(spots), "blind", "blind-spots")
     images = _singles(sprite, _data(audit)[1], spots.rows[:count])
-    columns, cells = spots.listed(("rank", "id", "row", "label", "predicted", "agreement"), count)
+    columns, cells = spots.page_rows(("rank", "id", "row", "label", "predicted", "agreement"), count)
     items = []
     for i in range(count):
         label, predicted = (class_name(audit.class_names, names[i]) for names in (spots.labels, spots.predicted))
@@ -81,7 +81,7 @@ def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
     images = _singles(sprite, _data(audit)[1], novel.rows[:count])
     issues = audit.label_issues.test
     labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # only of labelled rows
-    columns, cells = novel.listed(("rank", "id", "row", "score", "p_value"), count)
+    columns, cells = novel.page_rows(("rank", "id", "row", "score", "p_value"), count)
     items = []
     for i in range(count):
         label = class_name(audit.class_names, labels.get(int(novel.rows[i]), NO_LABEL))

@@ -71,8 +71,8 @@ class LabelIssues(Ranked):
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         *EXAMPLE,
-        Column("given", dtype=int, heading="label", names_row=True, classes=True),
-        Column("suggested", dtype=int, names_row=True, classes=True),
+        Column("given", dtype=int, heading="label", identifies_row=True, classes=True),
+        Column("suggested", dtype=int, identifies_row=True, classes=True),
         Column("probability", dtype=float),
         Column("agreement", dtype=float),
         Column("confidence", dtype=float),

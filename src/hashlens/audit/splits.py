@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.audit.local_ratio import Rows
-from hashlens.codes.codes import Codes, aligned
-from hashlens.codes.numbering import numbered_alike
+from hashlens.codes.codes import Codes, align_layouts
+from hashlens.codes.numbering import codes_with_one_numbering
 from hashlens.data.input_digests import Digests
 from hashlens.errors import AuditError
 from hashlens.measures.grouping import keys_of
@@ -42,7 +42,7 @@ def train_and_test(train: Codes, test: Codes) -> Split[Codes]:
             raise AuditError(f"{name} must be Codes, as hashlens.encode gives them, received {type(codes).__name__}")
         if len(codes) == 0:
             raise AuditError(f"{name} has no rows: there is nothing to compare")
-    (train_codes, test_codes), note = numbered_alike(aligned([train, test]), error=AuditError)
+    (train_codes, test_codes), note = codes_with_one_numbering(align_layouts([train, test]), error=AuditError)
     if note:
         _log.warning("%s", note)
     split = Split(train_codes, test_codes)

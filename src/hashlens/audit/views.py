@@ -12,7 +12,7 @@ import torch
 from hashlens.audit.layer_choice import enough_rows, sample_rows
 from hashlens.audit.local_ratio import Rows
 from hashlens.audit.surveyed_layer import ALL_LAYERS
-from hashlens.codes.codes import Codes, aligned
+from hashlens.codes.codes import Codes, align_layouts
 from hashlens.codes.encode import CodeRows
 from hashlens.codes.reader import Reader
 from hashlens.codes.reading import Reading, ReadingOptions
@@ -89,7 +89,7 @@ class Views:
     def check(self, codes: Split[Codes]) -> None:
         """Raise AuditError or CodesError if the views do not belong to these codes."""
         for part in (*self.test, *self.train):
-            aligned([codes.train, part])
+            align_layouts([codes.train, part])
         rows = [len(part) for part in self.test]
         if any(count != len(codes.test) for count in rows) or (len(self.rows) and self.rows[-1] >= len(codes.train)):
             raise AuditError(
@@ -188,7 +188,7 @@ def _sample(examples: Examples, count: int, seed: int) -> tuple[Examples, Rows]:
     """Return a sample of the examples in memory, before any normalisation, and their rows."""
     if isinstance(examples, TransformedExamples):
         inner, rows = _sample(examples.inner, count, seed)
-        return examples.around(inner), rows
+        return examples.with_examples(inner), rows
     chosen: list[torch.Tensor] = []
     rows, start = np.zeros(0, np.int64), 0
     for batch in examples.batches(BATCH):

@@ -71,7 +71,7 @@ def audit(
 
     set_threads(threads)
     check_outputs(json=json, page=html, added_to=csv, force=force, inputs=[model, weights, train, test, forward, mask])
-    view_names = views_wanted(views)
+    view_names = parse_views(views)
     result = hl.audit(
         open_model(model, weights), train, test, suspect_copies=suspect_copies, views=view_names,
         reading=reading_of(
@@ -91,7 +91,7 @@ def audit(
         tell("for a page with the examples, add --html audit.html")
 
 
-def views_wanted(views: str | None) -> bool | list[str]:
+def parse_views(views: str | None) -> bool | list[str]:
     """Return the views that a command names."""
     if views is None or views.strip() == "all":
         return views is not None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hashlens.cli.ids import chosen
+from hashlens.cli.ids import batches_of
 from hashlens.cli.options import (
     SOURCE_EXAMPLES,
     BatchSize,
@@ -97,7 +97,7 @@ def explain(
     network, examples = open_model(model, weights), hl.load_data(data)
     reading = reading_of(forward, mask, output=output, batch_size=batch_size, seed=seed, device=device)
     # Classes are those of the network: a source that lacks one of them numbers the others differently.
-    inputs = torch.cat([batch.inputs for batch in chosen(examples, ids)])
+    inputs = torch.cat([batch.inputs for batch in batches_of(examples, ids)])
     names = declared_classes(network) or ()
     if not names and examples.class_names is not None:
         subject = subject_of(network, reading)

@@ -31,7 +31,7 @@ def positions(examples: "Examples", wanted: Sequence[str]) -> list[int]:
     return [places[identity] for identity in wanted]
 
 
-def chosen(examples: "Examples", wanted: Sequence[str]) -> Iterator["Batch"]:
+def batches_of(examples: "Examples", wanted: Sequence[str]) -> Iterator["Batch"]:
     """Yield the examples with these ids one by one, without reading others."""
     return chain.from_iterable(
         examples.narrow(position, position + 1).batches(1) for position in positions(examples, wanted)

@@ -24,8 +24,8 @@ from hashlens.cli.options import (
     Threads,
     Train,
     Weights,
-    as_typed,
     check_outputs,
+    command_line,
     open_model,
     reading_of,
     set_threads,
@@ -92,7 +92,7 @@ def measure(
         memory_budget=budget,
         projection=projection,  # type: ignore[arg-type]
     )
-    measured = replace(measured, command=as_typed(context))
+    measured = replace(measured, command=command_line(context))
     show_result(measured, json, html, force)
     if html is None:
         tell("for a page, add --html report.html")

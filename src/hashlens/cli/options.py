@@ -223,7 +223,7 @@ def console(json: Path | None = None) -> Terminal:
     return Terminal(stderr=json == STANDARD_OUTPUT)
 
 
-def as_typed(context: typer.Context) -> str:
+def command_line(context: typer.Context) -> str:
     """Return the command line, quoted for a shell; empty if the function was not called from a command line."""
     arguments = context.find_root().obj
     return "" if arguments is None else mask_passwords(shlex.join(["hashlens", *arguments]))

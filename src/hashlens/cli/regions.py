@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hashlens.cli.ids import chosen
+from hashlens.cli.ids import batches_of
 from hashlens.cli.options import (
     SOURCE_EXAMPLES,
     Debug,
@@ -73,7 +73,7 @@ def at(
     set_threads(threads)
     check_outputs(out, json=json, force=force, inputs=[model, weights, data])
     network, examples = _open_network_and_data(model, weights, data)
-    batches = examples.batches(BATCH) if ids is None else chosen(examples, ids)
+    batches = examples.batches(BATCH) if ids is None else batches_of(examples, ids)
     total = ceil(len(examples) / BATCH) if ids is None else len(ids)
     rows, program = [], None
     for batch in track(batches, "radii", total):
@@ -191,11 +191,11 @@ def plane(
 def _open_network_and_data(model: str, weights: Path | None, data: str) -> "tuple[torch.nn.Module, Examples]":
     """Return the network, and the examples with its class numbers."""
     from hashlens.data import load_data
-    from hashlens.data.numbering import numbered_as
+    from hashlens.data.numbering import match_class_numbers
     from hashlens.nets.class_names import declared_classes
 
     network = open_model(model, weights)
-    return network, numbered_as(load_data(data), declared_classes(network))
+    return network, match_class_numbers(load_data(data), declared_classes(network))
 
 
 def _check_picture(path: Path | None, kinds: Sequence[str]) -> None:
@@ -229,7 +229,7 @@ def _inputs(
 
     from hashlens.data.labels import class_name
 
-    batches = list(chosen(examples, wanted))
+    batches = list(batches_of(examples, wanted))
     names = []
     for batch in batches:
         name = f"id {PurePath(str(batch.ids[0])).name}"

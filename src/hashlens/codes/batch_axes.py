@@ -121,7 +121,7 @@ class BatchAxes:
             if np.isfinite(marks).all() and not _same(common, first.marks[axis]).all():
                 self.unsteady.add(name)
 
-    def keep_fixed(self, first: Mapping[str, ProbedInput], others: Mapping[str, ProbedInput]) -> None:
+    def recheck_fixed(self, first: Mapping[str, ProbedInput], others: Mapping[str, ProbedInput]) -> None:
         """Check gates that seemed not to depend on the examples, by a batch of other examples.
 
         An expert of a mixture also has equal values in two batches, if the same few tokens of both are routed to it.
@@ -153,7 +153,7 @@ class BatchAxes:
         siblings = [axis for known, axis in self._axis.items() if _numberless(known) == _numberless(name)]
         return None if None in siblings else 0
 
-    def folds(self, name: str) -> bool:
+    def may_fold(self, name: str) -> bool:
         """Return whether tokens may be folded into the first axis: equally many for each example, in order."""
         call = name if name in self._axis else first_call(name)
         return call not in self._axis or call in self._folded
@@ -162,7 +162,7 @@ class BatchAxes:
         """Return why a gate's units do not belong to single examples."""
         return self._reason.get(name, self._reason.get(first_call(name), NO_AXIS))
 
-    def in_order(self, name: str, x: Tensor) -> bool:
+    def check_order(self, name: str, x: Tensor) -> bool:
         """Return whether the first examples are in the same rows as in the probe; called in the first whole batch."""
         probed = self._marks.pop(name, None)
         if probed is None or x.dim() <= probed[0] or x.shape[probed[0]] <= len(probed[1]):

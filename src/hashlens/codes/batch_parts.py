@@ -64,7 +64,7 @@ def _mirrored(part: Tensor) -> Tensor:
     return part.flip(-1) if part.dim() else part
 
 
-def padded(value: Any, size: int, padding: int) -> Any:
+def pad_batch(value: Any, size: int, padding: int) -> Any:
     """Return a batch of `size` examples padded with its last example, for a program with a fixed batch size."""
 
     def pad(part: Tensor) -> Tensor:

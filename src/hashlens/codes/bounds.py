@@ -66,7 +66,7 @@ def _of_number(value: Any) -> Interval:
     return (float(value), float(value)) if isinstance(value, (int, float)) else UNBOUNDED
 
 
-def never_flips(interval: Interval, breakpoints: list[Any]) -> bool:
+def has_constant_bits(interval: Interval, breakpoints: list[Any]) -> bool:
     """Return whether no number in an open interval lies on another side of the breakpoints than the others."""
     return all(
         isinstance(breakpoint, (int, float)) and not interval[0] < breakpoint < interval[1]

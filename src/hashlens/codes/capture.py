@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 
 from hashlens.codes.batch_axes import BatchAxes, ProbedInput
-from hashlens.codes.bounds import UNBOUNDED, never_flips
+from hashlens.codes.bounds import UNBOUNDED, has_constant_bits
 from hashlens.codes.comparison import Comparison
 from hashlens.codes.dispatch import Dispatch
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.finite import FiniteCheck, refuse_not_finite
-from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, gate_in, max_pool_choices
+from hashlens.codes.gates import ACTIVATION_MODULES, Bound, Gate, Plane, gate_of_module, max_pool_choices
 from hashlens.codes.last_operator import LastOperators
 from hashlens.codes.layer_axes import LayerAxes, Masks
 from hashlens.codes.layers import Layer, lay_out
@@ -156,7 +156,7 @@ class Capture:
         self._check_graph()
         self._finish_batch()
         return CapturedBatch(
-            self._row.joined(), self._value_row(), lay_out(self._batch_layers), output, self._penultimate
+            self._row.join(), self._value_row(), lay_out(self._batch_layers), output, self._penultimate
         )
 
     def probe(
@@ -202,7 +202,7 @@ class Capture:
         if others is not None and self.axes.fixed:
             third = self._probe_run(call, others, sizes[0])
             if third is not None:
-                self.axes.keep_fixed(first, third)
+                self.axes.recheck_fixed(first, third)
         return True
 
     def needs_two_examples(
@@ -276,7 +276,7 @@ class Capture:
 
     def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
         """Read the bits of one elementwise gate (in channel mode, from its output too)."""
-        gate = gate_in(self._running.current[1], gate)
+        gate = gate_of_module(self._running.current[1], gate)
         planes = gate.planes(bound)
         if not planes or not (gate.activation or self.every_gate):
             return
@@ -291,7 +291,7 @@ class Capture:
                 f"layer {name!r} is soft ({gate.name}): its bit bounds no linear region; leave it out with "
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
-        self._layer_axes.reordered = self._reorderings.of(planes[0][0])
+        self._layer_axes.reordered = self._reorderings.describe(planes[0][0])
         planes = [(self._in_front(x, axis), self._in_front(breakpoint, axis)) for x, breakpoint in planes]
         if self.channel:
             assert output is not None
@@ -310,7 +310,7 @@ class Capture:
         axis = self._axis(name, operator, bound["self"])
         if axis is not None and self._select(name):
             chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
-            chosen, padded = self._layer_axes.in_order(name, chosen, chosen.shape[:-1])
+            chosen, padded = self._layer_axes.pad_last(name, chosen, chosen.shape[:-1])
             layer = Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1])
             self._add_bits(layer, chosen.flatten(1), padded)
 
@@ -335,14 +335,14 @@ class Capture:
             return None
         if x.dim() and x.numel() and not self.layout.is_left_out(name):
             positions = self._layer_axes.positions_of(name)
-            tokens = None if positions is None else positions.folded(x.shape[0])
-            if tokens is not None and self.axes.folds(name) and self.axes.in_order(name, x):
+            tokens = None if positions is None else positions.folded_width(x.shape[0])
+            if tokens is not None and self.axes.may_fold(name) and self.axes.check_order(name, x):
                 return -tokens
             axis = self.axes.axis(name)
             fits = axis is not None and axis < x.dim() and x.shape[axis] == self._size
-            if fits and self.axes.in_order(name, x):
+            if fits and self.axes.check_order(name, x):
                 return axis
-        if self.layout.selected(name):
+        if self.layout.select(name):
             description = f"{operator} of {tuple(x.shape)} for {self._size} examples"
             self.layout.leave_out(name, description, self.axes.reason(name))
         return None
@@ -350,7 +350,7 @@ class Capture:
     def _is_constant(self, name: str, operator: str, planes: list[Plane]) -> bool:
         """Return whether no input of the network can change a gate's bits, and leave it out then."""
         bounds = UNBOUNDED if self.operators is None else self.operators.bounds(planes[0][0])
-        if bounds == UNBOUNDED or not never_flips(bounds, [breakpoint for _, breakpoint in planes]):
+        if bounds == UNBOUNDED or not has_constant_bits(bounds, [breakpoint for _, breakpoint in planes]):
             return False
         self.layout.leave_out(name, f"{operator} of {tuple(planes[0][0].shape)}", CONSTANT)
         return True
@@ -364,7 +364,7 @@ class Capture:
         return x.movedim(axis, 0) if x.dim() > axis and x.shape[axis] == self._size else x
 
     def _select(self, name: str) -> bool:
-        return self.layout.selected(name) and (self.kept_positions is None or name in self.kept_positions)
+        return self.layout.select(name) and (self.kept_positions is None or name in self.kept_positions)
 
     # --- bits ----------------------------------------------------------------------------------------------------
 
@@ -382,7 +382,7 @@ class Capture:
             return
         self._finite.check(layer.name, x)
         bits = torch.stack([x > breakpoint for x, breakpoint in planes], dim=-1)
-        bits, padded = self._layer_axes.in_order(layer.name, bits, x.shape)
+        bits, padded = self._layer_axes.pad_last(layer.name, bits, x.shape)
         self._add_bits(replace(layer, shape=tuple(bits.shape[1:-1])), bits.reshape(self._size, -1), padded)
 
     def _read_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:

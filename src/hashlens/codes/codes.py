@@ -12,7 +12,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, UInt64
 
 from hashlens.codes.layers import Layer, choose_bits, lay_out, sample_each_layer, sample_positions, widen
-from hashlens.codes.numbering import numbered_alike
+from hashlens.codes.numbering import codes_with_one_numbering
 from hashlens.codes.packing import Packed, pack_bits, packed_bytes, unpack_bits
 from hashlens.codes.provenance import Provenance, left_out_gates
 from hashlens.data.input_digests import DIGEST_BYTES, Digests
@@ -309,7 +309,7 @@ def require_same_code(a: Codes, b: Codes) -> None:
         )
 
 
-def aligned(codes: Sequence[Codes]) -> list[Codes]:
+def align_layouts(codes: Sequence[Codes]) -> list[Codes]:
     """Return the codes in one layout: codes of token sequences (``mask=``) are padded to the longest of all.
 
     Raises
@@ -340,7 +340,7 @@ def concatenate(codes: Sequence[Codes]) -> Codes:
     """
     if not codes:
         raise CodesError("nothing to concatenate: the list of codes is empty")
-    codes, note = numbered_alike(aligned(codes))
+    codes, note = codes_with_one_numbering(align_layouts(codes))
     if note:
         _log.warning("%s", note)
     first = codes[0]

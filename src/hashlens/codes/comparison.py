@@ -6,10 +6,10 @@ from math import isfinite
 import numpy as np
 import torch
 
-from hashlens.codes.compiled_comparison import compare_compiled, compiles
-from hashlens.codes.packing import Packed, pack_bits, pack_two_planes
+from hashlens.codes.compiled_comparison import compare_compiled, has_loop
+from hashlens.codes.packing import Packed, pack_bits, pack_two_breakpoints
 
-REPAID = 1 << 27
+COMPILE_AFTER = 1 << 27
 """Number of values that NumPy compares in the time that compiling a loop takes: with fewer, no loop is compiled."""
 
 
@@ -40,12 +40,12 @@ class Comparison:
         """
         self._compared += x.numel()
         values = x.detach().numpy()
-        if self._compared > REPAID and x.is_contiguous():
+        if self._compared > COMPILE_AFTER and x.is_contiguous():
             rows = values.reshape(len(values), -1)
-            if compiles(rows, len(breakpoints)):
+            if has_loop(rows, len(breakpoints)):
                 return compare_compiled(rows, breakpoints, out)
         if len(breakpoints) == 2:
-            pack_two_planes(values.reshape(len(values), -1), breakpoints[0], breakpoints[1], out)
+            pack_two_breakpoints(values.reshape(len(values), -1), breakpoints[0], breakpoints[1], out)
         else:
             if self._scratch.size < x.numel():
                 self._scratch = np.empty(x.numel(), np.bool_)

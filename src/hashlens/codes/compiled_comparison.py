@@ -27,7 +27,7 @@ LEAST = 4096
 """Number of values in a row below which calling the loop, once for each row, costs as much as it saves."""
 
 
-def compiles(values: npt.NDArray[np.floating], planes: int) -> bool:
+def has_loop(values: npt.NDArray[np.floating], planes: int) -> bool:
     """Return whether there is a loop for values ``(n, d)``: on x86-64, in float32 or float64, in long rows."""
     fits = values.flags.c_contiguous and values.dtype in (np.float32, np.float64) and values.shape[1] >= LEAST
     return fits and planes in (1, 2) and _loop(values.itemsize, planes) is not None
@@ -39,7 +39,7 @@ def compare_compiled(values: npt.NDArray[np.floating], breakpoints: Sequence[flo
     Parameters
     ----------
     values : numpy.ndarray
-        ``(n, d)``: values for which :func:`compiles` is true.
+        ``(n, d)``: values for which :func:`has_loop` is true.
     breakpoints : sequence of float
         One or two breakpoints.
     out : numpy.ndarray

@@ -138,7 +138,7 @@ class CodeRows:
             for part, part_layers in self.packed
         ]
         self.packed.clear()
-        labels, class_names = gathered_labels(self.labels, reader.examples)
+        labels, class_names = gather_labels(self.labels, reader.examples)
         return Codes(
             np.concatenate(rows),
             layers,
@@ -151,7 +151,7 @@ class CodeRows:
         )
 
 
-def gathered_labels(parts: Sequence[Labels], examples: Examples) -> tuple[Labels | None, ClassNames]:
+def gather_labels(parts: Sequence[Labels], examples: Examples) -> tuple[Labels | None, ClassNames]:
     """Return the labels of all batches of some examples, and the names of their classes."""
     labels = np.concatenate(parts) if parts else None
     names = fitting_names(labels, examples.class_names)
@@ -166,7 +166,7 @@ def _encode_to(out: str | Path, reader: Reader, overwrite: bool) -> Codes:
             if reader.capture.layout.varies:
                 raise CodesError("out= needs inputs of one size; pad all batches to the same length, or leave out=")
         warn_unsteady(reader)
-        all_labels, class_names = gathered_labels(writer.labels, reader.examples)
+        all_labels, class_names = gather_labels(writer.labels, reader.examples)
         writer.labels = [] if all_labels is None else [all_labels]
         writer.finish(reader.capture.layers, reader.provenance(), class_names)
     return Codes.load(out, verify=False)
@@ -221,7 +221,7 @@ def fingerprint(
     return Fingerprints(
         np.concatenate(rows.hashes),
         sum(layer.bits for layer in reader.capture.layers),
-        gathered_labels(labels, reader.examples)[0],
+        gather_labels(labels, reader.examples)[0],
         np.concatenate(ids),
         reader.provenance(),
         rows.method,

@@ -133,7 +133,7 @@ ACTIVATION_MODULES: tuple[type[torch.nn.Module], ...] = (
 _OF_MODULES = {("abs", "torch.nn.modules.activation.Softsign"): Gate("softsign", _at_zero, soft=True)}
 
 
-def gate_in(kind: str, gate: Gate) -> Gate:
+def gate_of_module(kind: str, gate: Gate) -> Gate:
     """Return what a gate is in a module of some class, by its qualified name: Softsign divides by an ``abs``."""
     return _OF_MODULES.get((gate.name, kind), gate)
 

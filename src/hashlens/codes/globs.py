@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 
-def selected(name: str, patterns: Sequence[str] | None) -> bool:
+def is_selected(name: str, patterns: Sequence[str] | None) -> bool:
     """Return whether a layer name matches some glob and no ``!glob``.
 
-    >>> selected("hidden.0.relu", ["hidden.*", "!*.1.*"]), selected("head", ["!hidden.*"])
+    >>> is_selected("hidden.0.relu", ["hidden.*", "!*.1.*"]), is_selected("head", ["!hidden.*"])
     (True, True)
     """
     if patterns is None:
@@ -17,10 +17,10 @@ def selected(name: str, patterns: Sequence[str] | None) -> bool:
     return any(fnmatchcase(name, glob) for glob in included) and not any(fnmatchcase(name, glob) for glob in excluded)
 
 
-def named(name: str, patterns: Sequence[str] | None) -> bool:
+def is_requested(name: str, patterns: Sequence[str] | None) -> bool:
     """Return whether some glob other than ``*`` matches a layer name: whether the layer is requested explicitly.
 
-    >>> named("head.relu", None), named("head.relu", ["!hidden.*"]), named("head.relu", ["head.*"])
+    >>> is_requested("head.relu", None), is_requested("head.relu", ["!hidden.*"]), is_requested("head.relu", ["head.*"])
     (False, False, True)
     """
     return any(pattern.strip("*") and fnmatchcase(name, pattern) for pattern in patterns or ())

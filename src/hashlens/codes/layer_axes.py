@@ -102,14 +102,14 @@ class LayerAxes:
     def _one_axis(self, name: str, positions: Positions, shape: tuple[int, ...], channels: int | None) -> int | None:
         """Return the axis of a layer's positions, the same in every batch; None if it has none."""
         axis = positions.axis_of(name, shape, channels, self._earlier.get(name))
-        if len(positions.axes_like(shape, channels)) == 1 and axis is not None:
+        if len(positions.candidate_axes(shape, channels)) == 1 and axis is not None:
             if self._earlier.setdefault(name, axis) is None and axis != 1:
                 raise CaptureError(
                     f"layer {name!r}: an earlier batch had as many positions as another axis has entries, so the order "
                     f"of its bits is not known there. Mark its positions, mask={{'{name}': function, '*': ...}}, "
                     f"begin with a batch of another length, or leave it out with layers='!{name}'"
                 )
-        elif axis is None and len(positions.axes_like(shape, channels)) > 1:
+        elif axis is None and len(positions.candidate_axes(shape, channels)) > 1:
             self._earlier.setdefault(name, None)
         return axis
 
@@ -119,7 +119,7 @@ class LayerAxes:
             positions = self.positions_of(name)
             if positions is None:
                 continue
-            if any(2 < width <= len(calls) and not positions.unpadded(width) for width in positions.masks):
+            if any(2 < width <= len(calls) and not positions.has_no_padding(width) for width in positions.masks):
                 raise CaptureError(
                     f"layer {name!r} ran {len(calls)} times, once or more for each position, and some of these are "
                     f"padding: a mask does not reach its steps. Leave them out with layers='!{name}*', or read them "
@@ -131,7 +131,7 @@ class LayerAxes:
         located = self._position_axis(name, x.shape)
         return x if located is None else located[0].masked(x, located[1])
 
-    def in_order(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
+    def pad_last(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
         """Return bits ``(*shape, planes)`` with positions first and padding last, and whether there are positions."""
         located = self._position_axis(name, shape)
-        return (bits, False) if located is None else (located[0].in_order(bits, located[1]), True)
+        return (bits, False) if located is None else (located[0].pad_last(bits, located[1]), True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from hashlens.codes.batch_axes import NO_AXIS
-from hashlens.codes.globs import named, selected
+from hashlens.codes.globs import is_requested, is_selected
 from hashlens.codes.layers import Layer
 from hashlens.codes.naming import first_call
 from hashlens.codes.provenance import CONSTANT, consequence
@@ -29,10 +29,10 @@ class Layout:
         self.no_activation: dict[str, None] = {}
         self._off_batch: dict[str, tuple[str, str]] = {}
 
-    def selected(self, name: str) -> bool:
-        """Return whether the layer of this name is selected, and record that it was reached."""
+    def select(self, name: str) -> bool:
+        """Record that the layer of this name was reached, and return whether the globs select it."""
         if name not in self.selection:
-            self.selection[name] = selected(name, self.patterns)
+            self.selection[name] = is_selected(name, self.patterns)
         return self.selection[name]
 
     def leave_out(self, name: str, description: str, reason: str) -> None:
@@ -47,7 +47,7 @@ class Layout:
         reason : str
             Why its units do not belong to single examples, or why their bits never change.
         """
-        if named(name, self.patterns):
+        if is_requested(name, self.patterns):
             raise CaptureError(
                 f"layer {name!r} ({description}): {reason}, {consequence(reason)}: "
                 f"{_way_out(reason)}leave it out with layers='!{first_call(name)}*'"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hashlens.codes.codes import Codes
 
 
-def numbered_alike(
+def codes_with_one_numbering(
     codes: Sequence["Codes"], sources: Sequence[str] = (), error: type[HashlensError] = CodesError
 ) -> tuple[list["Codes"], str]:
     """Return codes with their labels in one numbering, that of the first codes with class names.

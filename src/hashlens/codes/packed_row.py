@@ -39,7 +39,7 @@ class PackedRow:
         """Append the next part."""
         self._parts.append(part)
 
-    def joined(self) -> Packed | torch.Tensor:
+    def join(self) -> Packed | torch.Tensor:
         """Return the rows of the batch, uint8 ``(n, ...)``; a tensor on an accelerator."""
         parts, earlier_widths = self._parts, self._widths
         if isinstance(parts[0], torch.Tensor):

@@ -53,7 +53,7 @@ def pack_bits(
     return out
 
 
-def pack_two_planes(
+def pack_two_breakpoints(
     values: Float[npt.NDArray[np.floating], "n d"],
     low: float,
     high: float,
@@ -77,7 +77,7 @@ def pack_two_planes(
     numpy.ndarray
         uint8 ``(n, packed_bytes(2 d))``.
 
-    >>> unpack_bits(pack_two_planes(np.array([[-1.0, 3.0, 7.0]]), 0.0, 6.0), 6).astype(int).tolist()
+    >>> unpack_bits(pack_two_breakpoints(np.array([[-1.0, 3.0, 7.0]]), 0.0, 6.0), 6).astype(int).tolist()
     [[0, 0, 1, 0, 1, 1]]
     """
     n, d = values.shape

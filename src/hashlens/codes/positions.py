@@ -42,11 +42,11 @@ class Positions:
         self.masks: dict[int, Tensor | None] = {self.width: mask}
         self._at_end = torch.equal(mask, _prefix(mask.sum(dim=1), self.width))
 
-    def folded(self, rows: int) -> int | None:
+    def folded_width(self, rows: int) -> int | None:
         """Return the number of positions per example that are folded into `rows`; None if none are."""
         return next((width for width in self.masks if width > 1 and rows == self.size * width), None)
 
-    def unpadded(self, width: int) -> bool:
+    def has_no_padding(self, width: int) -> bool:
         """Return whether a layer of `width` positions has no padding."""
         mask = self.masks[width]
         return mask is not None and bool(mask.all())
@@ -76,7 +76,7 @@ class Positions:
         shape[0], shape[axis] = mask.shape
         return x.masked_fill(~mask.view(shape), 0)
 
-    def in_order(self, bits: Tensor, axis: int) -> Tensor:
+    def pad_last(self, bits: Tensor, axis: int) -> Tensor:
         """Return bits with the positions in axis 1, the padding cleared and moved to the end.
 
         So rows of another width differ only by zeros at their end, wherever positions and padding were.
@@ -87,7 +87,7 @@ class Positions:
         order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)
         return bits.gather(1, order.view(*order.shape, *[1] * (bits.dim() - 2)).expand(bits.shape))
 
-    def axes_like(self, shape: tuple[int, ...], channels: int | None) -> list[int]:
+    def candidate_axes(self, shape: tuple[int, ...], channels: int | None) -> list[int]:
         """Return the axes of a layer that have as many entries as positions.
 
         With more axes than positions and channels, as in attention maps, two axes may be positions.
@@ -117,7 +117,7 @@ class Positions:
             If there is padding, and the axis of positions in this layer is ambiguous.
         """
         axes = [axis for axis in range(1, len(shape)) if axis != channels or len(shape) > 3]
-        fitting = self.axes_like(shape, channels)
+        fitting = self.candidate_axes(shape, channels)
         fitting = [earlier] if len(fitting) > 1 and earlier in fitting else fitting
         if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
             return fitting[0]
@@ -139,7 +139,7 @@ class Positions:
         )
 
     def _merge(self, units: int) -> bool:
-        return any(1 < width < units and units % width == 0 and not self.unpadded(width) for width in self.masks)
+        return any(1 < width < units and units % width == 0 and not self.has_no_padding(width) for width in self.masks)
 
     def _mask_of(self, x: Tensor, axis: int) -> Tensor:
         mask = self.masks[x.shape[axis]]
@@ -215,7 +215,7 @@ def _cat(bound: Bound, result: Tensor, positions: Positions) -> Iterator[Change]
     dim, parts = bound["dim"], [part for part in bound["tensors"] if part.dim() == result.dim()]
     sizes = [part.shape[dim] for part in parts]
     masked = [index for index, size in enumerate(sizes) if size in positions.masks]
-    padded = [index for index in masked if not positions.unpadded(sizes[index])]
+    padded = [index for index in masked if not positions.has_no_padding(sizes[index])]
     if dim % max(1, result.dim()) and masked and len(padded) < 2:
         index = (padded or masked)[-1]
         before, after, last = sizes[index], result.shape[dim], index == len(sizes) - 1

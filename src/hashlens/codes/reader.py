@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from hashlens.codes.batch_parts import each_tensor, padded, some_examples, with_other_example
+from hashlens.codes.batch_parts import each_tensor, pad_batch, some_examples, with_other_example
 from hashlens.codes.capture import Capture, CapturedBatch
 from hashlens.codes.layer_axes import Masks
 from hashlens.codes.layers import choose_bits, sample_each_layer, sample_positions
@@ -74,7 +74,7 @@ class Reader:
         model = unwrap(model)
         parameter = _parameter(model)
         self.dtype = None if parameter is None else parameter.dtype
-        model, self.device = on_device(model, reading.device)
+        model, self.device = move_to_device(model, reading.device)
         self.model = model
         self.static_batch = static_batch_of(model)
         self.digest = parameters_digest(model)
@@ -182,8 +182,8 @@ class Reader:
         if size == 1 and not filler and self._needs_two_examples(inputs):
             filler = 1
         if filler > 0:
-            inputs = padded(inputs, size, filler)
-            mask = None if mask is None else {glob: padded(part, size, filler) for glob, part in mask.items()}
+            inputs = pad_batch(inputs, size, filler)
+            mask = None if mask is None else {glob: pad_batch(part, size, filler) for glob, part in mask.items()}
         # `operators` records the last operator of the network. It is the same in every batch, so the first is enough.
         self.capture.operators = None if self._operators_recorded else self.evidence.operators
         with nullcontext() if self._operators_recorded else self.evidence.operators:
@@ -256,7 +256,7 @@ class Reader:
         )
 
 
-def on_device(model: torch.nn.Module, device: str | torch.device | None) -> tuple[torch.nn.Module, torch.device]:
+def move_to_device(model: torch.nn.Module, device: str | torch.device | None) -> tuple[torch.nn.Module, torch.device]:
     """Return the network on a device, and the device; the network is copied if it is on another device."""
     parameter = _parameter(model)
     own = torch.device("cpu") if parameter is None else parameter.device

@@ -43,14 +43,14 @@ class Reorderings:
         orders = {order for tensor in tensors_in((*args, *kwargs.values())) if (order := self._order(tensor))}
         order = next(iter(orders)) if len(orders) == 1 else ((MIXED, ()),) if orders else ()
         if change is not None:
-            order = _then(order, change)
+            order = _append_change(order, change)
         for tensor in tensors_in(result if isinstance(result, (tuple, list)) else (result,)):
             if order:
                 self._orders[storage_of(tensor)] = order
             else:
                 self._orders.pop(storage_of(tensor), None)
 
-    def of(self, x: Tensor) -> str:
+    def describe(self, x: Tensor) -> str:
         """Return in words how the positions of a tensor were reordered; empty if they were not."""
         order = self._order(x)
         if not order:
@@ -107,7 +107,7 @@ def _in_order(index: Tensor, size: int) -> bool:
     return bool((index == torch.arange(size, device=index.device)).all())
 
 
-def _then(order: Order, change: Change) -> Order:
+def _append_change(order: Order, change: Change) -> Order:
     """Return an order after one more change, which may undo the last one."""
     if order and order[-1][0] == change[0] == FLIP:
         return order[:-1]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hashlens.data.examples import ArrayExamples
-from hashlens.data.frames import array_of, unmasked
+from hashlens.data.frames import array_of, require_unmasked
 from hashlens.data.labels import class_labels
 from hashlens.errors import DataError
 
@@ -56,7 +56,11 @@ def _as_tensor(inputs: Any, name: str) -> torch.Tensor:
         return inputs.detach().cpu()
     # torch needs native byte order, no negative strides, and writable memory.
     try:
-        array = array_of(inputs, f"{name}: inputs") if hasattr(inputs, "iloc") else unmasked(inputs, f"{name}: inputs")
+        array = (
+            array_of(inputs, f"{name}: inputs")
+            if hasattr(inputs, "iloc")
+            else require_unmasked(inputs, f"{name}: inputs")
+        )
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
     except TypeError:
         raise DataError(

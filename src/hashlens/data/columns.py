@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from hashlens.data.decode import COMPOSITED, GREY_FIRST, Decoding, Encoded, as_encoded
-from hashlens.data.images import ImageExamples, checked
+from hashlens.data.images import ImageExamples, decode_named
 from hashlens.data.labels import NO_LABEL, ClassNames, Labels, class_labels, fitting_names
 from hashlens.data.loader import DatasetExamples
 from hashlens.data.stored_class_names import LABEL_KEYS, names_of_classes
@@ -109,7 +109,7 @@ class ColumnImages(ImageExamples):
         form = None if decodes_itself(dataset.features[column]) else "arrow"
         stored = dataset.with_format(form, columns=[column])
         decoding, name = ColumnDecoding(), type(dataset).__name__
-        first = checked(_encode(stored[:1][column], name, 0)[0], name, 0, decoding)
+        first = decode_named(_encode(stored[:1][column], name, 0)[0], name, 0, decoding)
         return cls(
             name=name,
             labels=labels,

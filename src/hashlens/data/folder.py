@@ -10,7 +10,7 @@ import numpy as np
 
 from hashlens.data.address import Address
 from hashlens.data.decode import Decoding, Encoded
-from hashlens.data.images import ImageExamples, checked
+from hashlens.data.images import ImageExamples, decode_named
 from hashlens.data.reading import reading
 from hashlens.data.walk import files_under, is_hidden, skipped_line
 from hashlens.errors import DataError
@@ -62,7 +62,7 @@ def open_folder(address: Address) -> "FolderExamples":
         labels=np.array([numbers[path.relative_to(root).parts[0]] for path in files], np.int64) if folders else None,
         ids=ids,
         class_names=tuple(folders) or None,
-        shape=checked(files[0], address.text, ids[0], decoding).pixels.shape,
+        shape=decode_named(files[0], address.text, ids[0], decoding).pixels.shape,
         decoding=decoding,
         root=root,
     )

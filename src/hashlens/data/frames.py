@@ -12,7 +12,7 @@ from hashlens.errors import DataError
 Array = npt.NDArray[Any]
 
 
-def unmasked(x: Any, name: str) -> Array:
+def require_unmasked(x: Any, name: str) -> Array:
     """Return an array; raise DataError if values are masked, since a plain array would show the hidden values."""
     if np.ma.is_masked(x):
         hidden = int(np.ma.getmaskarray(x).sum())
@@ -42,7 +42,7 @@ def array_of(x: Any, name: str) -> Array:
     if bad_columns:
         received = " and ".join(f"{problem} in {', '.join(columns)}" for problem, columns in bad_columns.items())
         raise DataError(f"{name} must be an array of numbers, received {received}")
-    array = unmasked(x, name)
+    array = require_unmasked(x, name)
     if parts and np.ndim(x) == 2 and array.dtype.kind in "Ob":
         all_integers = all(getattr(part.dtype, "kind", "") in ("i", "u") and not part.isna().any() for _, part in parts)
         array = np.column_stack(

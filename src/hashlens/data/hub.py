@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hashlens.data.address import Address
 from hashlens.data.decode import Decoding
-from hashlens.data.parquet import ParquetExamples, image_table, split_files, split_of
+from hashlens.data.parquet import ParquetExamples, parquet_images, split_files, split_of
 from hashlens.data.reading import reading
 from hashlens.errors import DataError, MissingExtraError, nearest
 
@@ -24,7 +24,7 @@ def open_hub(address: Address) -> ParquetExamples:
         If the repository or the split does not exist, or cannot be reached and is not in the cache.
     """
     decoding = Decoding.of(address)
-    return image_table(address.text, hub_files(address), decoding)
+    return parquet_images(address.text, hub_files(address), decoding)
 
 
 def hub_files(address: Address) -> tuple[Path, ...]:

@@ -85,7 +85,7 @@ class ImageExamples(StreamedExamples):
         pixels = np.empty((len(images), *self.shape), np.uint8)
         changes: Counter[str] = Counter()
         for row, image in enumerate(images):
-            decoded = checked(image, self.name, self.ids[start + row], self.decoding, self.shape)
+            decoded = decode_named(image, self.name, self.ids[start + row], self.decoding, self.shape)
             pixels[row] = decoded.pixels
             changes.update(decoded.changes)
         inputs = torch.from_numpy(pixels)
@@ -93,7 +93,7 @@ class ImageExamples(StreamedExamples):
         return Batch(inputs, labels, self.ids[rows], inputs), changes
 
 
-def checked(
+def decode_named(
     encoded: Encoded,
     name: str,
     identity: int | str,

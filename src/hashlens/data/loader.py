@@ -19,12 +19,12 @@ from torch.utils.data import (
     default_collate,
 )
 
+from hashlens.data.dataset_ids import dataset_ids
 from hashlens.data.examples import Batch
 from hashlens.data.label_batches import LabelBatches
 from hashlens.data.labels import NO_LABEL, ClassNames, Labels, is_missing, renumber
 from hashlens.data.stored_class_names import LABEL_KEYS, names_of_classes
 from hashlens.data.streamed import PASS_BATCH_SIZE, StreamedExamples
-from hashlens.data.traced import traced_ids
 from hashlens.errors import DataError, HashlensError
 
 _log = logging.getLogger("hashlens")
@@ -72,7 +72,7 @@ class DatasetExamples(_BatchedExamples):
             raise DataError(f"{type(dataset).__name__}: the data set has {size}; expected __len__ and __getitem__")
         self.name = type(dataset).__name__
         self.labels = None
-        self.ids = traced_ids(dataset)
+        self.ids = dataset_ids(dataset)
         self.class_names = names_of_classes(dataset)
         self._dataset = dataset
         self._settings = loader

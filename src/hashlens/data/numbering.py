@@ -14,7 +14,7 @@ Test = TypeVar("Test", bound=Examples)
 _log = logging.getLogger("hashlens")
 
 
-def numbered_as(examples: Train, class_names: ClassNames) -> Train:
+def match_class_numbers(examples: Train, class_names: ClassNames) -> Train:
     """Return examples with the class numbers of a network, if they have a class name in common.
 
     If a class has no sub-folder in a folder of test images, all later classes have smaller numbers than in training.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from hashlens.data.address import Address
 from hashlens.data.decode import Decoding, Encoded
-from hashlens.data.images import ImageExamples, checked
+from hashlens.data.images import ImageExamples, decode_named
 from hashlens.data.labels import NO_LABEL, class_labels, is_missing
 from hashlens.data.reading import reading
 from hashlens.data.walk import is_hidden, skipped_line
@@ -44,7 +44,7 @@ def open_parquet(address: Address) -> "ParquetExamples":
     DataError
         If there are no such files, columns or rows, or they are damaged.
     """
-    return image_table(address.text, split_files(address), Decoding.of(address))
+    return parquet_images(address.text, split_files(address), Decoding.of(address))
 
 
 def split_files(address: Address) -> tuple[Path, ...]:
@@ -98,7 +98,7 @@ def split_of(file_name: str) -> str | None:
     return match["split"] if match else None
 
 
-def image_table(name: str, files: Sequence[Path], decoding: Decoding) -> "ParquetExamples":
+def parquet_images(name: str, files: Sequence[Path], decoding: Decoding) -> "ParquetExamples":
     """Return the images in Parquet `files` as the source `name`.
 
     Raises
@@ -117,7 +117,7 @@ def image_table(name: str, files: Sequence[Path], decoding: Decoding) -> "Parque
     label = next((column for column in LABEL_COLUMNS if column in schema.names), None)
     labels, class_names = _read_labels(name, files, label, schema) if label else (None, None)
     first = next(_encoded_rows(name, files, column, 0, 1))
-    shape = checked(first, name, 0, decoding).pixels.shape
+    shape = decode_named(first, name, 0, decoding).pixels.shape
     return ParquetExamples(
         name=name,
         labels=labels,

@@ -37,7 +37,7 @@ class TransformedExamples(StreamedExamples):
         """Examples before the transform."""
         return self._examples
 
-    def around(self, examples: Examples) -> Self:
+    def with_examples(self, examples: Examples) -> Self:
         """Return other examples with the same transform."""
         return type(self)(examples, self._transform)
 

@@ -22,18 +22,18 @@ Bounds = tuple[Tensor, Tensor]
 """Values of black and white, each ``(1, c, 1, 1)``."""
 
 
-def mirrored(images: Tensor, bounds: Bounds) -> Tensor:
+def mirror(images: Tensor, bounds: Bounds) -> Tensor:
     """Return the images mirrored left to right."""
     return images.flip(-1)
 
 
-def brightened(images: Tensor, bounds: Bounds, factor: float) -> Tensor:
+def brighten(images: Tensor, bounds: Bounds, factor: float) -> Tensor:
     """Return the images with their difference from black multiplied, clipped at white."""
     black, white = bounds
     return torch.minimum(black + (images - black) * factor, white)
 
 
-def turned(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
+def rotate(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
     """Return the images rotated clockwise about their center; corners are filled by reflection."""
     height, width = images.shape[2:]
     cosine, sine = cos(radians(degrees)), sin(radians(degrees))
@@ -41,19 +41,19 @@ def turned(images: Tensor, bounds: Bounds, degrees: float) -> Tensor:
     return _sample(images, [[cosine, sine * height / width, 0.0], [-sine * width / height, cosine, 0.0]])
 
 
-def zoomed(images: Tensor, bounds: Bounds, share: float) -> Tensor:
+def zoom(images: Tensor, bounds: Bounds, share: float) -> Tensor:
     """Return the central part of the images, a share of each side, resized; a share above 1 adds reflected borders."""
     return _sample(images, [[share, 0.0, 0.0], [0.0, share, 0.0]])
 
 
 VIEWS: dict[str, Callable[[Tensor, Bounds], Tensor]] = {
-    "mirrored": mirrored,
-    "brighter": lambda images, bounds: brightened(images, bounds, BRIGHTNESS),
-    "darker": lambda images, bounds: brightened(images, bounds, 1 / BRIGHTNESS),
-    "turned left": lambda images, bounds: turned(images, bounds, -DEGREES),
-    "turned right": lambda images, bounds: turned(images, bounds, DEGREES),
-    "nearer": lambda images, bounds: zoomed(images, bounds, ZOOM),
-    "farther": lambda images, bounds: zoomed(images, bounds, 1 / ZOOM),
+    "mirrored": mirror,
+    "brighter": lambda images, bounds: brighten(images, bounds, BRIGHTNESS),
+    "darker": lambda images, bounds: brighten(images, bounds, 1 / BRIGHTNESS),
+    "turned left": lambda images, bounds: rotate(images, bounds, -DEGREES),
+    "turned right": lambda images, bounds: rotate(images, bounds, DEGREES),
+    "nearer": lambda images, bounds: zoom(images, bounds, ZOOM),
+    "farther": lambda images, bounds: zoom(images, bounds, 1 / ZOOM),
 }
 """Views by name: 1.3 times as bright or as dark, rotated by 5 degrees, zoomed in to 0.9 and out to 1.1."""
 
@@ -88,7 +88,7 @@ def view_of(examples: Examples, name: str) -> Examples:
         If the inputs of a batch are not images ``(b, c, h, w)`` with 1, 3 or 4 channels; raised when it is read.
     """
     if isinstance(examples, TransformedExamples):
-        return examples.around(view_of(examples.inner, name))
+        return examples.with_examples(view_of(examples.inner, name))
     return ViewedExamples(examples, name)
 
 

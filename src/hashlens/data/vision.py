@@ -13,7 +13,7 @@ from PIL import Image
 
 from hashlens.data.address import Address
 from hashlens.data.decode import Decoding, Encoded
-from hashlens.data.images import ImageExamples, checked
+from hashlens.data.images import ImageExamples, decode_named
 from hashlens.data.labels import ClassNames, Labels, class_labels
 from hashlens.data.reading import reading
 from hashlens.data.walk import is_hidden, skipped_line
@@ -69,7 +69,7 @@ def open_vision(address: Address) -> "VisionExamples":
         labels=numbers,
         ids=rows,
         class_names=class_names,
-        shape=checked(image, address.text, int(rows[0]), decoding, channels=channels).pixels.shape,
+        shape=decode_named(image, address.text, int(rows[0]), decoding, channels=channels).pixels.shape,
         decoding=decoding,
         dataset=dataset,
     )

@@ -14,7 +14,7 @@ from rich.text import Text
 from hashlens.arguments import excerpt, is_whole, require_whole
 from hashlens.errors import ExplainError, ReportError
 from hashlens.files import atomic_write
-from hashlens.plain import plain_fields, rebuilt_fields
+from hashlens.plain import fields_from_plain, fields_to_plain
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -249,13 +249,13 @@ class Explanation(Result):
 
     def _as_dict(self, without: Collection[str] = ()) -> dict[str, Any]:
         left: dict[str, Any] = dict.fromkeys(without)
-        body = {name: value for name, value in plain_fields(replace(self, **left)).items() if name not in left}
+        body = {name: value for name, value in fields_to_plain(replace(self, **left)).items() if name not in left}
         return {**body, "kind": type(self).__name__, "schema_version": self.schema_version, "of": self.kind}
 
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Explanation":
         """Return the explanation from the values that :meth:`to_dict` returned; missing arrays are empty."""
-        explanation: Explanation = rebuilt_fields(cls, {**body, "kind": body.get("of")})
+        explanation: Explanation = fields_from_plain(cls, {**body, "kind": body.get("of")})
         return explanation
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

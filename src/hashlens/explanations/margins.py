@@ -8,7 +8,7 @@ import torch
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from hashlens.codes.dispatch import Dispatch
-from hashlens.codes.gates import Bound, Gate, gate_in
+from hashlens.codes.gates import Bound, Gate, gate_of_module
 from hashlens.codes.naming import layer_name
 from hashlens.codes.running_module import RunningModule
 from hashlens.errors import ExplainError
@@ -149,7 +149,7 @@ class UnconstrainedGates:
 
     def on_gate(self, gate: Gate, bound: Bound, output: Tensor | None = None) -> None:
         """Record the input of a gate, and the tensor whose gradient is taken."""
-        gate = gate_in(self._running.current[1], gate)
+        gate = gate_of_module(self._running.current[1], gate)
         if not gate.planes(bound) or not (gate.activation or self.every_gate):
             return
         name = layer_name(self._running, gate.name, self._names)

@@ -9,7 +9,7 @@ import torch
 from hashlens.errors import HashlensError
 from hashlens.explanations.evaluation_set import Candidate, EvaluationSet
 from hashlens.nets.copying import copied
-from hashlens.nets.drawing import behind, draw_anew, drawn_modules, reset_of
+from hashlens.nets.reinitialise import modules_to_reset, own_parameters, reinitialise, reset_method
 from hashlens.seeds import numpy_generator, torch_generator, torch_seed
 
 Tensor = torch.Tensor
@@ -123,12 +123,12 @@ def randomise(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
     other = copied(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torch_seed(seed, "randomised"))
-        for _, part in reversed(list(drawn_modules(other))):
-            if (reset := reset_of(part)) is not None:
+        for _, part in reversed(list(modules_to_reset(other))):
+            if (reset := reset_method(part)) is not None:
                 with suppress(Exception):  # some parametrizations cannot be inverted, and raise
-                    draw_anew(part, reset)
+                    reinitialise(part, reset)
                     continue
-            for parameter in behind(part):
+            for parameter in own_parameters(part):
                 with torch.no_grad():
                     mean, several = float(parameter.mean()), parameter.numel() > 1
                     parameter.normal_(mean, float(parameter.std()) if several else 1.0)

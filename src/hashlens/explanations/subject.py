@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from hashlens.arguments import excerpt
-from hashlens.codes.batch_parts import padded
+from hashlens.codes.batch_parts import pad_batch
 from hashlens.codes.evaluation_mode import evaluation_mode
 from hashlens.codes.model_error import model_error
 from hashlens.codes.output_evidence import MIN_ROWS, OutputEvidence
-from hashlens.codes.reader import on_device, static_batch_of
+from hashlens.codes.reader import move_to_device, static_batch_of
 from hashlens.codes.reading import Reading, split_options
 from hashlens.codes.unwrap import unwrap
 from hashlens.errors import ExplainError, HashlensError
@@ -149,7 +149,7 @@ class Subject:
     def _call(self, inputs: Any) -> tuple[Any, int]:
         """Return the output and its number of rows: a single input is passed twice if the model rejects one row."""
         if self._static is not None and isinstance(inputs, Tensor) and len(inputs) < self._static:
-            inputs = padded(inputs, len(inputs), self._static - len(inputs))
+            inputs = pad_batch(inputs, len(inputs), self._static - len(inputs))
         if len(inputs) == 1 and self._doubled:
             return self.function(_twice(inputs)), 2
         # The last operator is the same in every call, so the first call is enough.
@@ -190,7 +190,7 @@ def subject_of(model: Any, reading: Reading) -> Subject:
     """Return the subject for a network or function, called and read according to a reading."""
     size = min(reading.batch_size, MAX_VALUE)
     if isinstance(model, torch.nn.Module):
-        network = on_device(unwrap(model), reading.device)[0]
+        network = move_to_device(unwrap(model), reading.device)[0]
         if reading.forward is not None:
             network = Forwarded(network, reading.forward)
         return Subject(network, network, size, reading.output)

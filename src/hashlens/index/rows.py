@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from hashlens.arguments import excerpt
 from hashlens.codes.codes import Codes, concatenate, require_same_code
-from hashlens.codes.globs import selected
+from hashlens.codes.globs import is_selected
 from hashlens.codes.layers import Layer, lay_out
-from hashlens.codes.numbering import numbered_alike
+from hashlens.codes.numbering import codes_with_one_numbering
 from hashlens.codes.packing import Packed, packed_bytes
 from hashlens.data.input_digests import Digests
 from hashlens.data.labels import ClassNames
@@ -109,7 +109,7 @@ class Rows:
             return self
         if not _are_names(layers):
             raise IndexFault(f"layers must be a list of names or globs, received {excerpt(layers)}")
-        chosen = [layer for layer in self.layers if selected(layer.name, layers)]
+        chosen = [layer for layer in self.layers if is_selected(layer.name, layers)]
         if not chosen:
             hint = nearest(layers[0] if layers else "", [layer.name for layer in self.layers])
             raise IndexFault(f"no layer of the index matches {excerpt(list(layers))}: {hint}")
@@ -160,7 +160,7 @@ class Rows:
             )
         both = np.concatenate([self.ids, added]) if len(self) else added
         refuse_repeated(both, "the index and the added rows")
-        (*before, last, codes), note = numbered_alike([*self.parts, codes], error=IndexFault)
+        (*before, last, codes), note = codes_with_one_numbering([*self.parts, codes], error=IndexFault)
         if note and note not in self.noted:
             _log.warning("%s", note)
         joined = [concatenate([last, codes])] if _small(last, codes) else [last, codes]

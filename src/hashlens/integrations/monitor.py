@@ -16,7 +16,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reading import Reading, ReadingOptions
 from hashlens.data.examples import Examples
-from hashlens.data.numbering import numbered_as
+from hashlens.data.numbering import match_class_numbers
 from hashlens.errors import HashlensError, MeasureError
 from hashlens.index.library import load_faiss
 from hashlens.integrations.history import CodeHistory, CodeReading
@@ -233,7 +233,9 @@ class CodeMonitor:
         rows = len(self.probe.train)
         row_budget = max(8, self.memory_budget // len(self._probe))
         with silent():
-            observation = observe(model, numbered_as(self._probe, declared_classes(model)), self._reading, row_budget)
+            observation = observe(
+                model, match_class_numbers(self._probe, declared_classes(model)), self._reading, row_budget
+            )
         parts = Split(
             _observation_of_rows(observation, slice(None, rows)), _observation_of_rows(observation, slice(rows, None))
         )

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 import torch
 
-from hashlens.codes.codes import Codes, aligned
+from hashlens.codes.codes import Codes, align_layouts
 from hashlens.codes.encode import encode, fingerprint
 from hashlens.codes.observe import Observation, observe
 from hashlens.codes.reading import Reading
 from hashlens.data.examples import Examples
 from hashlens.data.labels import has_label, unseen_classes
 from hashlens.data.noise import random_inputs
-from hashlens.data.numbering import numbered_as, with_one_numbering
+from hashlens.data.numbering import match_class_numbers, with_one_numbering
 from hashlens.data.subset import subset
 from hashlens.errors import DataError, HashlensError, MeasureError
 from hashlens.measurement.exhibits import Exhibits, exhibits
@@ -78,7 +78,7 @@ class MeasurementRun:
         if model is None and train.output is not None:
             self.reading = replace(self.reading, output=train.output)
         test = observe(network, self.data.test, self.reading, row_budget, penultimate)
-        codes = aligned([train.codes, test.codes])
+        codes = align_layouts([train.codes, test.codes])
         observations = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
         if model is None:
             self.notes += output_notes(train.output, train.unsteady)
@@ -328,4 +328,4 @@ def number_classes_alike(data: Split[Data], model: torch.nn.Module | None = None
     for name, examples in (("train", data.train), ("test", data.test)):
         if examples.labels is None and next(iter(examples.batches(1))).labels is None:
             raise MeasureError(f"{name} ({examples.name}) has no labels, which a measurement needs: give labelled data")
-    return Split(*with_one_numbering(numbered_as(data.train, declared_classes(model)), data.test))
+    return Split(*with_one_numbering(match_class_numbers(data.train, declared_classes(model)), data.test))

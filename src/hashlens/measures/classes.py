@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.codes.codes import Codes
-from hashlens.codes.numbering import numbered_alike
+from hashlens.codes.numbering import codes_with_one_numbering
 from hashlens.data.labels import (
     ClassNames,
     are_signs,
@@ -244,7 +244,7 @@ def labelled_pair(
         part.provenance.data or name
         for part, name in zip(sources_with_labels, ("the first", "the second"), strict=True)
     ]
-    renumbered, note = numbered_alike(sources_with_labels, sources, error)
+    renumbered, note = codes_with_one_numbering(sources_with_labels, sources, error)
     arrays = labels is not None or query_labels is not None
     rows = _labelled_selection(
         [part.labels for part in renumbered if part.labels is not None], renumbered[0].class_names, purpose, arrays

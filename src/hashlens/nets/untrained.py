@@ -5,7 +5,7 @@ from torch import nn
 
 from hashlens.errors import ModelError
 from hashlens.nets.copying import copied
-from hashlens.nets.drawing import draw_anew, drawn_modules, reset_of
+from hashlens.nets.reinitialise import modules_to_reset, reinitialise, reset_method
 from hashlens.seeds import torch_seed
 
 
@@ -25,10 +25,10 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
     ModelError
         If some parameters cannot be reinitialised; the message names the module.
     """
-    for name, module in drawn_modules(model):
+    for name, module in modules_to_reset(model):
         has_parameters = any(True for _ in module.parameters(recurse=False))
         if isinstance(module, (torch.jit.ScriptModule, torch.fx.GraphModule)) or (
-            has_parameters and reset_of(module) is None
+            has_parameters and reset_method(module) is None
         ):
             raise ModelError(
                 f"{name or 'the model'} ({type(module).__name__}) has parameters and no reset_parameters(): its "
@@ -42,11 +42,11 @@ def untrained_copy(model: nn.Module, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(torch_seed(seed, "untrained"))
         # Children first, so that a container may overwrite the parameters of its children.
-        for _, module in reversed(list(drawn_modules(copy_))):
-            reset = reset_of(module)
+        for _, module in reversed(list(modules_to_reset(copy_))):
+            reset = reset_method(module)
             if reset is not None:
                 try:
-                    draw_anew(module, reset)
+                    reinitialise(module, reset)
                 except Exception as error:  # a user's method may raise anything
                     reason = str(error).split("\n")[0]
                     raise ModelError(

@@ -18,7 +18,7 @@ from hashlens.codes.codes import Codes
 from hashlens.codes.fingerprint import hash_rows
 from hashlens.codes.packing import Packed, pack_bits
 from hashlens.errors import DataError, ReportError
-from hashlens.plain import UNWRITTEN, rebuilt, rebuilt_fields
+from hashlens.plain import UNWRITTEN, fields_from_plain, from_plain
 from hashlens.regions.inputs import matching_examples, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
@@ -125,8 +125,8 @@ class Along(Result):
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Along":
         """Return the pieces that :meth:`to_dict` wrote, without their network."""
-        pieces: Along = rebuilt_fields(cls, body)
-        units = rebuilt(tuple[Unit | None, ...], body.get("units"), "units")
+        pieces: Along = fields_from_plain(cls, body)
+        units = from_plain(tuple[Unit | None, ...], body.get("units"), "units")
         if len(units) != len(pieces):
             raise ReportError(f"units are {len(units):,}, and there are {len(pieces):,} pieces")
         return replace(pieces, named=tuple(units[piece] for piece in pieces.after.tolist()))

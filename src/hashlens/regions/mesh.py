@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hashlens.plain import plain_fields
+from hashlens.plain import fields_to_plain
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ class Mesh:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the arrays as values for JSON, without unused entries."""
-        return plain_fields(self.trimmed())
+        return fields_to_plain(self.trimmed())
 
     def trimmed(self) -> "Mesh":
         """Return the mesh without unused entries of its arrays."""

@@ -7,8 +7,8 @@ from rich.text import Text
 
 from hashlens.report.page import Block, Prose
 from hashlens.tables import Table
-from hashlens.terminal import printed
-from hashlens.visible import visible
+from hashlens.terminal import terminal_text
+from hashlens.visible import escape_unsafe
 
 
 def blocks(shown: RenderableType) -> tuple[Block, ...]:
@@ -19,7 +19,7 @@ def blocks(shown: RenderableType) -> tuple[Block, ...]:
         return tuple(block for part in shown.renderables for block in blocks(part))
     if isinstance(shown, Table):
         return (shown,)
-    text = shown.plain if isinstance(shown, Text) else shown if isinstance(shown, str) else printed(shown)
+    text = shown.plain if isinstance(shown, Text) else shown if isinstance(shown, str) else terminal_text(shown)
     return (Prose(text.strip()),) if text.strip() else ()
 
 
@@ -29,7 +29,7 @@ def notebook_html(shown: RenderableType) -> str:
 
 
 def _escape(text: str) -> str:
-    return html.escape(visible(text))
+    return html.escape(escape_unsafe(text))
 
 
 def _element(block: Block) -> str:

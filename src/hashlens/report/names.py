@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hashlens.visible import visible
+from hashlens.visible import escape_unsafe
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -30,7 +30,7 @@ def show_text_literally(canvas: "Canvas") -> None:
         assert isinstance(text, Text)
         if text not in numbers:
             text.set_parse_math(False)
-            text.set_text(visible(text.get_text()))
+            text.set_text(escape_unsafe(text.get_text()))
 
 
 def _numbers(axis: Any) -> set[Any]:
@@ -41,6 +41,6 @@ def _numbers(axis: Any) -> set[Any]:
     labels = axis.get_majorticklabels()
     if isinstance(major, ScalarFormatter | LogFormatter):
         return numbers | set(labels)
-    if any(label.get_text() != visible(label.get_text()) for label in labels):
-        axis.set_major_formatter(lambda value, place: visible(major(value, place)))
+    if any(label.get_text() != escape_unsafe(label.get_text()) for label in labels):
+        axis.set_major_formatter(lambda value, place: escape_unsafe(major(value, place)))
     return numbers

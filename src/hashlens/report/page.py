@@ -16,7 +16,7 @@ from hashlens.report.sprite import Sprite
 from hashlens.report.traces import plotly, plotly_can_draw
 from hashlens.tables import Table
 from hashlens.version import __version__
-from hashlens.visible import visible
+from hashlens.visible import escape_unsafe
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -193,7 +193,7 @@ def _templates() -> "Environment":
 
 def _escape_text(value: Any) -> Any:
     """Return the text of a value for a page, with control characters escaped."""
-    return visible(value) if type(value) is str else value
+    return escape_unsafe(value) if type(value) is str else value
 
 
 def _part(block: Block, number: int, templates: "Environment") -> dict[str, Any]:

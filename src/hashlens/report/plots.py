@@ -28,7 +28,7 @@ from hashlens.report.polygons import draw_pieces, draw_plane, lay_out_planes, pa
 from hashlens.report.style import paper_style
 from hashlens.report.style import save as save
 from hashlens.report.traces import colours
-from hashlens.visible import visible
+from hashlens.visible import escape_unsafe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def draw_text(text: str) -> "Canvas":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    lines = visible(text).split("\n")
+    lines = escape_unsafe(text).split("\n")
     canvas = Canvas(figsize=(0.4 + 0.075 * max(map(len, lines)), 0.4 + 0.17 * len(lines)))
     FigureCanvasAgg(canvas)
     canvas.text(

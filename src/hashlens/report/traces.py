@@ -24,7 +24,7 @@ from hashlens.report.figures import (
     Tile,
 )
 from hashlens.report.images import AGAINST, FOR
-from hashlens.visible import visible
+from hashlens.visible import escape_unsafe
 
 STRONG = (
     "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#888888", "#EE7733", "#009988", "#BB5566",
@@ -58,7 +58,7 @@ def colours(count: int) -> tuple[str, ...]:
 
 def as_text(text: str) -> str:
     """Escape text so that Plotly shows it literally; quotes stay, because Plotly has no entity for them."""
-    return html.escape(visible(text), quote=False)
+    return html.escape(escape_unsafe(text), quote=False)
 
 
 def _axis(label: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from xxhash import xxh3_128_hexdigest
 
 from hashlens.errors import ReportError
 from hashlens.files import atomic_write, output_path
-from hashlens.plain import values_of
+from hashlens.plain import array_values
 from hashlens.result import Result
 
 LARGE = 10_000
@@ -61,7 +61,7 @@ def arrays_beside(path: Path) -> Path:
     return path.with_suffix(".arrays.npz")
 
 
-def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
+def restore_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
     """Return the content of a JSON file, with the arrays of the file beside it inserted.
 
     Raises
@@ -80,7 +80,7 @@ def with_arrays(body: dict[str, Any], path: str | Path) -> dict[str, Any]:
         if xxh3_128_hexdigest(file.read_bytes()) != reference["xxh3_128"]:
             raise ReportError(f"{file} does not hold the arrays of {path}: write both again")
         with np.load(file, allow_pickle=False) as archive:
-            arrays = {key: values_of(archive[key]) for key in archive.files}
+            arrays = {key: array_values(archive[key]) for key in archive.files}
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ReportError(f"{path} has its arrays in {name} beside it, which cannot be read: {reason}") from error
@@ -125,7 +125,7 @@ def _array(value: list[Any]) -> npt.NDArray[Any] | None:
             array = np.array(value, dtype)
         except (ValueError, TypeError, OverflowError):
             continue
-        if array.dtype.kind in "iufbU" and json.dumps(values_of(array)) == json.dumps(value):
+        if array.dtype.kind in "iufbU" and json.dumps(array_values(array)) == json.dumps(value):
             return array
     return None
 

@@ -117,7 +117,7 @@ def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | N
     if body["kind"] == "Audit":
         note = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
     elif images:
-        result, note = with_examples(result)
+        result, note = attach_examples(result)
     return _with_note(result.page(), note)
 
 
@@ -202,7 +202,7 @@ KINDS = (
 )  # fmt: skip
 
 
-def with_examples(result: Result) -> tuple[Result, str]:
+def attach_examples(result: Result) -> tuple[Result, str]:
     """Return a result with its data attached, and the reason if its data are needed and cannot be loaded."""
     origin: Any = getattr(result, "provenance", None)
     takes = any(field.name == "data" for field in fields(result))  # type: ignore[arg-type]

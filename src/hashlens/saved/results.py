@@ -10,9 +10,9 @@ import numpy as np
 
 from hashlens.arguments import excerpt
 from hashlens.errors import ReportError, nearest
-from hashlens.plain import rebuilt, rebuilt_fields
+from hashlens.plain import fields_from_plain, from_plain
 from hashlens.result import Result
-from hashlens.saved.json_files import with_arrays
+from hashlens.saved.json_files import restore_arrays
 from hashlens.saved.kinds import KINDS
 
 READ_AS = {"PlaneTable": "SavedPlane"}
@@ -49,7 +49,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         raise ReportError(f"{path} cannot be read as JSON: {reason}") from error
     if not isinstance(body, dict):
         raise ReportError(f"{path} holds no result but {excerpt(body)}: give what --json of a command wrote")
-    return with_arrays(body, path)
+    return restore_arrays(body, path)
 
 
 def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[Result]] | None = None) -> Result:
@@ -68,7 +68,7 @@ def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[R
             f"{found.schema_version}; upgrade hashlens"
         )
     try:
-        result: Result = OWN[kind](body) if kind in OWN else rebuilt(found, body)
+        result: Result = OWN[kind](body) if kind in OWN else from_plain(found, body)
     except ReportError as error:
         raise ReportError(f"{path} holds a {kind} that cannot be read back: {error}") from error
     return result
@@ -89,7 +89,7 @@ def _results(body: dict[str, Any]) -> Result:
     from hashlens.study.variables import Variables
 
     # Earlier versions had only the variables of networks, and did not write them.
-    variables = rebuilt(Variables, body["terms"], "terms") if "terms" in body else default_variables()
+    variables = from_plain(Variables, body["terms"], "terms") if "terms" in body else default_variables()
     names, text = variables.columns, variables.text
     columns = {name: np.array(body[name], object if name in text else None) for name in names if name in body}
     if len(columns) < len(names):
@@ -108,9 +108,9 @@ def _audit(body: dict[str, Any]) -> Result:
     issues = body.get("label_issues")
     result: Result
     if isinstance(issues, dict) and isinstance(issues.get("test"), dict) and "rows" not in issues["test"]:
-        rebuilt_fields(AuditedAccuracy, body.get("accuracy"), "accuracy")  # raises an error if a field is invalid
+        fields_from_plain(AuditedAccuracy, body.get("accuracy"), "accuracy")  # raises an error if a field is invalid
         return AuditedAccuracy.from_dict(body["accuracy"], body.get("leaks") is not None)
-    result = rebuilt(Audit, body)
+    result = from_plain(Audit, body)
     return result
 
 
@@ -119,7 +119,7 @@ def _reproduction(body: dict[str, Any]) -> Result:
         raise ReportError(
             "an earlier version of hashlens saved too little of it: see report.html in the folder of the run"
         )
-    result: Result = rebuilt(result_class("Reproduction"), body)
+    result: Result = from_plain(result_class("Reproduction"), body)
     return result
 
 

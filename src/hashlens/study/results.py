@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hashlens.errors import OutputError, StudyError, nearest
 from hashlens.files import as_path, atomic_write, write_columns
-from hashlens.plain import plain
+from hashlens.plain import to_plain
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.variables import MeasureInfo, Variables
@@ -160,9 +160,9 @@ class Results(Result):
             "kind": type(self).__name__,
             "schema_version": self.schema_version,
             "study": self.study,
-            "terms": plain(self.variables),
+            "terms": to_plain(self.variables),
             **{name: self.columns[name].tolist() for name in self.variables.columns},
-            "value": plain(self.columns["value"].tolist()),
+            "value": to_plain(self.columns["value"].tolist()),
         }
 
     def __rich__(self) -> Table:

@@ -16,7 +16,7 @@ import torch
 
 from hashlens.arguments import is_number, is_whole
 from hashlens.errors import StudyError, nearest
-from hashlens.plain import plain
+from hashlens.plain import to_plain
 from hashlens.progress import bar
 from hashlens.study.cells import Run, cross_repeats, runs_of_packs
 from hashlens.study.charts.grid import level_name
@@ -235,7 +235,7 @@ def outcome_problem(outcome: Outcome, variables: Variables) -> str | None:
     """Return a one-line description of what is wrong with the rows of a run; None if they are valid."""
     keys = set()
     try:
-        json.dumps(plain(dict(outcome.metadata)), allow_nan=False)
+        json.dumps(to_plain(dict(outcome.metadata)), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         return f"the experiment gave metadata that JSON does not take: {str(error).splitlines()[0]}"
     for row in outcome.rows:

@@ -11,7 +11,7 @@ from torch import nn
 
 from hashlens.data.examples import ArrayExamples, Examples
 from hashlens.data.labels import NO_LABEL
-from hashlens.data.numbering import numbered_as
+from hashlens.data.numbering import match_class_numbers
 from hashlens.errors import DataError, ModelError
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import declared_output
@@ -70,7 +70,7 @@ def accuracy(network: nn.Module, examples: Examples, *, batch_size: int = 1024) 
         If the network gives anything but logits ``(b, classes)`` of two classes or more.
     """
     device, dtype = network_device(network), network_dtype(network)
-    examples = numbered_as(examples, declared_classes(network))
+    examples = match_class_numbers(examples, declared_classes(network))
     labelled = 0
     hits = torch.zeros((), dtype=torch.int64, device=device)
     with evaluation_mode(network):
@@ -139,7 +139,7 @@ def _require_logits(network: nn.Module, logits: Any) -> None:
     )
 
 
-def check_accepted(network: nn.Module, examples: Examples) -> None:
+def check_test_examples(network: nn.Module, examples: Examples) -> None:
     """Raise a one-line error if the accuracy of `network` cannot be measured on `examples`.
 
     Raises

@@ -19,7 +19,7 @@ from hashlens.nets.digest import parameters_digest
 from hashlens.nets.folder import NetworkInfo
 from hashlens.training.checkpoints import Checkpoints, check_checkpoints
 from hashlens.training.evaluate import accuracy, network_device, network_dtype
-from hashlens.training.fitted import Epoch, Fitted, stalled
+from hashlens.training.fitted import Epoch, Fitted, has_stalled
 from hashlens.training.journal import Journal
 from hashlens.training.loop import run_loop
 from hashlens.training.losses import LOSSES
@@ -177,7 +177,7 @@ def _run(
         measure=None if validation is None else lambda: {"validation_accuracy": accuracy(network, validation)},
         save=save,
         on_epoch=None if on_epoch is None else lambda epoch: on_epoch(_epoch(epoch)),
-        stop=lambda history: stalled([epoch.values["loss"] for epoch in history], recipe.patience),
+        stop=lambda history: has_stalled([epoch.values["loss"] for epoch in history], recipe.patience),
     )
     paths = () if saved is None else saved.paths(len(result.history))
     return Fitted(tuple(map(_epoch, result.history)), result.stopped_early, result.resumed_at, paths, recipe.loss)

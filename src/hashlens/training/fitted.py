@@ -39,7 +39,7 @@ class Epoch:
     seconds: float
 
 
-def stalled(losses: Sequence[float], patience: int | None) -> bool:
+def has_stalled(losses: Sequence[float], patience: int | None) -> bool:
     """Return whether the training loss did not fall in the last `patience` epochs; False if `patience` is None."""
     return patience is not None and len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 

@@ -7,7 +7,7 @@ import torch
 
 from hashlens.data.examples import ArrayExamples
 from hashlens.nets.mlp import MLP
-from hashlens.training.fitted import Epoch, Fitted, stalled
+from hashlens.training.fitted import Epoch, Fitted, has_stalled
 from hashlens.training.recipe import Recipe
 
 Weights = Mapping[str, torch.Tensor]
@@ -86,7 +86,9 @@ class MemberProgress:
     def is_finished(self) -> bool:
         """Whether the member has no epochs left."""
         recipe = self.member.recipe
-        done = len(self.history) >= recipe.epochs or stalled([epoch.loss for epoch in self.history], recipe.patience)
+        done = len(self.history) >= recipe.epochs or has_stalled(
+            [epoch.loss for epoch in self.history], recipe.patience
+        )
         return done or self.failure is not None
 
     def keep_weights(self) -> None:

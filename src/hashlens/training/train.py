@@ -21,7 +21,7 @@ from hashlens.nets.build import architecture_arguments, build
 from hashlens.nets.class_names import declare_classes
 from hashlens.nets.folder import NetworkInfo, check_free, save_network
 from hashlens.nets.output import Output, declare_output
-from hashlens.training.evaluate import accuracy, check_accepted
+from hashlens.training.evaluate import accuracy, check_test_examples
 from hashlens.training.fit import fit
 from hashlens.training.fitted import Epoch, Fitted
 from hashlens.training.recipe import Recipe, find_recipe
@@ -130,7 +130,7 @@ def train(
         # The test examples are checked before the training, since an error afterwards would waste it.
         _, test_examples = with_one_numbering(examples, test_examples)
         require_finite("test", test_examples)
-        check_accepted(network, test_examples)
+        check_test_examples(network, test_examples)
         if unseen := unseen_classes(examples.labels, test_examples.labels, examples.class_names):
             log.warning("%s", unseen)
     declare_classes(network, examples.class_names)

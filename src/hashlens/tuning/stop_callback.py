@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from hashlens.plain import plain
+from hashlens.plain import to_plain
 from hashlens.tuning.regret_bound import RegretBound
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import StopRule, require_rule
@@ -82,7 +82,7 @@ class StopCallback:
 
     def _as_attribute(self, decision: StopDecision) -> dict[str, Any]:
         """Return a decision in the form of a user attribute."""
-        return {"stop": decision.stop, "bound": plain(decision.bound), "error": plain(decision.error),
+        return {"stop": decision.stop, "bound": to_plain(decision.bound), "error": to_plain(decision.error),
                 "reason": decision.reason, "rule": str(self.rule)}  # fmt: skip
 
     def _decisions(self, study: "Study", trials: "list[FrozenTrial]", counts: list[int]) -> list[StopDecision]:

@@ -51,9 +51,9 @@ class Finding(Result):
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Result":
         """Return the finding from a dict; from schema version 1, an :class:`EarlierFinding`."""
-        from hashlens.plain import rebuilt_fields
+        from hashlens.plain import fields_from_plain
 
-        return rebuilt_fields(EarlierFinding if "holding" in body else cls, body)  # type: ignore[no-any-return]
+        return fields_from_plain(EarlierFinding if "holding" in body else cls, body)  # type: ignore[no-any-return]
 
     @property
     def reproduced(self) -> bool:

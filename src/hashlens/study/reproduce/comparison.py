@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hashlens.plain import plain
+from hashlens.plain import to_plain
 from hashlens.result import Result
 from hashlens.study.charts.grid import conditions
 from hashlens.study.charts.intervals import Estimate, around_note, estimate_means, range_of
@@ -62,7 +62,7 @@ class Comparison(Result):
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields, with ``difference`` and ``inside``."""
-        return {**super().to_dict(), "difference": plain(self.difference), "inside": self.inside}
+        return {**super().to_dict(), "difference": to_plain(self.difference), "inside": self.inside}
 
     @property
     def name(self) -> str:

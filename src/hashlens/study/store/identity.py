@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from hashlens.errors import StudyError
-from hashlens.plain import plain, rebuilt
+from hashlens.plain import from_plain, to_plain
 from hashlens.study.cells import Run
 from hashlens.study.results import default_variables
 from hashlens.study.store.changes import changes, comparable_fields, join_first
@@ -48,14 +48,18 @@ class Identity:
     ) -> "Identity":
         """Return the identity of a study that this version of hashlens starts."""
         return cls(
-            json.loads(json.dumps(dict(spec), allow_nan=False)), dict(digests), plain(variables or default_variables())
+            json.loads(json.dumps(dict(spec), allow_nan=False)),
+            dict(digests),
+            to_plain(variables or default_variables()),
         )
 
     @property
     def variables(self) -> Variables:
         """Factors, step and measures of the experiment."""
         variables: Variables = (
-            default_variables() if self.plain_variables is None else rebuilt(Variables, self.plain_variables, "terms")
+            default_variables()
+            if self.plain_variables is None
+            else from_plain(Variables, self.plain_variables, "terms")
         )
         return variables
 

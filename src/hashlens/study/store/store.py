@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, inspect, or_, select, update
 
 from hashlens.errors import StudyError
-from hashlens.plain import plain
+from hashlens.plain import to_plain
 from hashlens.study.cells import Run
 from hashlens.study.results import Results
 from hashlens.study.store.database import CORRUPT, Database
@@ -251,7 +251,7 @@ class Store:
             If two rows have the same key.
         """
         values = _row_values(run, rows)
-        metadata = {**run.metadata, **plain(dict(metadata))}
+        metadata = {**run.metadata, **to_plain(dict(metadata))}
         with self._database.writing() as connection:
             done = connection.execute(
                 update(self._tables.run)

@@ -9,7 +9,7 @@ SETTLING = 30
 """Number of passes after which the estimate of a spectral norm has converged for a new matrix."""
 
 
-def reset_of(module: nn.Module) -> Callable[[], object] | None:
+def reset_method(module: nn.Module) -> Callable[[], object] | None:
     """Return the method that initialises the parameters of a module, if it has one."""
     for name in ("reset_parameters", "_reset_parameters"):
         method: Callable[[], object] | None = getattr(module, name, None)
@@ -18,16 +18,16 @@ def reset_of(module: nn.Module) -> Callable[[], object] | None:
     return None
 
 
-def drawn_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def modules_to_reset(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield all modules with their names, except modules inside parametrizations (they are set through the weight)."""
-    inside = {id(part) for module in model.modules() if reset_of(module) is not None
+    inside = {id(part) for module in model.modules() if reset_method(module) is not None
               for parametrized in _parametrizations(module) for part in parametrized.modules()}  # fmt: skip
     for name, module in model.named_modules():
         if id(module) not in inside:
             yield name, module
 
 
-def behind(module: nn.Module) -> list[nn.Parameter]:
+def own_parameters(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters of one module, including those that a parametrized weight is computed from."""
     return [
         *module.parameters(recurse=False),
@@ -40,7 +40,7 @@ def _parametrizations(module: nn.Module) -> list[nn.Module]:
     return [parametrized] if isinstance(parametrized, nn.ModuleDict) else []
 
 
-def draw_anew(module: nn.Module, reset: Callable[[], object]) -> None:
+def reinitialise(module: nn.Module, reset: Callable[[], object]) -> None:
     """Reinitialise the parameters of one module by its own method, including those that a weight is computed from.
 
     Weights under pruning, ``weight_norm`` or ``spectral_norm``, old or parametrized, are computed from other

@@ -7,7 +7,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, r
 
 import hashlens as hl
 from hashlens.data import load_data
-from hashlens.data.traced import traced_ids
+from hashlens.data.dataset_ids import dataset_ids
 
 ROWS = TensorDataset(torch.arange(40.0)[:, None], torch.arange(40) % 2)
 OTHERS = TensorDataset(torch.arange(40.0)[:, None] + 100, torch.arange(40) % 2)
@@ -66,15 +66,15 @@ def test_files_are_ids_of_every_subset(tmp_path):
     ids=["rows of one", "the same row of two", "a row twice", "rows of two"],
 )
 def test_joined_parts_are_told_apart(parts, ids):
-    assert traced_ids(ConcatDataset(parts)).tolist() == ids
+    assert dataset_ids(ConcatDataset(parts)).tolist() == ids
 
 
 def test_whole_data_sets_that_are_joined_are_numbered_through():
     joined = ConcatDataset([ROWS, OTHERS])
-    assert np.array_equal(traced_ids(joined), np.arange(80))
-    assert traced_ids(Subset(joined, [45, 2])).tolist() == [45, 2]
+    assert np.array_equal(dataset_ids(joined), np.arange(80))
+    assert dataset_ids(Subset(joined, [45, 2])).tolist() == [45, 2]
 
 
 def test_files_of_joined_folders_keep_their_names(tmp_path):
     one, two = Folder(tmp_path / "a", ["x.jpg", "y.jpg"]), Folder(tmp_path / "b", ["z.jpg"])
-    assert traced_ids(ConcatDataset([Subset(one, [1]), two])).tolist() == ["y.jpg", "z.jpg"]
+    assert dataset_ids(ConcatDataset([Subset(one, [1]), two])).tolist() == ["y.jpg", "z.jpg"]

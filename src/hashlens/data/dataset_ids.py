@@ -11,7 +11,7 @@ from torch.utils.data import ConcatDataset, Subset
 Ids = npt.NDArray[Any]
 
 
-def traced_ids(dataset: Any) -> Ids:
+def dataset_ids(dataset: Any) -> Ids:
     """Return the ids of a map-style data set.
 
     Data sets of files (those of torchvision with ``samples`` and ``root``) have file names relative to their root; all
@@ -29,13 +29,13 @@ def traced_ids(dataset: Any) -> Ids:
     numpy.ndarray
         int64 or str ``(n,)``: the ids.
 
-    >>> traced_ids(Subset(Subset("abcdef", [5, 3, 1]), [2, 0])).tolist()
+    >>> dataset_ids(Subset(Subset("abcdef", [5, 3, 1]), [2, 0])).tolist()
     [1, 5]
-    >>> traced_ids(ConcatDataset([Subset("abc", [2]), Subset("def", [2, 1])])).tolist()
+    >>> dataset_ids(ConcatDataset([Subset("abc", [2]), Subset("def", [2, 1])])).tolist()
     ['0:2', '1:2', '1:1']
     """
     if isinstance(dataset, Subset):
-        return traced_ids(dataset.dataset)[np.asarray(dataset.indices, np.int64)]
+        return dataset_ids(dataset.dataset)[np.asarray(dataset.indices, np.int64)]
     if isinstance(dataset, ConcatDataset):
         return _join(dataset)
     files = _files(dataset)
@@ -43,7 +43,7 @@ def traced_ids(dataset: Any) -> Ids:
 
 
 def _join(dataset: "ConcatDataset[Any]") -> Ids:
-    parts = [traced_ids(part) for part in dataset.datasets]
+    parts = [dataset_ids(part) for part in dataset.datasets]
     kinds = {ids.dtype.kind for ids in parts}
     single_source = len({id(_underneath(part)) for part in dataset.datasets}) == 1
     if kinds == {"U"} or (single_source and len(kinds) == 1):
