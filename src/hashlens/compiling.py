@@ -25,12 +25,12 @@ def compiled(function: Any, **options: Any) -> Any:
     **options
         Other options of ``numba.njit``, such as ``fastmath``.
     """
-    _forget_stale(Path(function.__code__.co_filename).parent)
+    _delete_stale_code(Path(function.__code__.co_filename).parent)
     return numba.njit(nogil=True, error_model="numpy", cache=True, **options)(function)
 
 
 @cache
-def _forget_stale(folder: Path) -> None:
+def _delete_stale_code(folder: Path) -> None:
     """Delete the compiled code of a folder if it is older than one of its source files.
 
     Called functions are compiled into their callers, but numba checks only the caller's file for changes.
@@ -45,15 +45,15 @@ def _forget_stale(folder: Path) -> None:
 class CompilationListener(Listener):
     """Listener that calls a function after each compilation; cached code is not compiled."""
 
-    def __init__(self, done: Callable[[str], None]) -> None:
-        self._done = done
+    def __init__(self, callback: Callable[[str], None]) -> None:
+        self._callback = callback
 
     def on_start(self, event: Any) -> None:
         """Do nothing."""
 
     def on_end(self, event: Any) -> None:
         """Call the function."""
-        self._done("")
+        self._callback("")
 
 
 @contextmanager

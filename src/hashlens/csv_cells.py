@@ -10,6 +10,8 @@ _FORMULA = re.compile(rf"'*(?:[=@\t\r]|[+-](?!$|{_NUMBER}$))")
 def as_cell(text: str) -> str:
     """Return a text as a cell, with an apostrophe before it if a spreadsheet would read it as a formula.
 
+    A formula with apostrophes before it gets one more, so that `from_cell` restores every text.
+
     >>> as_cell("=1+1.png"), as_cell("-1"), as_cell("cat.png")
     ("'=1+1.png", '-1', 'cat.png')
     """

@@ -103,7 +103,10 @@ def _remove(path: Path) -> None:
 
 
 def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise OutputError if `path` cannot be written; called before a long computation."""
+    """Raise OutputError if `path` cannot be written; called before a long computation.
+
+    The folder of `path` is created if it is missing.
+    """
     target = output_path(path, overwrite)
     probe = _temporary_path(target, "probe")
     try:

@@ -142,7 +142,10 @@ class FolderKind:
 
 
 def _unlisted_file(folder: Path, manifest: Path) -> str | None:
-    """Return the name of a file, not an HTML page, that the manifest of a folder does not list; None without one."""
+    """Return the name of an entry of a folder that its manifest does not list; None without one.
+
+    HTML pages do not count. The result is also None if the manifest is broken, as in a partly written folder.
+    """
     try:
         own = {Path(file).parts[0] for file in json.loads(manifest.read_text())["files"]} | {MANIFEST}
     except (ValueError, KeyError, TypeError, IndexError):

@@ -29,8 +29,10 @@ UNWRITTEN = {"written": False}
 """Metadata of a field that cannot be written as JSON, such as a network or examples."""
 NUMBERS = {"NaN": nan, "Infinity": inf, "-Infinity": -inf}
 """The numbers that JSON lacks, by the strings that represent them."""
-WORDS = {dict: "an object", list: "a list", str: "text"}
+JSON_NAMES = {dict: "an object", list: "a list", str: "text"}
+"""What a type of Python is called in messages about JSON."""
 TAGGED = {"dtype", "shape", "values"}
+"""Keys of an array that is written with its dtype and shape."""
 NATURAL = ("int64", "float64", "bool")
 """The dtypes that NumPy infers from a list of numbers."""
 _converter = Converter(unstruct_collection_overrides={tuple: list})
@@ -134,8 +136,8 @@ def _scalar(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _as_list(kind: Any) -> Callable[[Any], Any]:
-    """Return the writer of arrays of an annotation: it writes only values if dtype and shape can be inferred."""
+def _array_writer(kind: Any) -> Callable[[Any], Any]:
+    """Return the function that writes arrays of an annotation: only values, if dtype and shape can be inferred."""
     declared = _dtype(kind)
 
     def write(array: Any) -> Any:
@@ -217,13 +219,13 @@ def _anything(value: Any, _: Any = None) -> Any:
 
 def _union(kind: Any) -> Callable[[Any, Any], Any]:
     kinds = [member for member in get_args(kind) if member is not type(None)]
-    empty = len(kinds) < len(get_args(kind))
+    allows_none = len(kinds) < len(get_args(kind))
     named = {member.__name__: member for member in kinds if _has("from_dict")(member) or _is_record(member)}
 
     def read(value: Any, _: Any) -> Any:
         if isinstance(value, dict) and value.get("kind") in named:
             return _converter.structure(value, named[value["kind"]])
-        if value is None and empty:
+        if value is None and allows_none:
             return None
         if float in kinds and isinstance(value, str) and value in NUMBERS:
             return NUMBERS[value]
@@ -286,7 +288,7 @@ def _reader(kind: Any) -> Callable[[Any, Any], Any]:
 
 
 def _overrides(kind: Any) -> Any:
-    """Return how fields are written that are left out of files, or have another name there."""
+    """Return cattrs overrides for the fields that files leave out, or that have another name in files."""
     overrides = {}
     for field_ in fields(get_origin(kind) or kind):
         if not field_.metadata.get("written", True):
@@ -314,7 +316,7 @@ def _dtype(kind: Any) -> Any:
 
 
 def _expect(kind: Any, value: Any) -> Any:
-    return value if isinstance(value, kind) else _misfit(WORDS[kind], value)
+    return value if isinstance(value, kind) else _misfit(JSON_NAMES[kind], value)
 
 
 def _misfit(expected: str, value: Any) -> NoReturn:
@@ -381,11 +383,11 @@ _converter.register_structure_hook_factory(_is(Literal), _literal)
 _converter.register_structure_hook_func(_is(tuple), _tuple)
 _converter.register_structure_hook_factory(_is_mapping, _mapping)
 _converter.register_structure_hook_func(_is(np.ndarray), _array)
-_converter.register_unstructure_hook_factory(_is(np.ndarray), _as_list)
+_converter.register_unstructure_hook_factory(_is(np.ndarray), _array_writer)
 _converter.register_structure_hook_func(_is(Sequence), _tuple)
 _converter.register_unstructure_hook_factory(_is(Sequence), _sequence)
 _converter.register_structure_hook_func(_is_tensor, _tensor)
-_converter.register_unstructure_hook_func(_is_tensor, lambda value: _as_list(None)(value.detach().cpu().numpy()))
+_converter.register_unstructure_hook_func(_is_tensor, lambda value: _array_writer(None)(value.detach().cpu().numpy()))
 _converter.register_structure_hook_factory(_is_record, lambda kind: _reader(kind))
 _converter.register_structure_hook_func(_has("from_dict"), lambda value, kind: kind.from_dict(_expect(dict, value)))
 _converter.register_unstructure_hook_func(_has("to_dict"), lambda value: value.to_dict())

@@ -30,7 +30,8 @@ class Column:
         Name of the attribute of the result that holds the column, with one entry per example, or None if it is
         unknown. Or a function of the result that returns the column. By default the attribute `name`.
     dtype : type or None
-        Type of the entries, for reading files: int, float, bool or str; None for ids, which have the type of the data.
+        Type of the entries, for reading files and for display: int, float, bool or str; None for ids, which have the
+        type of the data and are displayed as they are.
     heading : str
         Heading in displayed tables; by default `name` with spaces.
     identifies_row : bool
@@ -79,7 +80,7 @@ class Column:
         return [number(value) if self._kind in ("i", "f") else str(value) for value in first]
 
     def page_cells(self, ranked: "Ranked", count: int) -> list[str]:
-        """Return the text of the first cells for a readable file: numbers with six digits, classes by name."""
+        """Return the text of the first cells for the list of a page: numbers with six digits, classes by name."""
         if self.classes:
             return self.display_cells(ranked, count)
         return [f"{value:.6g}" if self._kind == "f" else str(value) for value in self._first(ranked, count)]

@@ -33,7 +33,7 @@ class Result:
     A subclass is a frozen dataclass. It may define three methods. ``__rich__`` returns the text and tables of the
     result, which ``str()`` and notebooks show too. ``figures`` returns the data of its figures. ``page`` returns its
     HTML page, if this holds more than tables and figures. `plot` passes its arguments to ``figures``, and `to_html`
-    passes its arguments to ``page``, so a picture and a page show the same.
+    passes its arguments to ``page``.
     """
 
     schema_version: ClassVar[int] = 1

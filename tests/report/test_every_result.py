@@ -193,7 +193,7 @@ def test_every_result_keeps_the_contract(made, tmp_path):
     for kind, result in made.items():
         (tmp_path / kind).mkdir()
         try:
-            check_result(result, tmp_path / kind, comes_back=COMES_BACK.get(kind, "whole"))
+            check_result(result, tmp_path / kind, expected_loading=COMES_BACK.get(kind, "whole"))
         except AssertionError as error:
             broken[kind] = str(error)
     assert not broken, "\n".join(broken.values())

@@ -119,7 +119,7 @@ def test_the_contract_says_what_a_result_lacks(tides, tmp_path):
     with pytest.raises(AssertionError, match="Shy: the page lacks 'Tides at Dover <&>'"):
         check_page(other["Shy"])
     with pytest.raises(AssertionError, match="Tides: its JSON is read back, but should be refused"):
-        check_json(tides, tmp_path / "a.json", {"Tides": Tides}, comes_back="refused")
+        check_json(tides, tmp_path / "a.json", {"Tides": Tides}, expected_loading="refused")
     with pytest.raises(AssertionError, match="Forgetful: "):
         check_json(other["Forgetful"], tmp_path / "a.json", {"Forgetful": Tides})
 

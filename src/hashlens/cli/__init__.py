@@ -7,7 +7,10 @@ STOPPED = 130
 
 
 def main() -> None:
-    """Run ``hashlens`` on the command line's arguments; exit with 0, 1 (a bug), 2 (a user's error) or 130 (stopped)."""
+    """Run ``hashlens`` on the command line's arguments, and exit with a status.
+
+    The status is 0, 1 (a bug, or a failed run of ``hashlens study run``), 2 (a user's error) or 130 (stopped).
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names may have letters that the terminal's encoding lacks
             stream.reconfigure(errors="backslashreplace")

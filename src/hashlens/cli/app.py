@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from hashlens.cli import STOPPED
 from hashlens.cli.audit import audit
 from hashlens.cli.demo import demo
 from hashlens.cli.encode import encode
@@ -29,7 +30,7 @@ from hashlens.errors import CodesWarning, HashlensError, KernelWarning, TEDWarni
 from hashlens.passwords import mask_passwords
 from hashlens.version import __version__
 
-BUG, USER_ERROR, STOPPED = 1, 2, 130
+BUG, USER_ERROR = 1, 2
 # Newer releases of Typer contain click and export only some of its errors: the base class is found from one of these.
 UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
@@ -96,7 +97,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         return _print_line("stopped", STOPPED)
     except Exception as error:
         if isinstance(error, UsageError):
-            message = _usage(error)
+            message = _usage_message(error)
             # The error has no text if the command line names no command: then the help has been printed.
             return _print_line(message, USER_ERROR) if message else USER_ERROR
         if debug:
@@ -105,7 +106,7 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         return _print_line(f"this is a bug in hashlens: {what}; run again with --debug and report it", BUG)
 
 
-def _usage(error: Exception) -> str:
+def _usage_message(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
     return f"{text} (see: {context.command_path} --help)" if context and text else text

@@ -1,12 +1,17 @@
 """``hashlens demo``: train, measure and encode networks on the digits of scikit-learn, in under a minute."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hashlens.cli.options import Debug, Seed, Threads, check_named, console, set_threads, write_json
 from hashlens.files import check_writable
+
+if TYPE_CHECKING:
+    from hashlens.measurement import Measurement
+    from hashlens.report.figures import Lines
 
 WIDTHS = (8, 16, 32, 64, 128, 256)
 EPOCHS = 60
@@ -23,7 +28,6 @@ def demo(
     """Train small networks on digits, compare their widths, and write a picture, a page and codes."""
     import hashlens as hl
     from hashlens.progress import bar
-    from hashlens.report.figures import Lines, Series
     from hashlens.report.plots import draw, save
 
     set_threads(threads)
@@ -42,24 +46,7 @@ def demo(
             measured[width] = hl.measure(trained.network, train, test, controls=last, seed=seed)
             advance(f"width {width}")
     hl.encode(trained.network, test, out=out / "codes", overwrite=True)
-
-    ratio = [measured[width].redundancy_ratio for width in WIDTHS]
-    accuracy = [measured[width].categorization for width in WIDTHS]
-    network = [measured[width].network_accuracy for width in WIDTHS]
-    x = tuple(float(width) for width in WIDTHS)
-    figures = (
-        Lines("Determinism: examples that share a code", "hidden units", "redundancy ratio R", (
-            Series("train", x, tuple(levels.train for levels in ratio)),
-            Series("test", x, tuple(levels.test for levels in ratio)),
-        ), log_x=True),
-        Lines("Categorization: test accuracy from the codes alone", "hidden units", "accuracy", (
-            Series("the network itself", x, tuple(levels.test or 0.0 for levels in network)),
-            Series("K-NN on codes", x, tuple(levels.knn for levels in accuracy)),
-            Series("logistic on codes", x, tuple(levels.logistic for levels in accuracy)),
-            Series("K-Means on codes (purity)", x, tuple(levels.kmeans_purity.test for levels in accuracy)),
-        ), log_x=True),
-    )  # fmt: skip
-    save(draw(figures), out / "widths.png", overwrite=True)
+    save(draw(_width_figures(measured)), out / "widths.png", overwrite=True)
     widest = measured[WIDTHS[-1]]
     widest.to_html(out / "report.html", overwrite=True)
     write_json(widest, out / "measure.json", force=True)
@@ -70,4 +57,26 @@ def demo(
         f"\n{out}/codes         the codes of the test digits: hashlens.Codes.load('{out}/codes')"
         f"\nnext: hashlens measure {out}/width-32 --train 'digits#train' --test 'digits#test'",
         soft_wrap=True,
+    )  # fmt: skip
+
+
+def _width_figures(measured: "Mapping[int, Measurement]") -> "tuple[Lines, ...]":
+    """Return figures of determinism and categorization over the width, for measurements by width."""
+    from hashlens.report.figures import Lines, Series
+
+    x = tuple(map(float, measured))
+    ratio = [each.redundancy_ratio for each in measured.values()]
+    accuracy = [each.categorization for each in measured.values()]
+    network = [each.network_accuracy for each in measured.values()]
+    return (
+        Lines("Determinism: examples that share a code", "hidden units", "redundancy ratio R", (
+            Series("train", x, tuple(levels.train for levels in ratio)),
+            Series("test", x, tuple(levels.test for levels in ratio)),
+        ), log_x=True),
+        Lines("Categorization: test accuracy from the codes alone", "hidden units", "accuracy", (
+            Series("the network itself", x, tuple(levels.test or 0.0 for levels in network)),
+            Series("K-NN on codes", x, tuple(levels.knn for levels in accuracy)),
+            Series("logistic on codes", x, tuple(levels.logistic for levels in accuracy)),
+            Series("K-Means on codes (purity)", x, tuple(levels.kmeans_purity.test for levels in accuracy)),
+        ), log_x=True),
     )  # fmt: skip

@@ -33,7 +33,7 @@ from hashlens.errors import OutputError
 if TYPE_CHECKING:
     from hashlens.explanations import Explanation
 
-KINDS = (".html", ".png", ".svg", ".pdf", ".npz")
+SUFFIXES = (".html", ".png", ".svg", ".pdf", ".npz")
 MAX_BACKGROUND = 100
 
 
@@ -89,8 +89,8 @@ def explain(
     from hashlens.explanations.subject import subject_of
     from hashlens.nets.class_names import declared_classes
 
-    if out is not None and out.suffix.lower() not in KINDS:
-        raise OutputError(f"{out}: explanations are written as {', '.join(KINDS)}")
+    if out is not None and out.suffix.lower() not in SUFFIXES:
+        raise OutputError(f"{out}: explanations are written as {', '.join(SUFFIXES)}")
     find_method(method)
     set_threads(threads)
     check_outputs(out, json=json, force=force, inputs=[model, weights, data, background, forward, mask])
@@ -139,10 +139,10 @@ def _background_examples(source: str) -> Any:
 def _write(explanation: "Explanation", out: Path, force: bool) -> None:
     from hashlens.report.plots import save
 
-    kind = out.suffix.lower()
-    if kind == ".html":
+    suffix = out.suffix.lower()
+    if suffix == ".html":
         explanation.to_html(out, overwrite=force)
-    elif kind == ".npz":
+    elif suffix == ".npz":
         explanation.save(out, overwrite=force)
     else:
         save(explanation.plot(), out, overwrite=force)

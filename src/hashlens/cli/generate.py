@@ -118,8 +118,8 @@ def _model_of_kind(kind: str, gan: Path | None, options: dict[str, Any]) -> "Gen
         if name not in allowed:
             raise ModelError(f"{kind} takes no {name}=: leave it out")
     if (gan is None) == (model_class is InvertedGAN):
-        way = "gan= is the folder of the GAN to invert: " + ("leave it out" if gan else "give it")
-        raise ModelError(f"{kind}: {way}")
+        way_out = "leave it out" if gan else "give it"
+        raise ModelError(f"{kind}: gan= is the folder of the GAN to invert: {way_out}")
     return model_class(load(gan), **options) if gan is not None else model_class(**options)  # type: ignore[no-any-return]
 
 
@@ -184,7 +184,7 @@ def evaluate(
         str | None, typer.Option(help="A folder that `hashlens train` wrote, trained on the same images.")
     ] = None,
     n: Annotated[int, typer.Option("-n", help="Number of samples, and of images, to compare.", min=2)] = 10_000,
-    paired: Annotated[int, typer.Option(help="Number of these for measures that compare all pairs.", min=2)] = 5000,
+    paired: Annotated[int, typer.Option(help="Number of them for measures that compare all pairs.", min=2)] = 5000,
     k: Annotated[int, typer.Option("-k", help="A neighbourhood reaches to the k-th nearest neighbour.", min=1)] = 5,
     html: Html = None,
     seed: Seed = 0,
@@ -194,10 +194,10 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Measure samples, reconstructions and codes of a model."""
-    from hashlens.generative import evaluate as evaluated
+    from hashlens.generative import evaluate as evaluate_model
     from hashlens.generative import load
 
     set_threads(threads)
     check_outputs(json=json, page=html, force=force, inputs=[str(model), train, test, classifier])
-    result = evaluated(load(model), train, test, classifier=classifier, n=n, paired=paired, k=k, seed=seed)
+    result = evaluate_model(load(model), train, test, classifier=classifier, n=n, paired=paired, k=k, seed=seed)
     show_result(result, json, html, force)

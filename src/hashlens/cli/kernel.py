@@ -42,7 +42,7 @@ WeightVariance = Annotated[
 ]
 BiasVariance = Annotated[float, typer.Option(help="Variance of a bias.")]
 Kind = Annotated[str, typer.Option("--kernel", help="ntk, or nngp.")]
-Number = Annotated[str, typer.Option("--dtype", help="float64, or float32.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float64, or float32.")]
 Limit = Annotated[int | None, typer.Option(help="Number of examples, from the first. Default: all.", min=1)]
 
 
@@ -61,7 +61,7 @@ def compute(
     weight_variance: WeightVariance = None,
     bias_variance: BiasVariance = 0.01,
     limit: Limit = None,
-    dtype: Number = "float64",
+    dtype: Dtype = "float64",
     html: Html = None,
     threads: Threads = None,
     force: Force = False,
@@ -105,7 +105,7 @@ def predict(
     init: Init = None,
     weight_variance: WeightVariance = None,
     bias_variance: BiasVariance = 0.01,
-    dtype: Number = "float64",
+    dtype: Dtype = "float64",
     html: Html = None,
     threads: Threads = None,
     force: Force = False,

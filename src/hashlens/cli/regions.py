@@ -110,7 +110,7 @@ def along(
     set_threads(threads)
     check_outputs(out, json=json, force=force, inputs=[model, weights, data])
     network, examples = _open_network_and_data(model, weights, data)
-    inputs, names = _inputs(network, examples, (begin, finish))
+    inputs, names = _examples_by_id(network, examples, (begin, finish))
     result = pieces_along(trace(network, inputs, output=output), inputs[:1], inputs[1:])
     pieces = piece_table(result, examples.name, names[0], names[1], examples.class_names)
     write_json(pieces, json, force)
@@ -170,9 +170,9 @@ def plane(
     plane_arguments: dict[str, Any] = {}
     figure_arguments: dict[str, Any] = {"class_names": None if examples is None else examples.class_names}
     if examples is not None and through is not None:
-        plane_arguments["through"], figure_arguments["marks"] = _inputs(network, examples, through)
+        plane_arguments["through"], figure_arguments["marks"] = _examples_by_id(network, examples, through)
     elif examples is not None:
-        figure_arguments["points"], figure_arguments["labels"] = _first(network, examples, pca)
+        figure_arguments["points"], figure_arguments["labels"] = _first_examples(network, examples, pca)
         plane_arguments |= {} if pca is None else {"pca": figure_arguments["points"]}
     result = partition(network, box, max_regions=max_regions, output=output, **plane_arguments)
     result = result if sampled is None else result.with_sampled(sampled)
@@ -221,7 +221,7 @@ def _network_inputs(network: "torch.nn.Module", batch: "Batch") -> "torch.Tensor
     return inputs.to(next(floating, inputs.dtype))
 
 
-def _inputs(
+def _examples_by_id(
     network: "torch.nn.Module", examples: "Examples", wanted: Sequence[str]
 ) -> tuple["torch.Tensor", tuple[str, ...]]:
     """Return the examples with these ids, and names for them: their classes, if known, and ids."""
@@ -240,7 +240,7 @@ def _inputs(
     return torch.cat([_network_inputs(network, batch) for batch in batches]), tuple(names)
 
 
-def _first(network: "torch.nn.Module", examples: "Examples", count: int | None) -> tuple["torch.Tensor", Any]:
+def _first_examples(network: "torch.nn.Module", examples: "Examples", count: int | None) -> tuple["torch.Tensor", Any]:
     """Return the first examples, and their labels if known; without a count, the inputs must be two numbers."""
     import torch
 

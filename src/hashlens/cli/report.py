@@ -13,7 +13,8 @@ def report(
     path: Annotated[
         str,
         typer.Argument(
-            help="A result's JSON; an explanation; an audit, codes, index or network folder; a study's YAML or store."
+            help="A result's JSON; an explanation; the folder of an audit, codes, an index, a network or a "
+            "reproduction; a study's YAML or store."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="HTML page to write.")] = Path("report.html"),

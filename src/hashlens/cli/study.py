@@ -63,7 +63,7 @@ def init(
     check_outputs(path, force=force, inputs=[data, test])
     with atomic_write(path, overwrite=force) as partial:
         partial.write_text(text, encoding="utf-8")
-    _next("run", path)
+    _print_next("run", path)
 
 
 @study.command()
@@ -88,29 +88,29 @@ def run(
     from hashlens.study.study import Study
 
     set_threads(threads)
-    chosen = Study.load(spec, store)
+    loaded = Study.load(spec, store)
     terminal = console()
     terminal.print(
-        mask_passwords(f"{chosen.spec.name}: results are stored in {store or spec.with_suffix('.db')}"), soft_wrap=True
+        mask_passwords(f"{loaded.spec.name}: results are stored in {store or spec.with_suffix('.db')}"), soft_wrap=True
     )
     try:
-        chosen.run(
+        loaded.run(
             wait=not worker, lease=lease, device=device, retry_failed=retry_failed,
             on_start=lambda begun: terminal.print(str(begun)) if str(begun) else None,
         )  # fmt: skip
     except KeyboardInterrupt as stopped:
         raise Stopped("stopped; run the same command again to continue") from stopped
-    status, results = chosen.status(), chosen.results
+    status, results = loaded.status(), loaded.results
     terminal.print(status)
     if len(results):
         terminal.print(summarize(results))
     place = store or str(spec)
     if status.failures:
-        _next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
+        _print_next("run", spec, *(() if store is None else ("--store", store)), "--retry-failed")
         raise typer.Exit(FAILED)
     if status.finished:
         terminal.print(mask_passwords(f"page: {shlex.join(['hashlens', 'report', place])}"), soft_wrap=True)
-    _next(*_what_next(status, results, place))
+    _print_next(*_next_command(status, results, place))
 
 
 @study.command()
@@ -202,7 +202,7 @@ def _condition(text: str, results: "Results") -> tuple[str, Any]:
         raise StudyError(f"--where {name}= takes {wanted}; received {level!r}") from None
 
 
-def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[object, ...]:
+def _next_command(status: "StudyStatus", results: "Results", place: str) -> tuple[object, ...]:
     """Return the command to suggest next: the status of an unfinished study, else a phase chart if possible."""
     if not status.finished:
         return "status", place
@@ -218,6 +218,6 @@ def _what_next(status: "StudyStatus", results: "Results", place: str) -> tuple[o
     return "chart", place, "--x", x, "--y", y, *fixed_levels, "--out", f"{name}.png"
 
 
-def _next(*arguments: object) -> None:
+def _print_next(*arguments: object) -> None:
     command = shlex.join(["hashlens", "study", *map(str, arguments)])
     console().print(mask_passwords(f"next: {command}"), soft_wrap=True)

@@ -43,9 +43,11 @@ def train(
     depth: Annotated[int | None, typer.Option(help="Number of hidden layers (mlp).", min=1)] = None,
     batch_norm: Annotated[
         bool | None,
-        typer.Option("--batch-norm/--no-batch-norm", help="BatchNorm after each layer. Default: the recipe's."),
+        typer.Option(
+            "--batch-norm/--no-batch-norm", help="Use batch normalisation (mlp, cnn, vgg). Default: the recipe's."
+        ),
     ] = None,
-    dropout: Annotated[float | None, typer.Option(help="Probability of dropping a unit (mlp).")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Probability of dropping a unit (mlp, vgg).")] = None,
     checkpoint: Annotated[
         list[int] | None, typer.Option(help="Also save the network after this epoch (0: untrained); repeat for more.")
     ] = None,

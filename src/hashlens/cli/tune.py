@@ -33,7 +33,7 @@ Traces = Annotated[
         help="A CSV or Parquet file with one row per trial, a folder of recorded runs, or STORAGE#STUDY of Optuna."
     ),
 ]
-Way = Annotated[
+Direction = Annotated[
     str | None, typer.Option(help="minimize if lower values are better (default), or maximize. A study has its own.")
 ]
 
@@ -50,7 +50,7 @@ def run(
     ],
     n_trials: Annotated[int, typer.Option(help="Largest number of trials.", min=1)] = 100,
     rule: Annotated[str, typer.Option(help=f"{RULE}.")] = "regret-bound",
-    direction: Way = None,
+    direction: Direction = None,
     storage: Annotated[str, typer.Option(help="A file for SQLite, or the URL of a database.")] = "tuning.db",
     name: Annotated[str | None, typer.Option(help="Name of the study. Default: the name of the function.")] = None,
     n_jobs: Annotated[int, typer.Option(help="Number of trials at once.", min=1)] = 1,
@@ -63,7 +63,7 @@ def run(
 ) -> None:
     """Tune an objective until a rule stops it. If it is interrupted, run the same command again to continue."""
     from hashlens.nets.load import load_function
-    from hashlens.tuning import tune as tuned
+    from hashlens.tuning import tune as tune_objective
     from hashlens.tuning.named_rules import parse_rule
 
     set_threads(threads)
@@ -71,8 +71,8 @@ def run(
     stopping_rule = parse_rule(rule)
     try:
         with nullcontext() if debug else _failed_trials_not_logged():
-            result = tuned(
-                _Named(load_function(objective)), n_trials=n_trials, rule=stopping_rule, direction=direction,  # type: ignore[arg-type]
+            result = tune_objective(
+                _NamedTrials(load_function(objective)), n_trials=n_trials, rule=stopping_rule, direction=direction,  # type: ignore[arg-type]
                 storage=storage, name=name, n_jobs=n_jobs, seed=seed,
             )  # fmt: skip
     except KeyboardInterrupt as stopped:
@@ -85,27 +85,27 @@ def replay(
     traces: Traces,
     rule: RuleNames = None,
     recorded: Annotated[bool, typer.Option(help="Use the bounds and improvements recorded in the file.")] = False,
-    direction: Way = None,
+    direction: Direction = None,
     html: Html = None,
     force: Force = False,
     json: Json = None,
     debug: Debug = False,
 ) -> None:
     """Show when rules would have stopped recorded runs, the trials that this saves, and the loss on test."""
-    from hashlens.tuning import replay as replayed
+    from hashlens.tuning import replay as replay_rules
     from hashlens.tuning.named_rules import parse_rule
 
     check_outputs(json=json, page=html, force=force, inputs=[traces])
     names = rule or ["regret-bound", "no-improvement:10", "no-improvement:50", "interquartile-range"]
     rules = [parse_rule(name, recorded) for name in names]
-    show_result(replayed(_read(traces, direction), rules), json, html, force)
+    show_result(replay_rules(_read(traces, direction), rules), json, html, force)
 
 
 @tune.command()
 def report(
     traces: Traces,
     first: Annotated[int, typer.Option(help="Number of trials after which choices count.", min=1)] = 1,
-    direction: Way = None,
+    direction: Direction = None,
     html: Html = None,
     force: Force = False,
     json: Json = None,
@@ -134,7 +134,7 @@ def _failed_trials_not_logged() -> Iterator[None]:
         logger.removeFilter(is_other)
 
 
-class _Named:
+class _NamedTrials:
     """An objective whose errors name its trial, in one line."""
 
     def __init__(self, objective: Any) -> None:

@@ -19,13 +19,17 @@ from hashlens.codes.naming import first_call
 
 Tensor = torch.Tensor
 Marks = npt.NDArray[np.float64]
+"""Sum, norm and tolerance of each row, float64 ``(rows, 3)``: by them, a row is recognised in another batch."""
 NO_AXIS = "no axis is the batch"
 MANY_AXES = "several axes are the batch"
 MOVED = "rows are in another order than the examples"
 CLOSE = 1e-4
+"""Largest difference between marks of equal rows, as a share of the norm of the row."""
 CLOSE_IN_HALF = 2e-2
+"""The same for rows in half precision."""
 _NUMBER = re.compile(r"\d+")
 MAX_COMPARED = 64
+"""Largest number of changed rows that are searched for among all rows."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,13 @@ class ProbedInput:
     def from_input(cls, x: Tensor, size: int) -> "ProbedInput":
         """Record a gate's input in a probe of `size` examples."""
         values = x.detach().reshape(-1).contiguous().cpu().view(torch.uint8).numpy()
-        axes = [axis for axis, length in enumerate(x.shape) if _follows(length, size, axis)]
+        axes = [axis for axis, length in enumerate(x.shape) if _may_be_batch(length, size, axis)]
         marked = {axis: row_marks(x, axis) for axis in axes} if x.is_floating_point() else {}
         return cls(tuple(x.shape), xxhash.xxh3_128_digest(values.data), marked)
 
 
-def _follows(length: int, size: int, axis: int) -> bool:
+def _may_be_batch(length: int, size: int, axis: int) -> bool:
+    """Return whether an axis may hold `size` examples, or, if it is the first, equally many tokens of each."""
     return length == size or (axis == 0 and size > 0 and length > 0 and length % size == 0)
 
 
@@ -115,14 +120,14 @@ class BatchAxes:
             marks = second.marks[axis]
             common = marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1])
             if moved(common, first.marks[axis]):
-                self._move(name)
+                self._set_moved(name)
                 continue
             self._marks[name] = axis, marks
             if np.isfinite(marks).all() and not _same(common, first.marks[axis]).all():
                 self.unsteady.add(name)
 
     def recheck_fixed(self, first: Mapping[str, ProbedInput], others: Mapping[str, ProbedInput]) -> None:
-        """Check gates that seemed not to depend on the examples, by a batch of other examples.
+        """Keep a gate in `fixed` only if its input is the same for a batch of other examples.
 
         An expert of a mixture also has equal values in two batches, if the same few tokens of both are routed to it.
 
@@ -144,8 +149,8 @@ class BatchAxes:
     def axis(self, name: str) -> int | None:
         """Return the batch axis of a gate.
 
-        It is 0 for a gate that the probe did not reach, unless its first call, or a gate with another number in its
-        name, such as another expert, has no batch axis.
+        A gate that the probe did not reach has the axis of its first call. If the probe did not reach that either, the
+        axis is 0, unless a gate whose name differs only in its numbers, such as another expert, has no batch axis.
         """
         for known in (name, first_call(name)):
             if known in self._axis:
@@ -163,7 +168,10 @@ class BatchAxes:
         return self._reason.get(name, self._reason.get(first_call(name), NO_AXIS))
 
     def check_order(self, name: str, x: Tensor) -> bool:
-        """Return whether the first examples are in the same rows as in the probe; called in the first whole batch."""
+        """Return whether the first examples are in the same rows as in the probe, and leave the gate out if not.
+
+        It is called in the first whole batch; later calls return True.
+        """
         probed = self._marks.pop(name, None)
         if probed is None or x.dim() <= probed[0] or x.shape[probed[0]] <= len(probed[1]):
             return True
@@ -171,14 +179,14 @@ class BatchAxes:
         # Most networks keep the order of rows; comparing the first few is then enough.
         if _same(marks, row_marks(x.narrow(axis, 0, len(marks)), axis)).all() or not moved(marks, row_marks(x, axis)):
             return True
-        self._move(name)
+        self._set_moved(name)
         return False
 
     def stop_checking(self) -> None:
         """End the checks after the first whole batch."""
         self._marks.clear()
 
-    def _move(self, name: str) -> None:
+    def _set_moved(self, name: str) -> None:
         self._axis[name], self._reason[name] = None, MOVED
         self._folded.discard(name)
 

@@ -43,7 +43,9 @@ def some_examples(value: Any, size: int, rows: Sequence[int]) -> tuple[Any, bool
 def with_other_example(value: Any, own: int, others: int) -> Any:
     """Return a batch of an example, `own` times, and of another one that is made from it, `others` times.
 
-    The other one is its first token, again and again. In a table, its numbers have the other sign.
+    `value` is a batch of one example. In the other example, a row of floating-point numbers has the opposite sign, and
+    any other tensor repeats its first entry along axis 1, such as the first token. An item of a list is reversed along
+    its last axis.
     """
     if isinstance(value, Mapping):
         return _same_container(value, {key: with_other_example(item, own, others) for key, item in value.items()})

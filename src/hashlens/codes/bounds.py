@@ -1,7 +1,7 @@
-"""Bounds: numbers between which the results of operators always are, whatever the network's input is.
+"""Bounds: numbers between which the results of operators lie in exact arithmetic, for any input of the network.
 
-A gate whose breakpoints lie outside these bounds has bits that never change: tanh behind softplus, as in a Mish that is
-written by hand.
+A gate whose breakpoints lie outside these bounds has bits that no input changes: tanh behind softplus, as in a Mish
+that is written by hand. Rounding is ignored: where softplus underflows, its result is 0, and so is the bit.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,8 @@ Interval = tuple[float, float]
 """Open interval of numbers."""
 UNBOUNDED: Interval = (-inf, inf)
 BELOW_ZERO = nextafter(0.0, -1.0)
-OF_RESULTS: dict[str, Interval] = {
+"""Largest number below 0: the lower bound of results that may be 0, since intervals are open."""
+RESULT_BOUNDS: dict[str, Interval] = {
     **dict.fromkeys(("exp", "exp2", "softplus"), (0.0, inf)),
     **dict.fromkeys(
         ("sigmoid", "softmax", "_softmax", "_safe_softmax", "special_softmax", "special_expit"), (0.0, 1.0)
@@ -23,8 +24,8 @@ OF_RESULTS: dict[str, Interval] = {
     **dict.fromkeys(("tanh", "erf"), (-1.0, 1.0)),
     **dict.fromkeys(("relu", "abs", "square"), (BELOW_ZERO, inf)),
 }
-"""Bounds of operators, whatever their arguments are; a relu may be 0, and is above the number before."""
-COMPUTED = ("add", "sub", "rsub", "neg", "mul", "div", "reciprocal", "sqrt", "log", "log1p")
+"""Bounds of the results of operators that hold for all arguments."""
+DERIVED = ("add", "sub", "rsub", "neg", "mul", "div", "reciprocal", "sqrt", "log", "log1p")
 """Operators whose bounds follow from those of their arguments."""
 
 
@@ -42,9 +43,9 @@ def bounds_of(
     of_argument : callable
         Function from a tensor to its bounds.
     """
-    if operator in OF_RESULTS:
-        return OF_RESULTS[operator]
-    if operator not in COMPUTED:
+    if operator in RESULT_BOUNDS:
+        return RESULT_BOUNDS[operator]
+    if operator not in DERIVED or kwargs.get("rounding_mode") is not None:
         return UNBOUNDED
     sides = [of_argument(value) if isinstance(value, torch.Tensor) else _of_number(value) for value in args[:2]]
     if operator in ("add", "sub", "rsub") and len(sides) == 2 and _of_number(kwargs.get("alpha", 1)) == (1.0, 1.0):
@@ -67,7 +68,7 @@ def _of_number(value: Any) -> Interval:
 
 
 def has_constant_bits(interval: Interval, breakpoints: list[Any]) -> bool:
-    """Return whether no number in an open interval lies on another side of the breakpoints than the others."""
+    """Return whether all numbers in an open interval have the same bits: no breakpoint lies between two of them."""
     return all(
         isinstance(breakpoint, (int, float)) and not interval[0] < breakpoint < interval[1]
         for breakpoint in breakpoints

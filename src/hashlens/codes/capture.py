@@ -284,7 +284,7 @@ class Capture:
         self._gated_calls.add(self._running.call)
         name = layer_name(self._running, gate.name, self._names)
         axis = self._axis(name, gate.name, planes[0][0])
-        if axis is None or not self._select(name) or self._is_constant(name, gate.name, planes):
+        if axis is None or not self._select(name) or self._leave_out_constant(name, gate.name, planes):
             return
         if gate.soft and self.hard_only:
             raise CaptureError(
@@ -292,10 +292,10 @@ class Capture:
                 f"layers='!{name}', or read soft codes with gates='activations'"
             )
         self._layer_axes.reordered = self._reorderings.describe(planes[0][0])
-        planes = [(self._in_front(x, axis), self._in_front(breakpoint, axis)) for x, breakpoint in planes]
+        planes = [(self._batch_first(x, axis), self._batch_first(breakpoint, axis)) for x, breakpoint in planes]
         if self.channel:
             assert output is not None
-            self._read_channels(name, gate, planes, self._in_front(output, axis))
+            self._read_channels(name, gate, planes, self._batch_first(output, axis))
         else:
             shape = tuple(planes[0][0].shape[1:])
             self._read_units(
@@ -309,7 +309,7 @@ class Capture:
         name = layer_name(self._running, operator, self._names)
         axis = self._axis(name, operator, bound["self"])
         if axis is not None and self._select(name):
-            chosen = self._in_front(max_pool_choices(operator, bound, indices), axis)
+            chosen = self._batch_first(max_pool_choices(operator, bound, indices), axis)
             chosen, padded = self._layer_axes.pad_last(name, chosen, chosen.shape[:-1])
             layer = Layer(name, operator, tuple(chosen.shape[1:-1]), chosen.shape[-1])
             self._add_bits(layer, chosen.flatten(1), padded)
@@ -325,7 +325,7 @@ class Capture:
             self._penultimate = inputs
 
     def _axis(self, name: str, operator: str, x: Tensor) -> int | None:
-        """Return the batch axis of a gate's input (-t if t tokens are folded into it); None if it has none."""
+        """Return the batch axis of a gate's input (-t if t tokens are folded into it); None if the gate is not read."""
         if self._probed is not None:
             self._probed[name] = ProbedInput.from_input(x, self._size)
             return None
@@ -347,15 +347,15 @@ class Capture:
             self.layout.leave_out(name, description, self.axes.reason(name))
         return None
 
-    def _is_constant(self, name: str, operator: str, planes: list[Plane]) -> bool:
-        """Return whether no input of the network can change a gate's bits, and leave it out then."""
+    def _leave_out_constant(self, name: str, operator: str, planes: list[Plane]) -> bool:
+        """Leave out a gate whose bits no input of the network can change, and return whether it was left out."""
         bounds = UNBOUNDED if self.operators is None else self.operators.bounds(planes[0][0])
         if bounds == UNBOUNDED or not has_constant_bits(bounds, [breakpoint for _, breakpoint in planes]):
             return False
         self.layout.leave_out(name, f"{operator} of {tuple(planes[0][0].shape)}", CONSTANT)
         return True
 
-    def _in_front(self, x: Any, axis: int) -> Any:
+    def _batch_first(self, x: Any, axis: int) -> Any:
         """Return a gate's input or output, or a breakpoint of its shape, with the batch axis first."""
         if not isinstance(x, Tensor) or axis == 0 or x.dim() == 0:
             return x
@@ -391,10 +391,10 @@ class Capture:
         if out.dim() == 1:  # one value per example, such as a squeezed score, is one channel
             out, planes = out[:, None], [(x[:, None], breakpoint) for x, breakpoint in planes]
         axis = self._layer_axes.channel_axis(out)
-        space = [breakpoint for breakpoint in range(1, out.dim()) if breakpoint != axis]
+        space = [other for other in range(1, out.dim()) if other != axis]
         self._values.append((out.sum(dim=space) if space else out).float())
         masked_bits = [self._layer_axes.masked(name, x > breakpoint) for x, breakpoint in planes]
-        bits = torch.stack([plane.amax(dim=space) if space else plane for plane in masked_bits], dim=-1)
+        bits = torch.stack([part.amax(dim=space) if space else part for part in masked_bits], dim=-1)
         self._add_bits(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
 
     def _add_bits(self, layer: Layer, bits: Tensor, padded: bool = False) -> None:

@@ -319,9 +319,9 @@ def align_layouts(codes: Sequence[Codes]) -> list[Codes]:
     """
     first = codes[0]
     layouts = [part.layers for part in codes]
-    names = {tuple((layer.name, layer.gate, layer.planes, layer.shape[1:]) for layer in layout) for layout in layouts}
+    kinds = {tuple((layer.name, layer.gate, layer.planes, layer.shape[1:]) for layer in layout) for layout in layouts}
     padded = all(part.provenance.masked and part.provenance.same_network(first.provenance) for part in codes)
-    if not padded or len(names) > 1 or any(layer.positions is not None for layout in layouts for layer in layout):
+    if not padded or len(kinds) > 1 or any(layer.positions is not None for layout in layouts for layer in layout):
         for other in codes[1:]:
             require_same_code(first, other)
         return list(codes)

@@ -52,4 +52,5 @@ class Comparison:
             # NumPy compares twice as fast as torch, and reuses memory that is in the cache.
             compared = self._scratch[: x.numel()].reshape(x.shape)
             pack_bits(np.greater(values, breakpoints[0], out=compared).reshape(len(values), -1), out)
+        # A finite sum proves it in one pass; the sum of finite values may overflow.
         return isfinite(float(x.sum())) or bool(torch.isfinite(x).all())

@@ -120,14 +120,14 @@ def _assembly(itemsize: int, planes: int) -> str:
     blocks = [function.append_basic_block(name) for name in ("start", "loop", "end")]
     start, loop, end = (ir.IRBuilder(block) for block in blocks)
 
-    def order(lanes_of: Sequence[int]) -> Any:
-        return ir.Constant(ir.VectorType(index, len(lanes_of)), list(lanes_of))
+    def lane_order(sources: Sequence[int]) -> Any:
+        return ir.Constant(ir.VectorType(index, len(sources)), list(sources))
 
-    def everywhere(scalar: Any) -> Any:
+    def broadcast(scalar: Any) -> Any:
         first = start.insert_element(ir.Constant(vector, ir.Undefined), scalar, index(0))
-        return start.shuffle_vector(first, first, order([0] * lanes))
+        return start.shuffle_vector(first, first, lane_order([0] * lanes))
 
-    breakpoints = [everywhere(i) for i in (low, high)[:planes]]
+    breakpoints = [broadcast(scalar) for scalar in (low, high)[:planes]]
     start.branch(blocks[1])
 
     i, so_far = loop.phi(word), loop.phi(vector)
@@ -137,7 +137,7 @@ def _assembly(itemsize: int, planes: int) -> str:
         line = loop.bitcast(loop.gep(pointer, [word(ahead)]), byte)
         loop.call(prefetch, [line, index(0), index(3), index(1)])
     above = [loop.fcmp_ordered(">", x, breakpoint) for breakpoint in breakpoints]
-    side_by_side = order([plane * lanes + lane for lane in range(lanes) for plane in range(planes)])
+    side_by_side = lane_order([plane * lanes + lane for lane in range(lanes) for plane in range(planes)])
     bits = loop.shuffle_vector(above[0], above[-1], side_by_side)
     loop.store(loop.bitcast(bits, word), loop.gep(packed, [i]), align=1)
     total, following = loop.fadd(so_far, loop.fsub(x, x)), loop.add(i, word(1))

@@ -48,8 +48,9 @@ class Watcher(Protocol):
 class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """A dispatch mode that torch.compile does not trace.
 
-    torch offers a decorator for this, but it imports the compiler, which takes a second: longer than all the rest. If
-    nothing else has imported the compiler, the decorator is not needed.
+    torch applies a decorator to dispatch modes for this. The decorator imports the compiler, which takes a second:
+    longer than all the rest. So torch is told not to apply it, and it is applied here once something else has imported
+    the compiler; before, nothing can be compiled.
     """
 
     def __init__(self) -> None:
@@ -63,8 +64,8 @@ class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        see = self._uncompiled_run if "torch._dynamo" in sys.modules else type(self).run_operator
-        return see(self, func, args, kwargs or {})
+        run = self._uncompiled_run if "torch._dynamo" in sys.modules else type(self).run_operator
+        return run(self, func, args, kwargs or {})
 
     @cached_property
     def _uncompiled_run(self) -> Callable[..., Any]:
@@ -79,15 +80,22 @@ class Observer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 class Dispatch(Observer):
     """Report every gate, pool and affine map that runs to a watcher, and refuse operators that hide a gate.
 
+    Parameters
+    ----------
+    watcher : Watcher
+        Object that the operators are reported to.
+    on_operator : callable, optional
+        Called after every operator with the operator, its arguments, its keyword arguments and its result.
+
     Attributes
     ----------
     error : Exception or None
         Exception that the watcher raised. A network may replace it by another one, as scripted networks do.
     """
 
-    def __init__(self, watcher: Watcher, seen: Callable[[Any, Any, Any, Any], None] | None = None) -> None:
+    def __init__(self, watcher: Watcher, on_operator: Callable[[Any, Any, Any, Any], None] | None = None) -> None:
         super().__init__()
-        self.watcher, self._seen = watcher, seen
+        self.watcher, self._on_operator = watcher, on_operator
         self.error: Exception | None = None
         self.roles: dict[Any, Any] = {}
 
@@ -101,8 +109,8 @@ class Dispatch(Observer):
                 result = func.decompose(*args, **kwargs)
             return func(*args, **kwargs) if result is NotImplemented else result
         result = self._run(role, func, args, kwargs)
-        if self._seen is not None:
-            self._seen(func, args, kwargs, result)
+        if self._on_operator is not None:
+            self._on_operator(func, args, kwargs, result)
         return result
 
     def _run(self, role: Any, func: Any, args: Any, kwargs: Any) -> Any:
@@ -151,7 +159,12 @@ class Dispatch(Observer):
 
 
 def _role(func: Any) -> Any:
-    """Return the role of an operator in a capture: a gate, (name, role), composite, or None."""
+    """Return the role of an operator in a capture; None for an operator that does not matter for codes.
+
+    The role of a gate is the `Gate`, and that of an operator to be decomposed is `COMPOSITE`. All others are pairs of
+    the operator's name and its meaning: `POOL`, `RESIZE`, the position of the input of an affine map, or, for an
+    operator that is refused, the way out.
+    """
     name = func.overloadpacket.__name__
     if func.namespace == "quantized":
         return name, "the model is quantised; encode the float network instead"

@@ -48,7 +48,8 @@ def encode(
 ) -> Codes:
     """Read the neural code of every example: which units of the network are on.
 
-    It needs memory for one batch and for the packed codes; with `out`, for one batch only.
+    It needs memory for one batch and for the packed codes. With `out` it needs memory for one batch, and for labels,
+    ids and 32 bytes of hashes of each example.
 
     Parameters
     ----------
@@ -202,7 +203,7 @@ def fingerprint(
     """Read a 16-byte hash of the code of each example, without keeping the codes.
 
     Fingerprints are enough to measure determinism (redundancy ratio, colliding examples). They need memory for one
-    batch and 16 bytes for each example. Parameters and errors are those of :func:`encode`.
+    batch, and for labels, ids and 16 bytes of each example. Parameters and errors are those of :func:`encode`.
 
     Returns
     -------

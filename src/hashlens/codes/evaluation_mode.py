@@ -37,7 +37,7 @@ def evaluation_mode(model: Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad() if scripted else torch.no_grad())
         for module, training in modes:
             if training:
-                _set_mode(module, False)
+                module.training = False
         yield
 
 
@@ -64,14 +64,10 @@ def _drop_plans(model: Module) -> None:
                 flush()
 
 
-def _set_mode(module: Module, training: bool) -> None:
-    module.training = training
-
-
 def _restore_modes(modes: list[tuple[Module, bool]]) -> None:
     for module, training in modes:
         if module.training != training:
-            _set_mode(module, training)
+            module.training = training
 
 
 def _buffers_of(model: Module) -> list[tuple[Module, str, torch.Tensor, torch.Tensor]]:

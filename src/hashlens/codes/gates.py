@@ -11,7 +11,9 @@ from typing import Any
 import torch
 
 Bound = dict[str, Any]
+"""Arguments of an operator, by the names of its schema."""
 Plane = tuple[torch.Tensor, torch.Tensor | float]
+"""A gate's input and one of its breakpoints; the bits are ``input > breakpoint``."""
 
 # A clamp from below at a tiny positive number protects a division or a logarithm (F.normalize, a probability away from
 # 0 and 1); it is not an activation.
@@ -62,11 +64,11 @@ def _clamp(bound: Bound) -> list[Plane]:
     low, high = bound.get("min"), bound.get("max")
     if is_guard(low, high):
         return []
-    return [_of_one_shape(bound["self"], bound_value) for bound_value in (low, high) if bound_value is not None]
+    return [_broadcast(bound["self"], bound_value) for bound_value in (low, high) if bound_value is not None]
 
 
-def _of_one_shape(x: torch.Tensor, breakpoint: Any) -> Plane:
-    """Return an input and its breakpoints, one for each number where there are several, as the operator pairs them."""
+def _broadcast(x: torch.Tensor, breakpoint: Any) -> Plane:
+    """Return an input and its breakpoint; if the breakpoint is a tensor, both broadcast to one shape."""
     if not isinstance(breakpoint, torch.Tensor) or breakpoint.dim() == 0 or breakpoint.shape == x.shape:
         return x, breakpoint
     return tuple(torch.broadcast_tensors(x, breakpoint))  # type: ignore[no-untyped-call]
@@ -77,7 +79,7 @@ def _glu(bound: Bound) -> list[Plane]:
 
 
 def _pair(bound: Bound) -> list[Plane]:
-    return [_of_one_shape(bound["self"], bound["other"])]
+    return [_broadcast(bound["self"], bound["other"])]
 
 
 _HARD: dict[str, Callable[[Bound], list[Plane]]] = {
@@ -130,12 +132,16 @@ ACTIVATION_MODULES: tuple[type[torch.nn.Module], ...] = (
 )  # fmt: skip
 """Modules that must run a gate whenever they are called."""
 
-_OF_MODULES = {("abs", "torch.nn.modules.activation.Softsign"): Gate("softsign", _at_zero, soft=True)}
+_GATES_OF_MODULES = {("abs", "torch.nn.modules.activation.Softsign"): Gate("softsign", _at_zero, soft=True)}
+"""Gates that stand for an operator inside a module, by the operator's name and the module's qualified class name."""
 
 
 def gate_of_module(kind: str, gate: Gate) -> Gate:
-    """Return what a gate is in a module of some class, by its qualified name: Softsign divides by an ``abs``."""
-    return _OF_MODULES.get((gate.name, kind), gate)
+    """Return the gate that an operator is in a module of the class `kind`, a qualified name.
+
+    It is `gate`, except for the ``abs`` in the denominator of Softsign, which stands for the soft gate ``softsign``.
+    """
+    return _GATES_OF_MODULES.get((gate.name, kind), gate)
 
 
 def bind(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Bound:
@@ -216,7 +222,11 @@ def axis_windows(name: str, bound: Bound, axis: int, size: int, out: int) -> tup
 
 
 def along_axis(value: Any, axis: int) -> Any:
-    """Return the value for one axis of a number, or of a list of one number in all or one per axis; None if empty."""
+    """Return the entry of an operator's argument, such as a stride, for one of its spatial axes.
+
+    The argument is a number, a list with one number for all axes, or a list with a number for each axis. An empty list
+    gives None.
+    """
     if isinstance(value, (list, tuple)):
         return None if not value else value[axis if len(value) > 1 else 0]
     return value

@@ -23,10 +23,12 @@ PRODUCTS = ("mm", "bmm", "mv", "matmul")
 SAME = ("clone", "_to_copy", "contiguous", "round", "nan_to_num", "copy_", "lift_fresh", "_reshape_alias")
 """Operators whose output is of the same kind as their input."""
 COPIES = ("clone", "_to_copy", "contiguous")
+"""Operators whose output has the bounds of their input."""
 GUARDS = ("clamp", "clamp_min", "clamp_max")
+"""Operators that keep probabilities away from 0 and 1."""
 SCALED = ("mul", "div", "add", "sub", "rsub", "neg", "mean", "sum", "avg_pool2d", "adaptive_avg_pool2d",
           "_adaptive_avg_pool2d", "native_batch_norm", "native_layer_norm", "addcmul")  # fmt: skip
-"""Operators that turn scores into scores."""
+"""Operators that turn scores into scores, and probabilities into scaled or averaged probabilities."""
 PROBABILITIES = (SOFTMAX, SIGMOID, SCALED_PROBABILITY)
 RANDOM = ("bernoulli", "rand", "rand_like", "randn", "randn_like", "normal", "uniform", "randint", "randperm",
           "multinomial", "exponential", "poisson", "alpha_dropout", "feature_dropout")  # fmt: skip
@@ -46,9 +48,20 @@ BATCH = (
 
 @dataclass(frozen=True)
 class Source:
-    """Origin of a tensor: the operator, its place in the order of execution, and the number of its output values.
+    """Origin of a tensor: the operator that computed it.
 
-    `is_part` says that the tensor holds only some of these values. All of them lie within `bounds`, for any input.
+    Attributes
+    ----------
+    operator : str
+        Name of the operator, or one of the kinds in :data:`SPECIAL`, such as ``softmax``.
+    order : int
+        Number of the operator in the order of execution.
+    numbers : int
+        Number of values that the operator computed.
+    is_part : bool
+        Whether the tensor holds only some of these values.
+    bounds : pair of float
+        Bounds of all values, for any input of the network.
     """
 
     operator: str
@@ -64,7 +77,15 @@ class Source:
 
 
 class LastOperators(Observer):
-    """Record of the operator that last wrote each storage while a network runs."""
+    """Record of the operator that last wrote each storage while a network runs.
+
+    Attributes
+    ----------
+    unsteady : dict
+        Reasons why outputs depend on chance or on the batch, as keys, in the order in which they were found.
+    batch_dependent : bool
+        Whether the input of some gate differed between two batches of the same examples.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,39 +93,38 @@ class LastOperators(Observer):
         self._count = 0
         self.unsteady: dict[str, None] = {}
         self.batch_dependent = False
-        """Whether the input of some gate differed between two batches of the same examples."""
 
     def source(self, tensor: Tensor) -> Source | None:
         """Return the origin of a tensor or of a view of the whole tensor; None for parts and where it is not known."""
-        made = self.source_of_part(tensor)
-        return made if made is not None and made.numbers == tensor.numel() else None
+        source = self.source_of_part(tensor)
+        return source if source is not None and source.numbers == tensor.numel() else None
 
     def source_of_part(self, tensor: Tensor) -> Source | None:
         """Return the origin of a tensor that may be a view of a part; None where it is not known."""
-        made = self._sources.get(place := storage_of(tensor))
+        source = self._sources.get(address := storage_of(tensor))
         # An operator that was not seen may have written to memory that was freed.
-        whole = 0 if made is None or place < 0 else tensor.untyped_storage().nbytes() // tensor.element_size()
-        return made if made is not None and whole == made.numbers else None
+        whole = 0 if source is None or address < 0 else tensor.untyped_storage().nbytes() // tensor.element_size()
+        return source if source is not None and whole == source.numbers else None
 
     def bounds(self, tensor: Tensor) -> Interval:
         """Return numbers between which all values of a tensor lie, for any input of the network."""
-        made = self.source_of_part(tensor)
-        return UNBOUNDED if made is None else made.bounds
+        source = self.source_of_part(tensor)
+        return UNBOUNDED if source is None else source.bounds
 
     def run_operator(self, func: Any, args: Any, kwargs: Any) -> Any:
         """Run an operator and record it as the origin of its output."""
         name = func.overloadpacket.__name__
         base = name[:-1] if name.endswith("_") and not name.endswith("__") else name
         sources = [self._sources.get(storage_of(tensor)) for tensor in tensors_in((*args, *kwargs.values()))]
-        self._check_steady(func, base, args, kwargs)
+        self._check_randomness(func, base, args, kwargs)
         bounds = self.bounds(args[0]) if base in COPIES else bounds_of(base, args, kwargs, self.bounds)
         result = func(*args, **kwargs)
         self._count += 1
         for tensor in tensors_in(result if isinstance(result, (tuple, list)) else (result,)):
-            self._note(func, base, tensor, sources, bounds)
+            self._record(func, base, tensor, sources, bounds)
         return result
 
-    def _note(self, func: Any, base: str, result: Tensor, sources: list[Source | None], bounds: Interval) -> None:
+    def _record(self, func: Any, base: str, result: Tensor, sources: list[Source | None], bounds: Interval) -> None:
         if any(
             returned.alias_info is not None and not returned.alias_info.is_write for returned in func._schema.returns
         ):
@@ -126,7 +146,7 @@ class LastOperators(Observer):
             operator = SCALED_PROBABILITY
         self._sources[storage_of(result)] = Source(operator, self._count, result.numel(), bounds=bounds)
 
-    def _check_steady(self, func: Any, base: str, args: Any, kwargs: Any) -> None:
+    def _check_randomness(self, func: Any, base: str, args: Any, kwargs: Any) -> None:
         if base in RANDOM:
             self.unsteady[DROPOUT if base in ("bernoulli", "alpha_dropout", "feature_dropout") else CHANCE] = None
         elif base == "rrelu_with_noise":

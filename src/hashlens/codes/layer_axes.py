@@ -35,6 +35,7 @@ class LayerAxes:
             glob: None if part is None else Positions(part, of_layers=glob != "*")
             for glob, part in (mask or {}).items()
         }
+        # Operator, number of output channels, and whether it has one row per example, of each affine map so far.
         self._affine: list[tuple[str, int, bool]] = []
         self._units: dict[str, set[str]] = {}
         self.reordered = ""
@@ -66,9 +67,9 @@ class LayerAxes:
         """Return axis 1 after a convolution, the last after a linear map, if its size fits, and the operator's name."""
         last = len(shape) - 1
         for per_example in (False, True):  # squeeze-and-excitation has linear maps between convolutions
-            for operator, outputs, rows in reversed(self._affine):
+            for operator, outputs, has_row_per_example in reversed(self._affine):
                 axis = 1 if "convolution" in operator else last
-                if axis <= last and shape[axis] == outputs and (axis == 1 or rows == per_example):
+                if axis <= last and shape[axis] == outputs and (axis == 1 or has_row_per_example == per_example):
                     return axis, operator
         return None, ""
 
@@ -85,8 +86,9 @@ class LayerAxes:
         channels, operator = self._known_channel_axis(shape)
         if operator == "bmm" and len(shape) > 2 and shape[-1] in positions.masks:
             channels = None  # a product of queries and keys has positions there
-        units = len(shape) == 2 and (channels is not None or not self._affine)  # not one value per position
-        axis = None if units else self._one_axis(name, positions, tuple(shape), channels)
+        # Axis 1 of a matrix holds units, not positions, if it has the size of a linear map's output, or if no map ran.
+        holds_units = len(shape) == 2 and (channels is not None or not self._affine)
+        axis = None if holds_units else self._one_axis(name, positions, tuple(shape), channels)
         if axis is None:
             if len(shape) == 2:
                 self._units.setdefault(first_call(name), set()).add(name)

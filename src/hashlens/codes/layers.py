@@ -25,10 +25,11 @@ class Layer:
     gate : str
         Name of the operator: ``relu``, ``hardtanh``, ``gelu``, ...
     shape : tuple of int
-        Shape of the activation without the batch axis.
+        Shape of the activation without the batch axis; ``(channels,)`` with channel granularity.
     planes : int
-        Bits per unit: 1 for a ReLU, 2 for a ReLU6, and the size of the window for a max-pool. The bits of a unit are
-        next to each other. A breakpoint of a unit is a plane in the space of the gate's inputs; hence the name.
+        Number of bits per unit: 1 for a ReLU, 2 for a ReLU6, and the size of the window for a max-pool. The bits of a
+        unit are next to each other. The inputs of the gate at which a unit is at one of its breakpoints form a plane;
+        hence the name.
     soft : bool
         Whether the gate is smooth, so that its bit does not bound a linear region.
     bits : int

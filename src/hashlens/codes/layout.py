@@ -18,6 +18,19 @@ class Layout:
     ----------
     patterns : sequence of str, optional
         Globs over layer names; ``!glob`` leaves layers out. None takes all layers.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        The layers, in the order of execution; of layers whose length varies, the longest so far.
+    is_fixed : bool
+        Whether a batch has set the layers.
+    varies : bool
+        Whether the length of some layer differed between batches.
+    selection : dict of str to bool
+        Whether the globs select a layer, for the name of each layer that was reached.
+    no_activation : dict
+        Gates whose input does not depend on the examples, such as weights, as keys.
     """
 
     def __init__(self, patterns: Sequence[str] | None) -> None:
@@ -27,7 +40,7 @@ class Layout:
         self.varies = False
         self.selection: dict[str, bool] = {}
         self.no_activation: dict[str, None] = {}
-        self._off_batch: dict[str, tuple[str, str]] = {}
+        self._left_out: dict[str, tuple[str, str]] = {}
 
     def select(self, name: str) -> bool:
         """Record that the layer of this name was reached, and return whether the globs select it."""
@@ -52,19 +65,19 @@ class Layout:
                 f"layer {name!r} ({description}): {reason}, {consequence(reason)}: "
                 f"{_way_out(reason)}leave it out with layers='!{first_call(name)}*'"
             )
-        self._off_batch.setdefault(name, (description, reason))
+        self._left_out.setdefault(name, (description, reason))
 
     def is_left_out(self, name: str) -> bool:
         """Return whether a gate of this name was left out before; its input may fit a later batch by chance."""
-        return name in self._off_batch
+        return name in self._left_out
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Gates that are left out, as ``name: reason``; several calls of one gate count as one."""
         gates = dict[str, list[tuple[str, str]]]()
-        for name, entry in self._off_batch.items():
+        for name, entry in self._left_out.items():
             first = first_call(name)
-            gates.setdefault(first if first in self._off_batch else name, []).append(entry)
+            gates.setdefault(first if first in self._left_out else name, []).append(entry)
         return tuple(
             f"{name}: {calls[0][0]}{f', in the first of {len(calls)} calls' if len(calls) > 1 else ''}; {calls[0][1]}"
             for name, calls in gates.items()
@@ -131,9 +144,9 @@ class Layout:
                     + (f"{hint} " if hint.startswith("did you mean") else "")
                     + f"layers with gates: {names}"
                 )
-        if not layers and self._off_batch:
+        if not layers and self._left_out:
             gates = self.left_out
-            if all(reason == CONSTANT for _, reason in self._off_batch.values()):
+            if all(reason == CONSTANT for _, reason in self._left_out.values()):
                 raise CaptureError(f"nothing is left to read: {gates[0]}, {consequence(CONSTANT)}")
             raise CaptureError(
                 f"nothing is left to read: no gate has units that each belong to one of {size} examples "

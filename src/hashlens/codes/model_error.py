@@ -7,8 +7,6 @@ import torch
 from hashlens.errors import ModelError
 
 Tensor = torch.Tensor
-
-
 FORWARD = "check the shape and dtype it takes, or give forward=fn(model, batch)"
 
 

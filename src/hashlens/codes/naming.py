@@ -16,7 +16,7 @@ def layer_name(running: RunningModule, operator: str, used: set[str]) -> str:
     Parameters
     ----------
     running : RunningModule
-        Path of the module that is running.
+        Record of the module that is running.
     operator : str
         Name of the gate's operator.
     used : set of str

@@ -35,9 +35,9 @@ class Observation:
         float32 ``(n, d)``: input of the last affine map; None if it was not requested, or a row takes more bytes than
         the budget.
     classes : int
-        Number of classes of the output: its number of scores, or two if there is one score.
+        Number of classes of the output: its number of scores K, or two if there is one score; 0 without predictions.
     scores : numpy.ndarray or None
-        float32 ``(n, classes)``: the output, one row of scores for each example; None if it was not requested, or is
+        float32 ``(n, K)``: the output, one row of scores for each example; None if it was not requested, or is
         something else.
     output : Output or None
         How the output is read; None if it is not one row of scores for each example.
@@ -94,12 +94,12 @@ def observe(
         Whether to keep the network's output.
     """
     rows, ids = CodeRows(), list[npt.NDArray[Any]]()
-    prints = HashRows(padded=reading.mask is not None)
+    hash_rows = HashRows(padded=reading.mask is not None)
     outputs, features = list[torch.Tensor](), list[npt.NDArray[np.float32]]()
     choice: BitChoice | None = None
     with Reader(model, data, reading, penultimate=penultimate) as reader:
         for batch, captured in reader:
-            prints.append(captured)
+            hash_rows.append(captured)
             ids.append(batch.ids)
             outputs.extend(_scores(captured.scores))
             features.extend(_features(captured.penultimate, len(batch), row_budget))
@@ -108,12 +108,13 @@ def observe(
             rows.append(batch, captured, choice)
     codes = rows.codes(reader, choice)
     code_bits = sum(layer.bits for layer in reader.capture.layers)
-    hashes = np.concatenate(prints.hashes)
     complete = len(outputs) == len(ids)
     predictions = _predictions(outputs, reader.output) if complete else None
     return Observation(
         codes,
-        Fingerprints(hashes, code_bits, codes.labels, codes.ids, reader.provenance(), prints.method),
+        Fingerprints(
+            np.concatenate(hash_rows.hashes), code_bits, codes.labels, codes.ids, reader.provenance(), hash_rows.method
+        ),
         predictions,
         np.concatenate(features) if len(features) == len(ids) else None,
         0 if predictions is None else max(2, outputs[0].shape[1]),
@@ -124,7 +125,7 @@ def observe(
 
 
 def _bits_within_budget(reader: Reader, row_budget: int) -> BitChoice | None:
-    """Return a choice of as many bits as fit the budget, or None if all fit."""
+    """Return a sample of as many bits as fit the budget, at least 64; None if all fit, or if the lengths vary."""
     layers = reader.capture.layers
     total = sum(layer.bits for layer in layers)
     if total <= row_budget * 8 or reader.reading.mask is not None:

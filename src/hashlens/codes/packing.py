@@ -89,12 +89,15 @@ def pack_two_breakpoints(
         for column in range(0, d, BLOCK):
             block = values[row : row + rows, column : column + BLOCK]
             compared = scratch[: block.size].reshape(block.shape)
-            planes = [_spread(np.packbits(np.greater(block, breakpoint, out=compared), axis=1, bitorder="little"))
-                      for breakpoint in (low, high)]  # fmt: skip
-            planes[1] <<= 1
-            planes[0] |= planes[1]
+            above_low, above_high = (
+                _spread(np.packbits(np.greater(block, breakpoint, out=compared), axis=1, bitorder="little"))
+                for breakpoint in (low, high)
+            )
+            above_high <<= 1
+            words = above_low
+            words |= above_high
             byte = column * 2 // 8
-            packed = planes[0].astype("<u2", copy=False).view(np.uint8)[:, : out.shape[1] - byte]
+            packed = words.astype("<u2", copy=False).view(np.uint8)[:, : out.shape[1] - byte]
             out[row : row + rows, byte : byte + packed.shape[1]] = packed
     return out
 

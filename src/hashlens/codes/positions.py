@@ -15,8 +15,9 @@ from hashlens.errors import CaptureError
 
 Tensor = torch.Tensor
 Lengths = Callable[[int], int | None]
+"""Function from the number of positions of an example before an operator to that after it; None if it is not known."""
 Change = tuple[int, int, Lengths]
-"""Number of positions before and after an operator, and its map from lengths to lengths; None if it has no such map."""
+"""Number of positions of the batch before and after an operator, and the function for single examples."""
 
 
 class Positions:
@@ -57,7 +58,7 @@ class Positions:
             if before in self.masks and before != after and lengths(before) in (after, None):
                 mask = self._change(self.masks[before], after, lengths)
                 if after == self.width and (self.of_layers or mask is None):
-                    continue  # as many as the mask is of
+                    continue  # the layer may have the positions of the given mask, so that mask stays
                 earlier = self.masks.get(after, mask)
                 same = mask is not None and earlier is not None and torch.equal(mask, earlier)
                 self.masks[after] = mask if same else None
@@ -79,7 +80,7 @@ class Positions:
     def pad_last(self, bits: Tensor, axis: int) -> Tensor:
         """Return bits with the positions in axis 1, the padding cleared and moved to the end.
 
-        So rows of another width differ only by zeros at their end, wherever positions and padding were.
+        Then the bits of an example in batches of different widths differ only by zeros at the end.
         """
         bits, mask = self.masked(bits, axis).movedim(axis, 1), self._mask_of(bits, axis)
         if self._at_end:
@@ -122,7 +123,9 @@ class Positions:
         if len(fitting) == 1 and self.masks[shape[fitting[0]]] is not None:
             return fitting[0]
         candidates = [axis for axis in axes if axis != channels and shape[axis] > 1]
-        if not self.padded or (not fitting and (not candidates or (len(shape) == 2 and not self._merge(shape[1])))):
+        if not self.padded or (
+            not fitting and (not candidates or (len(shape) == 2 and not self._may_be_merged(shape[1])))
+        ):
             return None
         if len(fitting) > 1:
             reason = "several of its axes have as many entries as positions"
@@ -138,7 +141,8 @@ class Positions:
             f"it has no padding, mask={{'{name}': None, '*': ...}}; or leave it out with layers='!{name}'"
         )
 
-    def _merge(self, units: int) -> bool:
+    def _may_be_merged(self, units: int) -> bool:
+        """Return whether an axis of `units` entries may hold positions and channels together."""
         return any(1 < width < units and units % width == 0 and not self.has_no_padding(width) for width in self.masks)
 
     def _mask_of(self, x: Tensor, axis: int) -> Tensor:
@@ -162,7 +166,7 @@ def _convolution(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]
         dim = axis - (weight.dim() - 2)
         if bound["transposed"]:
             extra = along_axis(bound["output_padding"], axis)
-            yield x.shape[dim], result.shape[dim], _spread(stride, 1 + extent + extra - 2 * padding)
+            yield x.shape[dim], result.shape[dim], _transposed(stride, 1 + extent + extra - 2 * padding)
         else:
             yield x.shape[dim], result.shape[dim], _windows(stride, 2 * padding - extent - 1)
 
@@ -180,16 +184,19 @@ def _pool(bound: Bound, result: Any, _: Positions) -> Iterator[Change]:
 
 
 def _windows(stride: int, offset: int) -> Lengths:
+    """Return the map of a convolution or a pool: the number of windows that fit."""
     return lambda n: max(0, (n + offset) // stride + 1)
 
 
-def _spread(stride: int, extra: int) -> Lengths:
+def _transposed(stride: int, extra: int) -> Lengths:
+    """Return the map of a transposed convolution."""
     return lambda n: (n - 1) * stride + extra
 
 
 def _slice(bound: Bound, result: Tensor, positions: Positions) -> Iterator[Change]:
     x, dim, end = bound["self"], bound["dim"], bound["end"]
-    # A slice up to the number of positions of the batch would end at the example's own number without padding.
+    # A slice that ends at the batch's number of positions would end at the example's own number if it ran alone. So the
+    # end is counted from the end of the axis.
     end = end - x.shape[dim] if end in positions.masks and end < x.shape[dim] else end
     chosen = slice(bound["start"], end, bound["step"])
     if dim % x.dim():
@@ -204,10 +211,11 @@ def _pad(bound: Bound, result: Tensor, _: Positions) -> Iterator[Change]:
         # both sides, makes up for the positions that the next convolution removes.
         before, after = bound["self"].shape[-1 - axis], result.shape[-1 - axis]
         if left or right:
-            yield before, after, _longer(before, after, left + right if left or right < 0 else 0)
+            yield before, after, _padded(before, after, left + right if left or right < 0 else 0)
 
 
-def _longer(whole: int, whole_after: int, added: int) -> Lengths:
+def _padded(whole: int, whole_after: int, added: int) -> Lengths:
+    """Return the map of a padding: all `whole` positions become `whole_after`, and fewer become `added` more."""
     return lambda n: whole_after if n == whole else n + added
 
 

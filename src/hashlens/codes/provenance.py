@@ -15,10 +15,44 @@ class Provenance:
     """Network, data and machine that codes were read from.
 
     Floating-point results depend on batch size, dtype and device, so all of these are recorded.
-    ``images`` is true if the inputs are images: ``(channels, height, width)`` with 1, 3 or 4 channels.
-    ``output`` describes how the network's output was read, and why. ``unsteady`` holds reasons why the codes depend on
-    chance or on the batch. ``left_out`` names the gates that are not in the codes because their units do not belong to
-    single examples, or their bits never change, as ``name: reason``.
+
+    Attributes
+    ----------
+    model : str
+        Class name of the network; ``bits`` for codes that were made from bits.
+    parameters_digest : str
+        Digest of its parameters and buffers, 32 hexadecimal digits.
+    data : str
+        Name of the source of the examples.
+    granularity, gates : str
+        As in :class:`hashlens.Reading`.
+    masked : bool
+        Whether a mask of padding was given.
+    dtype : str
+        Dtype of the network.
+    autocast : str
+        Dtype of automatic mixed precision; empty without it.
+    device : str
+        Device that the network ran on.
+    batch_size : int
+        Number of examples in the largest batch, or the fixed batch size of an exported program.
+    threads : int
+        Number of threads of torch.
+    seed : int
+        Seed of the sample of bits.
+    images : bool
+        Whether the inputs are images: ``(channels, height, width)`` with 1, 3 or 4 channels.
+    sampled_from : int or None
+        Number of bits that the bits were sampled from; None if all bits were kept.
+    left_out : tuple of str
+        Gates that are not in the codes because their units do not belong to single examples, or because their bits
+        never change, as ``name: reason``.
+    output : str
+        How the network's output was read, and why; empty if it gave no scores.
+    unsteady : str
+        Reasons why the codes depend on chance or on the batch; empty if there are none.
+    torch_version, hashlens_version : str
+        Versions of torch and hashlens.
     """
 
     model: str = "bits"
@@ -44,6 +78,7 @@ class Provenance:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Provenance":
         """Return the provenance stored in a manifest, of this version or of an earlier one with fewer fields."""
+        # `ignored` is a field of an earlier version.
         values: dict[str, Any] = {name: value for name, value in record.items() if name != "ignored"}
         return cls(**{**values, "left_out": tuple(values.get("left_out", ()))})
 

@@ -143,14 +143,14 @@ class Reader:
 
     def _probe_one(self, inputs: Any, call: Forward) -> None:
         """Find the batch axis of each gate with one example, repeated, and with another one that is made from it."""
-        two = self._needs_two_examples(inputs)
+        needs_two = self._needs_two_examples(inputs)
         _, all_batched = some_examples(inputs, 1, [0])
         # An expert that gets one token of an example gets two of the same example twice, like a batch axis.
         smaller, larger, others = (
-            with_other_example(inputs, own, count + two) for own, count in ((1, 0), (1, 1), (0, 1))
+            with_other_example(inputs, own, count + needs_two) for own, count in ((1, 0), (1, 1), (0, 1))
         )
-        order = [0, 1] if two else [0]
-        if not self.capture.probe(call, smaller, larger, order, all_batched, others) and two:
+        order = [0, 1] if needs_two else [0]
+        if not self.capture.probe(call, smaller, larger, order, all_batched, others) and needs_two:
             twice, thrice = (some_examples(inputs, 1, [0] * times)[0] for times in (2, 3))
             self.capture.probe(call, twice, thrice, order, all_batched)
 
@@ -272,11 +272,11 @@ def _parameter(model: torch.nn.Module) -> torch.Tensor | None:
 
 def _forward(network: Any, inputs: Any) -> Any:
     if isinstance(inputs, Mapping):
-        return network(next(iter(inputs.values()))) if _takes_no_such_argument(network, inputs) else network(**inputs)
+        return network(next(iter(inputs.values()))) if _is_unnamed_input(network, inputs) else network(**inputs)
     return network(*inputs) if isinstance(inputs, (tuple, list)) else network(inputs)
 
 
-def _takes_no_such_argument(network: Any, inputs: Mapping[str, Any]) -> bool:
+def _is_unnamed_input(network: Any, inputs: Mapping[str, Any]) -> bool:
     """Return whether inputs are a single column whose name is not an argument of the network."""
     if len(inputs) != 1:
         return False

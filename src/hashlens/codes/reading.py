@@ -48,7 +48,8 @@ class Reading:
         ``unit``: one bit per unit. ``channel``: one bit per channel (on if any of its units is on), and in addition
         ``Codes.values``, the channel's activation summed over space (the ImageNet procedure of He et al., 2021).
     bits : int, optional
-        Number of bits to keep: a fixed random sample, chosen before the network is read. By default all are kept.
+        Number of bits to keep: a fixed random sample. The first batch runs once more than the others, to find the bits
+        to choose from. By default all bits are kept.
     seed : int
         Seed of that sample.
     forward : callable, optional
@@ -120,7 +121,7 @@ class Reading:
 
     @property
     def patterns(self) -> Sequence[str] | None:
-        """Globs over layer names as a tuple; None for all layers."""
+        """Globs over layer names; None for all layers."""
         if isinstance(self.layers, str):
             return (self.layers,)
         return self.layers if self.layers is None or isinstance(self.layers, Sequence) else ()

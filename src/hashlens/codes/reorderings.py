@@ -26,7 +26,7 @@ class Reorderings:
     Parameters
     ----------
     layer_axes : LayerAxes
-        It knows how many positions layers may have.
+        Axes of the layers, for the numbers of positions that layers may have.
     """
 
     def __init__(self, layer_axes: LayerAxes) -> None:
@@ -69,15 +69,16 @@ class Reorderings:
         if not isinstance(x, Tensor) or x.dim() < 2 or isinstance(x, torch.nn.Parameter):
             return None
         if operator == FLIP:
-            return (FLIP, ()) if any(map(self._positions(x), bound["dims"])) else None
+            return (FLIP, ()) if any(map(self._may_be_positions(x), bound["dims"])) else None
         if operator == ROLL:
-            axes = [axis for axis in bound["dims"] if self._positions(x)(axis)]
+            axes = [axis for axis in bound["dims"] if self._may_be_positions(x)(axis)]
             shifts = dict(zip(bound["dims"], bound["shifts"], strict=True)) if axes else {}
             rolled = tuple(sorted((x.shape[axis], shifts[axis] % x.shape[axis]) for axis in axes))
             return (ROLL, rolled) if any(shift for _, shift in rolled) else None
-        return (operator, ()) if any(map(self._positions(x), _moved_axes(operator, bound, x))) else None
+        return (operator, ()) if any(map(self._may_be_positions(x), _moved_axes(operator, bound, x))) else None
 
-    def _positions(self, x: Tensor) -> Callable[[int], bool]:
+    def _may_be_positions(self, x: Tensor) -> Callable[[int], bool]:
+        """Return a function from an axis of a tensor to whether the axis may hold positions."""
         widths = self._layer_axes.widths
         return lambda axis: axis % x.dim() > 0 and x.shape[axis] > 1 and x.shape[axis] in widths
 

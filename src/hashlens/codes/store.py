@@ -77,7 +77,7 @@ class GrowingArray:
 
 
 class CodesWriter:
-    """Write a folder of codes batch by batch, with memory for one batch.
+    """Write a folder of codes batch by batch, with memory for one batch of bits and the rows of ``rows.parquet``.
 
     Use it as a context manager: if the body raises, nothing is left on disk.
 

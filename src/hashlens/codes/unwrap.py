@@ -47,7 +47,7 @@ def unwrap(model: Module) -> Module:
                 )
         if _is_quantised(module):
             raise CaptureError(f"{path} is quantised, which hides its activations; encode the float network instead")
-        if isinstance(module, torch.fx.GraphModule) and any(map(_trains, module.graph.nodes)):
+        if isinstance(module, torch.fx.GraphModule) and any(map(_is_in_training_mode, module.graph.nodes)):
             raise CaptureError(
                 f"{path} was exported in training mode, so its codes would depend on the batch and on chance; call "
                 "eval() on the model and export it again"
@@ -61,7 +61,7 @@ def unwrap(model: Module) -> Module:
     return model
 
 
-def _trains(node: torch.fx.Node) -> bool:
+def _is_in_training_mode(node: torch.fx.Node) -> bool:
     """Return whether a node of an exported graph is batch normalisation or dropout in training mode."""
     if not isinstance(node.target, torch._ops.OpOverload):
         return False

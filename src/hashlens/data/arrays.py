@@ -42,11 +42,11 @@ def from_arrays(
     tensor = _as_tensor(inputs, name)
     if tensor.ndim == 0 or len(tensor) == 0:
         raise DataError(f"{name}: there are no examples: inputs have shape {tuple(tensor.shape)}, expected (n, ...)")
-    codes = None
+    numbers = None
     if labels is not None:
-        codes, names = class_labels(labels, name)
+        numbers, names = class_labels(labels, name)
         class_names = names or class_names
-    return ArrayExamples(tensor, codes, np.arange(len(tensor)), name, class_names, scale)
+    return ArrayExamples(tensor, numbers, np.arange(len(tensor)), name, class_names, scale)
 
 
 def _as_tensor(inputs: Any, name: str) -> torch.Tensor:

@@ -37,15 +37,15 @@ def dataset_ids(dataset: Any) -> Ids:
     if isinstance(dataset, Subset):
         return dataset_ids(dataset.dataset)[np.asarray(dataset.indices, np.int64)]
     if isinstance(dataset, ConcatDataset):
-        return _join(dataset)
+        return _joined_ids(dataset)
     files = _files(dataset)
     return np.arange(len(cast(Sized, dataset))) if files is None else files
 
 
-def _join(dataset: "ConcatDataset[Any]") -> Ids:
+def _joined_ids(dataset: "ConcatDataset[Any]") -> Ids:
     parts = [dataset_ids(part) for part in dataset.datasets]
     kinds = {ids.dtype.kind for ids in parts}
-    single_source = len({id(_underneath(part)) for part in dataset.datasets}) == 1
+    single_source = len({id(_base_dataset(part)) for part in dataset.datasets}) == 1
     if kinds == {"U"} or (single_source and len(kinds) == 1):
         joined = np.concatenate(parts)
         if len(np.unique(joined)) == len(joined):
@@ -55,7 +55,7 @@ def _join(dataset: "ConcatDataset[Any]") -> Ids:
     return np.array([f"{part}:{identity}" for part, ids in enumerate(parts) for identity in ids.tolist()])
 
 
-def _underneath(dataset: Any) -> Any:
+def _base_dataset(dataset: Any) -> Any:
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     return dataset

@@ -37,7 +37,7 @@ def array_of(x: Any, name: str) -> Array:
     parts = _parts(x)
     bad_columns: dict[str, list[str]] = {}
     for label, part in parts:
-        if problem := _instead_of_numbers(part):
+        if problem := _non_numbers(part):
             bad_columns.setdefault(problem, []).append(excerpt(label))
     if bad_columns:
         received = " and ".join(f"{problem} in {', '.join(columns)}" for problem, columns in bad_columns.items())
@@ -83,7 +83,7 @@ def _parts(x: Any) -> list[tuple[Any, Any]]:
     return [(label, x.iloc[:, i] if np.ndim(x) == 2 else x.iloc[i]) for i, label in enumerate(labels)]
 
 
-def _instead_of_numbers(part: Any) -> str:
+def _non_numbers(part: Any) -> str:
     """Return what a column, or one entry of a row, holds instead of numbers; empty if it holds numbers."""
     if getattr(getattr(part, "dtype", None), "kind", "") in ("m", "M"):
         return "dates"

@@ -35,9 +35,11 @@ def open_npz(address: Address) -> ArrayExamples:
     """
     path = address.path()
     broken = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
-    as_lines = reading(f"{address.text}: {str(path)!r}", *broken, hint="expected an .npz file without Python objects")
+    converted_errors = reading(
+        f"{address.text}: {str(path)!r}", *broken, hint="expected an .npz file without Python objects"
+    )
     # The file is opened here, since NumPy does not close a file that is not a zip archive.
-    with as_lines, path.open("rb") as stream:
+    with converted_errors, path.open("rb") as stream:
         file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise ValueError("it holds one array")

@@ -17,10 +17,10 @@ _log = logging.getLogger("hashlens")
 def match_class_numbers(examples: Train, class_names: ClassNames) -> Train:
     """Return examples with the class numbers of a network, if they have a class name in common.
 
-    If a class has no sub-folder in a folder of test images, all later classes have smaller numbers than in training.
-    The names put this right. Classes that the network does not have are numbered after its own. The numbers do not
-    change if no name matches, as when one side has words and the other abbreviations, or if two classes of the network
-    have the same name.
+    For example, if a class has no sub-folder in a folder of test images, all later classes have smaller numbers than in
+    training. So classes are matched by name. Classes that the network does not have are numbered after its own. The
+    numbers do not change if no name matches, as when one side has words and the other abbreviations, or if two classes
+    of the network have the same name.
     """
     own_names = examples.class_names
     if class_names is None or own_names is None or own_names == class_names or set(own_names).isdisjoint(class_names):

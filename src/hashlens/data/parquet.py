@@ -60,7 +60,7 @@ def split_files(address: Address) -> tuple[Path, ...]:
         if address.split:
             raise DataError(f"{address.text}: one file has no splits; leave out #{address.split}, or name its folder")
         return (path,)
-    files = _visible(address, path, "*.parquet") or _visible(address, path, "*/*.parquet")
+    files = _glob_visible(address, path, "*.parquet") or _glob_visible(address, path, "*/*.parquet")
     folders = sorted({str(file.parent) for file in files})
     if len(folders) != 1:
         problem = f"they lie in {', '.join(folders)}: name one of these" if folders else "there are none"
@@ -80,7 +80,8 @@ def split_files(address: Address) -> tuple[Path, ...]:
     return tuple(splits[split])
 
 
-def _visible(address: Address, folder: Path, pattern: str) -> list[Path]:
+def _glob_visible(address: Address, folder: Path, pattern: str) -> list[Path]:
+    """Return the files of a folder that match a pattern, sorted, without hidden ones; log how many are skipped."""
     files = sorted(folder.glob(pattern))
     visible = [path for path in files if not is_hidden(path.relative_to(folder))]
     if hidden := len(files) - len(visible):

@@ -53,7 +53,7 @@ def open_vision(address: Address) -> "VisionExamples":
     if len(dataset) == 0:
         raise DataError(f"{address.text}: there are no examples in {root!r}")
     numbers, _ = class_labels(labels, address.text)
-    rows, numbers, class_names = _visible(dataset, numbers)
+    rows, numbers, class_names = _visible_rows(dataset, numbers)
     if len(rows) < len(dataset):
         _log.warning("%s: %s", address.text, skipped_line(Counter({"hidden": len(dataset) - len(rows)})))
     if not len(rows):
@@ -89,7 +89,7 @@ class VisionExamples(ImageExamples):
             yield images
 
 
-def _visible(dataset: Any, labels: Labels) -> tuple[Labels, Labels, ClassNames]:
+def _visible_rows(dataset: Any, labels: Labels) -> tuple[Labels, Labels, ClassNames]:
     """Return the rows that are not hidden files, their labels, and the class names.
 
     Data sets that walk a folder include hidden files and folders; the others list their files themselves.

@@ -20,6 +20,7 @@ from torch import nn
 
 from hashlens.errors import ModelError
 
+# Names of the files that an archive may have.
 MEMBERS = re.compile(
     r"archive_format|archive_version|byteorder|\.data/(version|serialization_id)|\.format_version|\.storage_alignment"
     r"|models/model\.json|data/sample_inputs/model\.pt|extra/[\w./-]+"
@@ -31,6 +32,7 @@ SAMPLE_INPUTS = "data/sample_inputs/model.pt"
 PAYLOADS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 
 NAME = re.compile(r"[\w.+-]*", re.ASCII)
+# Operators that a program may call.
 TARGET = re.compile(
     r"torch\.ops\.(aten|prims|torchvision)\.(?!__|from_file|save\b|load\b)\w+(\.\w+)?"
     r"|torch\.ops\.higher_order\.(cond|wrap_with_set_grad_enabled|wrap_with_autocast)"
@@ -38,6 +40,7 @@ TARGET = re.compile(
     re.ASCII,
 )
 TREE_TYPES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
+# Functions that symbolic expressions may call.
 # fmt: off
 FUNCTIONS = frozenset(
     {
@@ -50,7 +53,9 @@ FUNCTIONS = frozenset(
     }
 )
 # fmt: on
+# Keys of metadata that only describe where a node comes from.
 DESCRIPTIONS = {"stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn", "custom", "from_node"}
+# Methods of tensors that symbolic expressions may call.
 METHODS = ("size", "stride", "storage_offset")
 
 
@@ -58,7 +63,7 @@ class _Refused(Exception):
     """Raised for a part of the archive that is not allowed."""
 
 
-class _WarningRecorder(logging.Filter):
+class _ErrorRecorder(logging.Filter):
     """Record the error that torch would log with a traceback, to report it in one line instead."""
 
     error: BaseException | None = None
@@ -99,7 +104,7 @@ def load_program(path: str | Path) -> nn.Module:
             f"{path} was not loaded: {refusal}: export it again with torch.export.save, "
             "plain tensors as inputs and nothing else in the file"
         ) from refusal
-    recorded = _WarningRecorder()
+    recorded = _ErrorRecorder()
     log = logging.getLogger("torch.export")
     log.addFilter(recorded)
     try:

@@ -163,7 +163,7 @@ def build(
     for argument in arguments:
         if argument not in allowed:
             listed = ", ".join((*allowed, "init"))
-            hint = nearest(argument, allowed).replace("known: ", "")
+            hint = nearest(argument, allowed)
             hint = f"{hint} " if hint.startswith("did you mean") else ""
             raise ModelError(f"{name} has no argument {argument!r}: {hint}(arguments: {listed})")
     if init not in INITS:

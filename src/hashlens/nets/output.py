@@ -84,7 +84,7 @@ class Output:
         return 0.5 if self.kind == "binary_probability" else 0.0
 
     def tensor(self, raw: Any) -> Tensor | None:
-        """Return the tensor of the scores in the output, of any shape; None if the output has no tensor there."""
+        """Return the tensor of the scores in the output, of any shape, detached; None if there is none."""
         if self.select is not None:
             return first_tensor(selected(self.select, raw))
         try:
@@ -259,7 +259,10 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def first_tensor(output: Any) -> Tensor | None:
-    """Return the tensor in a network's output, of any shape: the output, its ``.logits``, or the first of several."""
+    """Return the tensor in a network's output, detached: the output, its ``.logits``, or the first of several.
+
+    The result is None if there is no tensor.
+    """
     if isinstance(output, Tensor):
         return output.detach()
     if hasattr(output, "logits"):

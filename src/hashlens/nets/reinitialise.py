@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-SETTLING = 30
+POWER_ITERATIONS = 30
 """Number of passes after which the estimate of a spectral norm has converged for a new matrix."""
 
 
@@ -19,7 +19,11 @@ def reset_method(module: nn.Module) -> Callable[[], object] | None:
 
 
 def modules_to_reset(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield all modules with their names, except modules inside parametrizations (they are set through the weight)."""
+    """Yield the modules to reinitialise, with their names.
+
+    Modules inside a parametrization are left out: their parameters are set through the weight that is computed from
+    them.
+    """
     inside = {id(part) for module in model.modules() if reset_method(module) is not None
               for parametrized in _parametrizations(module) for part in parametrized.modules()}  # fmt: skip
     for name, module in model.named_modules():
@@ -74,7 +78,7 @@ def reinitialise(module: nn.Module, reset: Callable[[], object]) -> None:
                 setattr(module, name, hook.apply_mask(module))  # type: ignore[no-untyped-call]
             elif isinstance(hook, SpectralNorm):
                 getattr(module, f"{name}_orig").copy_(getattr(module, name))
-                for _ in range(SETTLING):
+                for _ in range(POWER_ITERATIONS):
                     setattr(module, name, hook.compute_weight(module, do_power_iteration=True))
 
 
@@ -92,7 +96,7 @@ def _draw_parametrized(module: nn.Module, reset: Callable[[], object]) -> None:
         setattr(module, name, value)
         for part, _ in parts:
             part.training = True
-        for _ in range(SETTLING):
+        for _ in range(POWER_ITERATIONS):
             getattr(module, name)
     for part, training in parts:
         part.training = training

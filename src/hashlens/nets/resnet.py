@@ -13,6 +13,7 @@ STAGES = {
     32: ((16, 32, 64), 5),
     56: ((16, 32, 64), 9),
 }
+"""Channels of each stage, and number of blocks in a stage, by depth."""
 
 
 class PaddedShortcut(nn.Module):

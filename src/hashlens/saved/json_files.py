@@ -101,7 +101,7 @@ def _move_large_lists(value: Any, place: str, arrays: dict[str, npt.NDArray[Any]
 
 
 def _leaves(value: Any, limit: int) -> Iterator[Any]:
-    """Yield the first `most` numbers and texts of nested lists, up to the first dict."""
+    """Yield the first `limit` numbers and texts of nested lists, up to the first dict."""
     stack = [iter(value)]
     while stack and limit:
         for item in stack[-1]:

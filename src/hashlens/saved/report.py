@@ -33,7 +33,7 @@ class Reportable:
         Readable name, with its article.
     made_with : str
         How to create one, for messages.
-    is_it : callable
+    matches : callable
         Function of a path that returns whether it is of this kind.
     page : callable
         Function of a path, and of whether to load images, that returns the page.
@@ -41,7 +41,7 @@ class Reportable:
 
     what: str
     made_with: str
-    is_it: Callable[[Path], bool]
+    matches: Callable[[Path], bool]
     page: Callable[[Path, bool], Page]
 
 
@@ -51,8 +51,8 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
     Parameters
     ----------
     path : str or Path
-        The JSON file of a result, a saved explanation, the folder of an audit, codes, an index or a network, or the
-        YAML file or the store of a study.
+        The JSON file of a result, a saved explanation, the folder of an audit, codes, an index, a network or a
+        reproduction, or the YAML file or the store of a study.
     images : bool
         Whether to load the data, if they still exist, for thumbnails.
     kinds : mapping of str to class, optional
@@ -72,8 +72,8 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
         raise ReportError(f"{path} is not there: give {_reportable_kinds()}")
     if place.suffix == ".json":
         return _result_page(place, images, kinds)
-    for kind in KINDS:
-        if kind.is_it(place):
+    for kind in REPORTABLES:
+        if kind.matches(place):
             return kind.page(place, images)
     if place.suffix.lower() in (".html", ".htm"):
         raise ReportError(f"{path} is a page already: open it in a browser")
@@ -81,18 +81,18 @@ def report_page(path: str | Path, images: bool = True, kinds: Mapping[str, type[
 
 
 def _reportable_kinds() -> str:
-    *others, last = (f"{kind.what} ({kind.made_with})" for kind in KINDS)
+    *others, last = (f"{kind.what} ({kind.made_with})" for kind in REPORTABLES)
     return f"{', '.join(others)}, or {last}"
 
 
 def _is_folder(kind: FolderKind) -> Callable[[Path], bool]:
-    def is_it(path: Path) -> bool:
+    def matches(path: Path) -> bool:
         try:
             return bool(json.loads((path / MANIFEST).read_text())["format"] == kind.format)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    return is_it
+    return matches
 
 
 def _is_store(path: Path) -> bool:
@@ -111,9 +111,9 @@ def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | N
     result = result_of(body, path, kinds)
     note = ""
     if body["kind"] == "Audit" and path.name in AUDIT_FILES and _is_audit(path.parent):
-        return _audit_page(path.parent, images)
+        return _audit_folder_page(path.parent, images)
     if type(result).__name__ == "Audit":
-        return _page_of_audit(result, images)
+        return _audit_result_page(result, images)
     if body["kind"] == "Audit":
         note = "The rankings are not in this file: `hashlens audit --csv FOLDER` keeps them, and FOLDER has a page."
     elif images:
@@ -121,20 +121,20 @@ def _result_page(path: Path, images: bool, kinds: Mapping[str, type[Result]] | N
     return _with_note(result.page(), note)
 
 
-def _audit_page(path: Path, images: bool) -> Page:
+def _audit_folder_page(path: Path, images: bool) -> Page:
     from hashlens.audit import Audit
 
-    return _page_of_audit(Audit.load(path), images)
+    return _audit_result_page(Audit.load(path), images)
 
 
-def _page_of_audit(found: Any, images: bool) -> Page:
+def _audit_result_page(audit: Any, images: bool) -> Page:
     note = ""
     if images:
         try:
-            found = found.with_data()
+            audit = audit.with_data()
         except HashlensError as error:
-            note = _without_images(error)
-    return _with_note(found.page(), note)
+            note = _no_images_note(error)
+    return _with_note(audit.page(), note)
 
 
 def _is_explanation(path: Path) -> bool:
@@ -187,9 +187,9 @@ def _network_page(path: Path, images: bool) -> Page:
     return network_page(read_info(path), checkpoints_of(path))
 
 
-KINDS = (
+REPORTABLES = (
     Reportable("a result's JSON", "--json of most commands", lambda path: path.suffix == ".json", _result_page),
-    Reportable("the folder of an audit", "`hashlens audit --csv`", _is_audit, _audit_page),
+    Reportable("the folder of an audit", "`hashlens audit --csv`", _is_audit, _audit_folder_page),
     Reportable("a saved explanation", "`hashlens explain -o explanation.npz`", _is_explanation, _explanation_page),
     Reportable("a study's YAML file", "`hashlens study init`, then `run`",
                lambda path: path.suffix.lower() in (".yaml", ".yml"), _study_page),
@@ -205,8 +205,8 @@ KINDS = (
 def attach_examples(result: Result) -> tuple[Result, str]:
     """Return a result with its data attached, and the reason if its data are needed and cannot be loaded."""
     origin: Any = getattr(result, "provenance", None)
-    takes = any(field.name == "data" for field in fields(result))  # type: ignore[arg-type]
-    if not takes or not isinstance(origin, Split):
+    takes_data = any(field.name == "data" for field in fields(result))  # type: ignore[arg-type]
+    if not takes_data or not isinstance(origin, Split):
         return result, ""
     counts = getattr(result, "examples", Split(None, None))
     found = []
@@ -224,11 +224,11 @@ def _load_examples(source: str, count: int | None) -> tuple[Examples | None, str
         if count is not None and len(examples) != count:
             raise ReportError(f"{source} has {len(examples):,} examples, but the result has {count:,}")
     except HashlensError as error:
-        return None, _without_images(error)
+        return None, _no_images_note(error)
     return examples, ""
 
 
-def _without_images(error: HashlensError) -> str:
+def _no_images_note(error: HashlensError) -> str:
     return f"There are no images, because the data are no longer available: {error}."
 
 

@@ -57,18 +57,18 @@ def result_of(body: dict[str, Any], path: str | Path, kinds: Mapping[str, type[R
     kind = body.get("kind")
     if not isinstance(kind, str):
         raise ReportError(f"{path} does not say what kind of result it holds: write it again with --json")
-    found = result_class(READ_AS.get(kind, kind), kinds)
-    if found is None:
+    result_type = result_class(READ_AS.get(kind, kind), kinds)
+    if result_type is None:
         known = nearest(kind, (*KINDS, *(kinds or ())))
         raise ReportError(f"{path} holds a result of the unknown kind {kind!r}: {known}")
     version = body.get("schema_version")
-    if not isinstance(version, int) or version > found.schema_version:
+    if not isinstance(version, int) or version > result_type.schema_version:
         raise ReportError(
             f"{path} holds a {kind} of schema version {excerpt(version)}, this hashlens reads up to "
-            f"{found.schema_version}; upgrade hashlens"
+            f"{result_type.schema_version}; upgrade hashlens"
         )
     try:
-        result: Result = OWN[kind](body) if kind in OWN else from_plain(found, body)
+        result: Result = CUSTOM_READERS[kind](body) if kind in CUSTOM_READERS else from_plain(result_type, body)
     except ReportError as error:
         raise ReportError(f"{path} holds a {kind} that cannot be read back: {error}") from error
     return result
@@ -123,7 +123,7 @@ def _reproduction(body: dict[str, Any]) -> Result:
     return result
 
 
-OWN: dict[str, Callable[[dict[str, Any]], Result]] = {
+CUSTOM_READERS: dict[str, Callable[[dict[str, Any]], Result]] = {
     "Results": _results, "Audit": _audit, "Reproduction": _reproduction,
 }  # fmt: skip
 """Functions for reading kinds that are not read field by field."""

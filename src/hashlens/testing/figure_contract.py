@@ -25,7 +25,7 @@ from hashlens.report.plots import draw
 from hashlens.report.polygon_traces import is_image, plane_traces
 from hashlens.report.traces import plotly, plotly_can_draw
 
-Places = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float64]
 TOLERANCE = 2e-4
 """Allowed error of a coordinate as a share of the axis; pages round to five digits."""
 MAX_POINTS = 2000
@@ -53,8 +53,8 @@ def check_figure(figure: Figure) -> None:
     axes = draw([figure]).axes[0]
     if isinstance(figure, Pixels | Words):
         return
-    wanted = _expected_points(figure)
-    _assert_among(wanted, _drawn_by_matplotlib(axes), f"{description}: matplotlib")
+    expected = _expected_points(figure)
+    _assert_drawn(expected, _drawn_by_matplotlib(axes), f"{description}: matplotlib")
     if isinstance(figure, Heatmap):
         painted = [tuple(np.round(255 * np.array(patch.get_facecolor()[:3])).astype(int)) for patch in axes.patches]
         for tile, colour in zip(figure.tiles, painted, strict=False):
@@ -65,15 +65,15 @@ def check_figure(figure: Figure) -> None:
         traced = plane_traces(figure)
     if traced is None:
         return
-    _assert_among(wanted, _drawn_by_plotly(traced["data"]), f"{description}: Plotly")
-    for axis, said in (("xaxis", axes.get_xlabel()), ("yaxis", axes.get_ylabel())):
+    _assert_drawn(expected, _drawn_by_plotly(traced["data"]), f"{description}: Plotly")
+    for axis, label in (("xaxis", axes.get_xlabel()), ("yaxis", axes.get_ylabel())):
         if title := traced["layout"][axis].get("title"):
-            assert unescape(title["text"]) == said, (
-                f"{description}: the {axis} is {title['text']!r} in Plotly, {said!r} here"
+            assert unescape(title["text"]) == label, (
+                f"{description}: the {axis} is {title['text']!r} in Plotly, {label!r} in matplotlib"
             )
 
 
-def _expected_points(figure: Figure) -> Places:
+def _expected_points(figure: Figure) -> Points:
     """Return the points that must be drawn, ``(n, 2)``; NaN for coordinates that the layout chooses."""
     free = np.nan
     if isinstance(figure, Lines | Pieces):
@@ -81,35 +81,35 @@ def _expected_points(figure: Figure) -> Places:
         points = [(x, y) for one in series for height in (one.y, one.low, one.high) if height
                   for x, y in zip(one.x, height, strict=True)]  # fmt: skip
         moved = isinstance(figure, Lines) and figure.log_x  # a logarithmic axis has no position for zero
-        return _places((free if moved and x == 0 else x, y) for x, y in points)
+        return _points((free if moved and x == 0 else x, y) for x, y in points)
     if isinstance(figure, Bars):
         ends = [begin + value for _, values in figure.groups
                 for begin, value in zip(figure.starts(values), values, strict=True) if value is not None]  # fmt: skip
         ends += [end for group in figure.ends for pair in group if pair is not None for end in pair]
-        return _places((end, free) for end in ends)
+        return _points((end, free) for end in ends)
     if isinstance(figure, Intervals):
-        return _places((value, free) for value in (*figure.values, *(end for pair in figure.ends for end in pair)))
+        return _points((value, free) for value in (*figure.values, *(end for pair in figure.ends for end in pair)))
     if isinstance(figure, Histogram):
         least = figure.least or 0.0
-        return _places((edge, free if share < least else share) for _, shares in figure.shares
+        return _points((edge, free if share < least else share) for _, shares in figure.shares
                        for edge, share in zip(figure.edges, shares, strict=False))  # fmt: skip
     if isinstance(figure, Heatmap):
         corners = [(tile.column - 0.5, tile.row - 0.5) for tile in figure.tiles]
-        return _places([*corners, *(point for contour in figure.contours for line in contour.lines for point in line)])
+        return _points([*corners, *(point for contour in figure.contours for line in contour.lines for point in line)])
     if isinstance(figure, Shares):
         heights = np.cumsum(figure.shares, axis=0)
-        return _places((x, y) for row in heights for x, y in zip(figure.x, row, strict=True))
+        return _points((x, y) for row in heights for x, y in zip(figure.x, row, strict=True))
     if isinstance(figure, Scatter):
         return np.column_stack([figure.x, figure.y])
     assert isinstance(figure, Polygons), type(figure)
     return figure.corners
 
 
-def _places(points: Iterable[tuple[float, float]]) -> Places:
+def _points(points: Iterable[tuple[float, float]]) -> Points:
     return np.array(list(points), np.float64).reshape(-1, 2)
 
 
-def _drawn_by_matplotlib(axes: Any) -> Places:
+def _drawn_by_matplotlib(axes: Any) -> Points:
     result = [np.column_stack(line.get_data()) for line in axes.lines]
     for collection in axes.collections:
         result += [np.ma.filled(collection.get_offsets(), np.nan), *(path.vertices for path in collection.get_paths())]
@@ -117,7 +117,7 @@ def _drawn_by_matplotlib(axes: Any) -> Places:
     return np.concatenate([np.asarray(part, np.float64).reshape(-1, 2) for part in result])
 
 
-def _drawn_by_plotly(traces: list[dict[str, Any]]) -> Places:
+def _drawn_by_plotly(traces: list[dict[str, Any]]) -> Points:
     result, below = [], 0.0
     for trace in traces:
         x, y = (_numbers(trace.get(axis, ())) for axis in ("x", "y"))
@@ -139,13 +139,13 @@ def _numbers(values: Any) -> npt.NDArray[np.float64]:
     return np.array([value if isinstance(value, int | float) else np.nan for value in values], np.float64)
 
 
-def _assert_among(wanted: Places, drawn: Places, where: str) -> None:
-    wanted = wanted[(~np.isinf(wanted)).all(axis=1) & ~np.isnan(wanted).all(axis=1)]
-    wanted = wanted[:: max(1, len(wanted) // MAX_POINTS)]
-    if len(wanted) == 0:
+def _assert_drawn(expected: Points, drawn: Points, where: str) -> None:
+    expected = expected[(~np.isinf(expected)).all(axis=1) & ~np.isnan(expected).all(axis=1)]
+    expected = expected[:: max(1, len(expected) // MAX_POINTS)]
+    if len(expected) == 0:
         return
-    size = np.maximum(np.nan_to_num(np.abs(wanted)).max(axis=0), 1e-12)
-    for point in wanted:
+    size = np.maximum(np.nan_to_num(np.abs(expected)).max(axis=0), 1e-12)
+    for point in expected:
         free = np.isnan(point)
         near = (np.abs(drawn - point) <= TOLERANCE * size) | free
         assert near.all(axis=1).any(), f"{where} does not draw {tuple(point[~free].tolist())}"

@@ -17,7 +17,7 @@ from hashlens.saved.report import report_page
 from hashlens.saved.results import load_result
 from hashlens.testing.figure_contract import check_figure
 
-ComesBack = Literal["whole", "in part", "refused"]
+ExpectedLoading = Literal["whole", "in part", "refused"]
 WRITERS = {"to_html": "page.html", "to_csv": "table.csv", "export": "table.parquet", "save": "saved.npz"}
 """Methods that write files or folders, and a file name for each."""
 
@@ -26,7 +26,7 @@ def check_result(
     result: Result,
     folder: str | Path,
     kinds: Mapping[str, type[Result]] | None = None,
-    comes_back: ComesBack = "whole",
+    expected_loading: ExpectedLoading = "whole",
 ) -> None:
     """Assert that a result fulfils the contract.
 
@@ -38,7 +38,7 @@ def check_result(
         An empty folder for output.
     kinds : mapping of str to class, optional
         Result classes of other packages, as in :func:`hashlens.saved.load_result`.
-    comes_back : {"whole", "in part", "refused"}
+    expected_loading : {"whole", "in part", "refused"}
         What must happen when its JSON is read: ``whole`` gives an equal result, ``in part`` gives a result of what the
         JSON contains, ``refused`` gives a one-line error.
 
@@ -48,15 +48,15 @@ def check_result(
         If its text, notebook view, pictures, page, JSON or overwriting of files violates the contract.
     """
     folder = Path(folder)
-    check_shown(result)
+    check_display(result)
     for figure in result.figures():
         check_figure(figure)
     check_page(result)
-    check_json(result, folder / "result.json", kinds, comes_back)
+    check_json(result, folder / "result.json", kinds, expected_loading)
     check_overwriting(result, folder)
 
 
-def check_shown(result: Result) -> None:
+def check_display(result: Result) -> None:
     """Assert that a result can be shown in a terminal, a notebook and a picture, with a readable text."""
     kind = type(result).__name__
     assert str(result).strip(), f"{kind}: a terminal shows nothing"
@@ -90,7 +90,7 @@ def check_json(
     result: Result,
     file: Path,
     kinds: Mapping[str, type[Result]] | None = None,
-    comes_back: ComesBack = "whole",
+    expected_loading: ExpectedLoading = "whole",
 ) -> None:
     """Assert that a result can be written as JSON with its ``kind``, and read back unchanged, with the same page."""
     kind, body = type(result).__name__, result.to_dict()
@@ -100,22 +100,22 @@ def check_json(
     assert json.loads(text) == body, f"{kind}: to_dict() returns a value that JSON changes"
     file.write_text(text, encoding="utf-8")
     try:
-        back = load_result(file, kinds)
+        loaded = load_result(file, kinds)
     except ReportError as error:
         refusal = str(error)
     else:
         refusal = ""
-    if comes_back == "refused":
+    if expected_loading == "refused":
         assert f"{kind} that cannot be read back: " in refusal, f"{kind}: its JSON is read back, but should be refused"
         assert "\n" not in refusal, f"{kind}: refused in several lines"
         return
     assert not refusal, f"{kind}: {refusal}"
-    if comes_back == "in part":
-        assert back.page().title, f"{kind}: read back without a page"
+    if expected_loading == "in part":
+        assert loaded.page().title, f"{kind}: read back without a page"
         return
-    assert type(back) is type(result), f"{kind}: read back as {type(back).__name__}"
-    assert back.to_dict() == body, f"{kind}: read back with other values"
-    assert str(back).split() == str(result).split(), f"{kind}: shows other text when it is read back"
+    assert type(loaded) is type(result), f"{kind}: read back as {type(loaded).__name__}"
+    assert loaded.to_dict() == body, f"{kind}: read back with other values"
+    assert str(loaded).split() == str(result).split(), f"{kind}: shows other text when it is read back"
     page = report_page(file, images=False, kinds=kinds)
     assert page.title == result.page().title, f"{kind}: its file has another page"
 

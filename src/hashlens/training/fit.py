@@ -114,16 +114,17 @@ def fit(
         for split, part in (("train", examples), ("validation", validation)):
             if part is not None:
                 require_finite(split, part, network_dtype(network))
-        journal = saved = None
+        journal = checkpoint_writer = None
         if out is not None:
             run = _identity(network, examples, recipe, seed, None if targets is None else outputs)
             info = _with_training_details(info, examples, recipe, run)
-            journal, saved = Journal(as_path(out), run), Checkpoints(as_path(out), frozenset(checkpoints), info)
+            journal = Journal(as_path(out), run)
+            checkpoint_writer = Checkpoints(as_path(out), frozenset(checkpoints), info)
             if not resume:
                 journal.close()
-                saved.clear()
-        step = _step(network, examples, outputs, recipe, classes=targets is None)
-        return _run(step, recipe, seed, validation, journal, saved, on_epoch)
+                checkpoint_writer.clear()
+        step = _supervised_step(network, examples, outputs, recipe, classes=targets is None)
+        return _run(step, recipe, seed, validation, journal, checkpoint_writer, on_epoch)
     finally:
         network.to(own_device)
         # An exported program has only one mode.
@@ -131,7 +132,7 @@ def fit(
             network.eval()
 
 
-def _step(
+def _supervised_step(
     network: nn.Module, examples: ArrayExamples, targets: torch.Tensor, recipe: Recipe, classes: bool
 ) -> SupervisedStep:
     device = network_device(network)
@@ -155,7 +156,7 @@ def _run(
     seed: int,
     validation: Examples | None,
     journal: Journal | None,
-    saved: Checkpoints | None,
+    checkpoint_writer: Checkpoints | None,
     on_epoch: Callable[[Epoch], None] | None,
 ) -> Fitted:
     network, n, device = step.network, len(step.examples), step.examples.inputs.device
@@ -164,8 +165,9 @@ def _run(
         return split_batches(batch_order(n, seed, epoch).to(device), recipe.batch_size)
 
     def save(history: Sequence[LoopEpoch]) -> None:
-        if saved is not None:
-            saved.save(network, len(history), {"train_loss": history[-1].values["loss"]} if history else {})
+        if checkpoint_writer is not None:
+            metrics = {"train_loss": history[-1].values["loss"]} if history else {}
+            checkpoint_writer.save(network, len(history), metrics)
 
     result = run_loop(
         TrainingState({"network": network}, {"network": step.optimizer}, {"network": recipe.rate}),
@@ -179,19 +181,19 @@ def _run(
         on_epoch=None if on_epoch is None else lambda epoch: on_epoch(_epoch(epoch)),
         stop=lambda history: has_stalled([epoch.values["loss"] for epoch in history], recipe.patience),
     )
-    paths = () if saved is None else saved.paths(len(result.history))
+    paths = () if checkpoint_writer is None else checkpoint_writer.paths(len(result.history))
     return Fitted(tuple(map(_epoch, result.history)), result.stopped_early, result.resumed_at, paths, recipe.loss)
 
 
 def _epoch(epoch: LoopEpoch) -> Epoch:
     values = epoch.values
-    loss, train_accuracy, validation_accuracy = (
+    return Epoch(
+        epoch.number,
         values["loss"],
         values.get("accuracy"),
         values.get("validation_accuracy"),
-    )
-    return Epoch(
-        epoch.number, loss, train_accuracy, validation_accuracy, epoch.learning_rates["network"], epoch.seconds
+        epoch.learning_rates["network"],
+        epoch.seconds,
     )
 
 

@@ -16,6 +16,7 @@ from hashlens.training.state import COMPONENT_KINDS, LoopEpoch, TrainingState
 STATE_FILE = "state.pt"
 SCHEMA_VERSION = 2
 VALUES_1 = ("loss", "accuracy", "validation_accuracy")
+"""Values of an epoch in a state of version 1."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Journal:
         if version > SCHEMA_VERSION:
             raise ModelError(f"{path} has schema version {version}, this hashlens reads {SCHEMA_VERSION}: {way_out}")
         this_run = {**self.run, **_component_names(vars(state))}
-        # First what the user set, in their order: other networks or weights follow from it.
+        # What the user set is compared first: if a setting differs, digests and names of components may differ too.
         for key in dict.fromkeys((*self.run, *sorted(saved_run.keys() | this_run.keys()))):
             if saved_run.get(key) != this_run.get(key):
                 saved_value, this_value = saved_run.get(key), this_run.get(key)

@@ -34,7 +34,8 @@ def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 LOSSES = {
     "cross-entropy": Loss("cross-entropy (nats)", "nats", _cross_entropy),
-    # The mean over examples and outputs. Papers on infinite networks often use half of it, and need twice the time.
+    # The mean over examples and outputs. Papers on infinite networks often use half of it, for which
+    # gradient descent takes twice as many steps.
     "mse": Loss("mean squared error", "mse", nn.functional.mse_loss),
 }
 

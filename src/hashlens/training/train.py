@@ -85,8 +85,8 @@ def train(
     seed : int
         Seed of the initial weights, of the order of batches and of dropout.
     test : as `data`, optional
-        Test data whose accuracy is measured too. Examples of classes that only occur here count as wrong, with a
-        warning.
+        Test data whose accuracy is measured too. The examples of a class that no training example has count as wrong,
+        with a warning; a class that the network has no output for is an error.
     checkpoints : collection of int
         Epochs after which the network is saved too; 0 is the initial network.
     out : str or Path, optional
