@@ -60,6 +60,7 @@ def test_a_mish_by_hand_has_no_gate_of_its_own(softplus):
         (lambda z: F.relu(0.0 * F.softplus(z) - z), "relu"),
         (lambda z: F.relu(torch.exp(z) * z), "relu"),
         (lambda z: F.threshold(F.relu(z), 1.0, 0.0), "threshold"),
+        (lambda z: F.relu(torch.div(F.softplus(z), 0.7, rounding_mode="floor")), "relu"),
     ],
 )
 def test_gates_that_inputs_switch_are_read(function, last):

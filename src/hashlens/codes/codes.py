@@ -92,9 +92,23 @@ class Codes:
         ids: npt.ArrayLike | None = None,
         class_names: Sequence[str] | None = None,
     ) -> "Codes":
-        """Make codes of one layer named ``code`` from a matrix of 0 and 1, ``(n, d)``.
+        """Make codes of one layer named ``code`` from a matrix of 0 and 1.
 
-        Labels are class names or class numbers; -1, None or NaN stands for a row without a label.
+        Parameters
+        ----------
+        bits : array_like
+            ``(n, d)``: the bits, 0 or 1.
+        labels : array_like, optional
+            ``(n,)``: class names or class numbers; -1, None or NaN stands for a row without a label.
+        ids : array_like, optional
+            ``(n,)``: identifiers of the rows, int or str; by default row numbers.
+        class_names : sequence of str, optional
+            Names of classes 0, 1, ..., for labels that are numbers.
+
+        Raises
+        ------
+        CodesError
+            If `bits` is no such matrix, or labels or ids do not fit its rows.
 
         >>> Codes.from_bits([[0, 1, 1], [1, 0, 0]]).code_bits
         3
@@ -213,7 +227,7 @@ class Codes:
         return self.keep(~self.constant_bits(*others))
 
     def keep(self, mask: Bool[npt.NDArray[np.bool_], " {self.code_bits}"]) -> "Codes":
-        """Return codes of only the bits where `mask`, bool ``(code_bits,)``, is true."""
+        """Return codes of only the bits where `mask`, bool ``(code_bits,)``, is true; `values` are dropped."""
         if mask.shape != (self.code_bits,):
             raise CodesError(f"the mask must be bool ({self.code_bits},), received {mask.shape}")
         if mask.all():
@@ -230,6 +244,11 @@ class Codes:
         The sample depends only on the layout and the seed, so train and test get the same one. It is the sample that
         ``encode(..., bits=bits, seed=seed, per_layer=per_layer)`` keeps. With `per_layer`, `bits` are kept of each
         layer.
+
+        Raises
+        ------
+        CodesError
+            If `bits` is below 1.
         """
         if per_layer:
             positions = sample_each_layer(self.layers, bits, seed)
@@ -243,7 +262,13 @@ class Codes:
         return replace(self.keep(chosen), provenance=replace(self.provenance, sampled_from=total, seed=seed))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the codes as a folder (see :mod:`hashlens.codes.store`) and return its path."""
+        """Write the codes as a folder (see :mod:`hashlens.codes.store`) and return its path.
+
+        Raises
+        ------
+        OutputError
+            If the folder exists and `overwrite` is false, holds other files, or cannot be written.
+        """
         from hashlens.codes.store import save_codes
 
         return save_codes(self, path, overwrite=overwrite)

@@ -22,7 +22,7 @@ class FiniteCheck:
             refuse_not_finite(name, x)
 
     def finish(self) -> None:
-        """Check the inputs that are still unchecked."""
+        """Check the inputs that are still unchecked; a sum that overflows counts as not finite."""
         if not self._sums:
             return
         finite = torch.isfinite(torch.stack([total.double() for _, total in self._sums])).tolist()

@@ -30,7 +30,7 @@ class Batch:
     ids : numpy.ndarray
         int64 or str ``(b,)``: identifiers of the examples.
     raw : Any
-        The unchanged batch of the source, which ``forward=`` receives.
+        What ``forward=`` receives: the unchanged batch of a user's loader; for other sources the same as `inputs`.
     """
 
     inputs: Any

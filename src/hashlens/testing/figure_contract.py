@@ -35,8 +35,8 @@ MAX_POINTS = 2000
 def check_figure(figure: Figure) -> None:
     """Assert that matplotlib and Plotly draw the numbers of a figure, with the same titles.
 
-    Figures that pages show as matplotlib images (:class:`~hashlens.report.figures.Pieces`, ``Pixels``, ``Words``) have
-    only one drawing to check.
+    Figures that pages show as matplotlib images have no drawing by Plotly. The numbers of
+    :class:`~hashlens.report.figures.Pieces` are checked in matplotlib; ``Pixels`` and ``Words`` must only be drawable.
 
     Parameters
     ----------

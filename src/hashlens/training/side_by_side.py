@@ -13,13 +13,13 @@ import numpy.typing as npt
 import scipy.linalg  # noqa: F401
 import torch
 from threadpoolctl import threadpool_limits
-from torch import nn
 
 from hashlens.data.examples import ArrayExamples
 from hashlens.errors import ModelError
 from hashlens.nets.mlp import MLP, drop_probability, norms
 from hashlens.training.compiled_epoch import ADAM, CROSS_ENTROPY, SGD, SQUARED_ERROR, train_epoch
 from hashlens.training.dropout import dropout_factors
+from hashlens.training.evaluate import network_dtype
 from hashlens.training.fitted import Epoch
 from hashlens.training.loop import check_finite
 from hashlens.training.member import MemberProgress, inputs_key
@@ -46,7 +46,9 @@ def train_side_by_side(
     ends all trainings after their current epochs.
     """
     prepared: dict[tuple[object, ...], _Inputs] = {}
-    sources = [_prepare(progress.member.train, _dtype(progress.member.network), prepared) for progress in progresses]
+    sources = [
+        _prepare(progress.member.train, network_dtype(progress.member.network), prepared) for progress in progresses
+    ]
     stop = threading.Event()
 
     def train(i: int) -> None:
@@ -74,10 +76,6 @@ def _cost(progress: MemberProgress) -> float:
     network, recipe = progress.member.network, progress.member.recipe
     size = sum(parameter.numel() for parameter in network.parameters())
     return float(size * recipe.epochs * progress.member.examples_per_epoch)
-
-
-def _dtype(network: nn.Module) -> torch.dtype:
-    return next(network.parameters()).dtype
 
 
 def _prepare(examples: ArrayExamples, dtype: torch.dtype, prepared: dict[tuple[object, ...], _Inputs]) -> _Inputs:
