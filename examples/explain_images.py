@@ -18,6 +18,7 @@ METHODS = (
     "gradient", "guided_backprop", "integrated_gradients", "smooth_grad", "grad_cam", "score_cam", "kernel_shap",
     "lime",
 )  # fmt: skip
+COMPARED = METHODS[:6]
 
 
 def main():
@@ -25,7 +26,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", help="folder of a network; one is trained on the digits by default")
     parser.add_argument("--data", default="digits#test")
-    parser.add_argument("--layer", help="layer of the CAMs; default: the last convolution")
+    parser.add_argument("--layer", help="layer of the CAMs; by default the last one with maps of features")
     parser.add_argument("--classes", nargs="*", help="names of the classes")
     parser.add_argument(
         "--images",
@@ -49,11 +50,11 @@ def main():
     with torch.no_grad():
         right = (network(images).argmax(1).numpy() == test.labels).nonzero()[0]
     shown_images = images[right[: arguments.images]]
+    options = {method: {} for method in METHODS}
     # Methods that remove parts replace them by black.
-    black = {method: {"background": torch.zeros_like(images[:1])} for method in ("kernel_shap", "lime")}
-    explanations = {
-        method: hl.explain(network, shown_images, method, **names, **black.get(method, {})) for method in METHODS
-    }
+    options["kernel_shap"] = options["lime"] = {"background": torch.zeros_like(images[:1])}
+    options["grad_cam"] = options["score_cam"] = {"layer": arguments.layer}
+    explanations = {method: hl.explain(network, shown_images, method, **names, **options[method]) for method in METHODS}
     for method, explanation in explanations.items():
         first, value = explanation.top(1)[0]
         print(f"{method}: most at {first}, {value:+.3g}")
@@ -64,7 +65,8 @@ def main():
     print("region: one affine map within", ", ".join(f"{radius:.2g}" for radius in region.diagnostics["radius"]))
     contrast = hl.explain(network, shown_images, "contrast", background=images[-300:], **names)
     print("contrast: turns after", ", ".join(f"{share:.0%}" for share in contrast.diagnostics["share_of_the_way"]))
-    comparison = hl.compare_explanations(network, images[right[: arguments.compared]], METHODS[:6], **names)
+    compared_images, compared_options = images[right[: arguments.compared]], {name: options[name] for name in COMPARED}
+    comparison = hl.compare_explanations(network, compared_images, compared_options, **names)
     print(comparison)
     class_images = hl.explain(network, method="logit", target=list(range(10)), background=images[-300:], **names)
     if arguments.out:
