@@ -97,7 +97,7 @@ def whole(name):
 
 
 def separate(inputs, labels, generator, train, test):
-    """Split the rows without those nearest to another in the inputs."""
+    """Split the rows without those whose inputs are nearest to those of another row."""
     import faiss
 
     flat = np.ascontiguousarray(inputs.reshape(len(inputs), -1))
@@ -165,7 +165,7 @@ def read(path):
 
 
 def summed(lines):
-    """Return the table row of the runs of one cell, and whether each requirement is met."""
+    """Return means and sums over the runs of one cell, as a dictionary."""
     total = {number: sum(line[f"at_{number}"]["suspected"] for line in lines) for number in EXPECTED}
     usable = {number: sum(line[f"at_{number}"]["usable"] for line in lines) for number in EXPECTED}
     layers = Counter(line["at_1"]["layer"] for line in lines if line["at_1"]["usable"])
@@ -181,7 +181,7 @@ def summed(lines):
 
 
 def shown(lines):
-    """Return the table of all cells in the lines, with the requirements in its note."""
+    """Return the table of all cells in the lines. Its note counts the cells outside the bars."""
     cells = {}
     for line in lines:
         cells.setdefault((line["kind"], line["network"]), []).append(line)

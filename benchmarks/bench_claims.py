@@ -218,7 +218,7 @@ WORLDS = {
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=20_000)
-    parser.add_argument("--only", default="", help="worlds whose names hold this")
+    parser.add_argument("--only", default="", help="part of the names of the worlds to run")
     claimed = parser.parse_args()
     rows = []
     for name, rates in WORLDS.items():

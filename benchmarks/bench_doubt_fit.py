@@ -59,7 +59,7 @@ def noisy(generator, labels, rate, classes):
 
 
 def probabilities_of(way, train, test, classes, seed):
-    """Train a network, and return what it gives for the inputs of test."""
+    """Train a network, and return its probabilities for the inputs of test."""
     steps, spread = WAYS[way]
     inputs, labels = (torch.from_numpy(part) for part in train)
     with torch.random.fork_rng():
@@ -81,7 +81,11 @@ def probabilities_of(way, train, test, classes, seed):
 
 
 def draw(kind, way, rate, seed):
-    """Return the truth, what was reported, the estimate with its interval (NaN where none is made), and a denial."""
+    """Return the true and reported accuracy, the estimate, its interval, and whether the test denies a right fit.
+
+    Where no estimate is made, it and its interval are NaN. The right fit is for labels drawn from the fitted
+    probabilities.
+    """
     generator = np.random.default_rng(seed)
     inputs, labels, new, true = drawn(kind, generator)
     classes = len(np.unique(labels))

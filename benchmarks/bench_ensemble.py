@@ -40,7 +40,7 @@ def products(examples, features, classes, widths):
 
 
 def plain_network(features, width, classes, batch_norm):
-    """Return what one would write with torch.nn."""
+    """Return one of the networks as plain modules of torch.nn."""
     norm = [torch.nn.BatchNorm1d(width)] if batch_norm else []
     return torch.nn.Sequential(
         torch.nn.Linear(features, width), *norm, torch.nn.ReLU(), torch.nn.Linear(width, classes)

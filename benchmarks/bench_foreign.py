@@ -244,7 +244,7 @@ def from_torchvision(name, size, **how):
 
 
 def _stand_in_for_nms():
-    """Let torchvision import beside a torch that its compiled operators were not made for."""
+    """Define the operators that torchvision needs at import, if those compiled do not fit the installed torch."""
     import importlib.util
     import re
     from pathlib import Path

@@ -65,7 +65,7 @@ def network_codes(data, rows, queries):
 
 
 def in_turn(works, repeats):
-    """Return name -> median seconds, each of the works once in every round."""
+    """Return name -> median seconds. Every round runs each function of `works` once."""
     seconds = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
@@ -74,7 +74,7 @@ def in_turn(works, repeats):
 
 
 def exact_searches(codes, queries, folder):
-    """Return name -> search."""
+    """Return name -> function that searches."""
     import faiss
 
     from hashlens.index import Index
@@ -159,7 +159,7 @@ def resident(field="VmRSS"):
 
 
 def open_and_search(folder, kind):
-    """Print the growth of resident memory over the packed size, and what it took."""
+    """Print the growth of resident memory divided by the packed size, and the seconds of opening and of searching."""
     import pyarrow.parquet  # noqa: F401
     from rich.console import Console  # noqa: F401
 
@@ -178,7 +178,7 @@ def open_and_search(folder, kind):
 
 
 def build(folder, kind):
-    """Print the peak growth of memory that is not a file's, over the packed size, and the seconds."""
+    """Print the peak growth of memory that is not a file's, divided by the packed size, and the seconds."""
     import threading
 
     from hashlens.codes import Codes

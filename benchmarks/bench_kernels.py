@@ -94,7 +94,10 @@ FLOPS = {"FC, n = 2,000": 2 * 784 + DEPTH * 50, "VEC, 32x32": DEPTH * 1024 * (50
 
 
 def seconds(run, repeats=5):
-    """Return the least processor time of a few runs, which a busy machine does not change much; the first compiles."""
+    """Return the least processor time of a few runs. One run before them, which compiles, is not counted.
+
+    A busy machine changes the least time little.
+    """
     run()
     times = []
     for _ in range(repeats):

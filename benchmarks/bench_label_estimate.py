@@ -121,7 +121,7 @@ def network_draw(seed, kind, epochs, rate):
 
 
 def told(name, draws):
-    """Print one line of the table, and return how often the truth was held where an estimate was made."""
+    """Print one line of the table, and return the share of intervals that contain the truth."""
     draws = np.array(draws, dtype=float)
     truth, reported = draws[:, 1:3].mean(axis=0)
     made = draws[~np.isnan(draws[:, 0])]

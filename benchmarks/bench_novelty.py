@@ -87,12 +87,12 @@ def vim(train, test):
 
 
 def our_scores(train, test, k, bits):
-    """Return name -> (score, bits) of ours: the default first, then its parts."""
+    """Return name -> (function that scores, bits) of ours: the default first, then its parts."""
     codes, predicted = train["codes"], test["predicted"]
     whole = Novelty(codes, k, bits=bits)
     taken = sum(min(bits, layer.bits) for layer in codes.layers)
     found = {
-        "hashlens, weighed energy": (lambda: weighted_energy(codes, test["codes"], test["logits"], bits=bits), taken),
+        "hashlens, weighted energy": (lambda: weighted_energy(codes, test["codes"], test["logits"], bits=bits), taken),
         "hashlens, codes alone": (lambda: whole.score(test["codes"], predicted), taken),
         "  without predictions": (lambda: whole.score(test["codes"]), taken),
     }
@@ -107,12 +107,12 @@ def our_scores(train, test, k, bits):
 
 
 def false_positives(novel, scores):
-    """Return the share of novel examples that pass for known where 95 % of the known ones do."""
+    """Return the share of novel examples below the threshold that 95 % of the known examples are below."""
     return float((scores[novel] <= np.quantile(scores[~novel], 0.95)).mean())
 
 
 def some_of_each(examples, classes, most, seed):
-    """Return examples of some classes, numbered anew, at most so many of each, in a random order."""
+    """Return at most `most` examples of each of some classes, renumbered from 0, in a random order."""
     numbers = np.full(int(examples.labels.max()) + 1, -1)
     numbers[classes] = np.arange(len(classes))
     rows = np.concatenate([np.flatnonzero(examples.labels == name)[:most] for name in classes])
@@ -126,7 +126,7 @@ def some_of_each(examples, classes, most, seed):
 
 
 def trained(split, examples, epochs, out):
-    """Return the network of a split, trained now or before."""
+    """Return the network of a split: from its folder if it is there, else trained."""
     folder = None if out is None else Path(out) / f"split{split}"
     if folder is not None and (folder / "model.safetensors").exists():
         return hl.load_model(folder)
@@ -134,7 +134,7 @@ def trained(split, examples, epochs, out):
 
 
 def seen(network, examples):
-    """Return what all scores are made of, from one pass."""
+    """Return codes, predictions, labels, features, logits and the weights of the head, from one pass."""
     found = observe(network, examples, Reading(batch_size=256), row_budget=1 << 20, penultimate=True)
     weight, bias = (part.detach().numpy() for part in (network.head.weight, network.head.bias))
     return {

@@ -95,7 +95,7 @@ def changed(pixels, change):
 
 
 def planted(train, seed, kinds, of_each):
-    """Return the kinds, the test rows that make place, the training rows copied, and the copies."""
+    """Return the kinds, the test rows that the copies replace, the training rows copied, and the copies."""
     generator = numpy_generator(seed, "planted")
     rows = generator.choice(ROWS, of_each * len(kinds), replace=False)
     originals = generator.choice(len(train), len(rows), replace=False)
