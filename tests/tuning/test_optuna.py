@@ -101,11 +101,11 @@ import optuna
 from hashlens.tuning import NoImprovement, StopCallback
 
 class Killed(StopCallback):
-    def _written(self, decision):
+    def _as_attribute(self, decision):
         if self.decided == 6:
             os.kill(os.getpid(), signal.SIGKILL)
         self.decided += 1
-        return super()._written(decision)
+        return super()._as_attribute(decision)
 
 callback = Killed(NoImprovement(k=4, first=5))
 callback.decided = 0

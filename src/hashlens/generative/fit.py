@@ -130,10 +130,10 @@ def _state(
     model: GenerativeModel, optimizers: tuple[torch.optim.Optimizer, ...], noise: torch.Generator
 ) -> TrainingState:
     """Return the state that a step changes."""
-    moved = [role for roles in model.trained for role in roles]
-    moved += [AVERAGED + role for role in moved if AVERAGED + role in model.networks]
-    named = {" and ".join(roles): optimizer for roles, optimizer in zip(model.trained, optimizers, strict=True)}
-    return TrainingState({role: model.networks[role] for role in moved}, named, generators={LATENT: noise})
+    changed = [role for roles in model.trained for role in roles]
+    changed += [AVERAGED + role for role in changed if AVERAGED + role in model.networks]
+    by_name = {" and ".join(roles): optimizer for roles, optimizer in zip(model.trained, optimizers, strict=True)}
+    return TrainingState({role: model.networks[role] for role in changed}, by_name, generators={LATENT: noise})
 
 
 def _with_averages(model: GenerativeModel, step: Step) -> Step:
@@ -192,6 +192,7 @@ class Watch:
 
 
 def _info(watch: Watch, data: Mapping[str, Any], history: Sequence[LoopEpoch]) -> GenerativeInfo:
+    """Return the metadata of a model after some epochs; `data` are name, digest and number of the images."""
     model = watch.model
     names = dict.fromkeys(name for epoch in history for name in epoch.values)
     curves = {name: tuple(epoch.values[name] for epoch in history) for name in names}

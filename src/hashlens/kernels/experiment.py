@@ -1,8 +1,9 @@
 """The study of finite and infinite networks: each claim of Lee et al. (2020) as a design.
 
-The protocol is that of hashlens, at sizes that two cores can compute. All cells of a repeat share its images; cells
-with more examples have further ones. Networks of a repeat start from the same random numbers. Their learning rate is a
-share of the largest one at which the limit is stable. They are compared with the limit after the same training time.
+The protocol is that of hashlens, at sizes that two cores can compute. All cells of a repeat share its images: a cell
+with more examples has those of a cell with fewer, and others. Networks of a repeat start from the same random numbers.
+Their learning rate is a share of the largest one at which the limit is stable. They are compared with the limit after
+the same training time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -89,9 +90,9 @@ class FiniteInfinite(Experiment):
     def run(self, pack: Sequence[Run], resources: Any, reporter: Reporter) -> Iterator[Outcome]:
         """Predict the test images of a repeat by kernels or finite networks."""
         for run in pack:
-            of = measure_kernel if run.cell["predictor"] in ("nngp", "ntk") else measure_networks
+            measure = measure_kernel if run.cell["predictor"] in ("nngp", "ntk") else measure_networks
             try:
-                found = of(run.cell, run.repeat, resources)
+                found = measure(run.cell, run.repeat, resources)
             except HashlensError as error:
                 yield Outcome(run, failure=str(error))
                 continue

@@ -20,7 +20,7 @@ from hashlens.study.cells import Cell
 
 Array = npt.NDArray[Any]
 STOPPED_UP_TO = 1000
-"""Examples up to which early stopping is predicted too, which takes an eigendecomposition."""
+"""Largest number of examples for which early stopping is predicted too: it takes an eigendecomposition."""
 FAILED = 0.05
 """Loss of accuracy by rounding at which a kernel counts as failed."""
 
@@ -63,8 +63,8 @@ def _compute_kernels(
     x = draw.x
     if member >= 0:
         x = random_horizontal_flip(x, numpy_generator(resources.spec.seed, "mirrored", repeat, member))
-    how: Precision = "float32" if cell["network"].startswith("gap") else "float64"
-    own, across = compute(network, x, dtype=how), compute(network, draw.test, x, dtype=how)
+    dtype: Precision = "float32" if cell["network"].startswith("gap") else "float64"
+    own, across = compute(network, x, dtype=dtype), compute(network, draw.test, x, dtype=dtype)
     kernels = (own.nngp, own.ntk, across.nngp, across.ntk)
     return DrawKernels(*(np.asarray(kernel, dtype=np.float64) for kernel in kernels))
 
@@ -118,18 +118,21 @@ def _early_stopping_mse(known: DrawKernels, draw: Draw, kind: str, reg: float) -
 
 
 def _failing_sizes(known: DrawKernels, draw: Draw, kind: str, reg: float, precision: Any) -> dict[str, float]:
-    """Return the base-2 logarithms of the sizes at which a rounded kernel fails: measured, and predicted."""
+    """Return ``failed_size`` and ``predicted_size``: base-2 logarithms of the size at which a rounded kernel fails.
+
+    The first is left out if the kernel does not fail at its full size, the second if the prediction is infinite.
+    """
     own, _ = known.of(kind)
     critical = critical_size(own, precision, reg, largest_size=max(64, len(own) // 8))
     found = {"predicted_size": float(np.log2(critical.predicted))} if np.isfinite(critical.predicted) else {}
     sizes = np.unique(np.geomspace(max(len(own) // 32, 2), len(own), 11).astype(int)).tolist()
     lost = []
     for size in sizes:
-        exact, coarse = (
-            accuracy_and_mse(_mean_prediction(known, draw, kind, reg, of, size), draw)[0]
-            for of in ("float64", precision)
+        exact, rounded = (
+            accuracy_and_mse(_mean_prediction(known, draw, kind, reg, name, size), draw)[0]
+            for name in ("float64", precision)
         )
-        lost.append(exact - coarse)
+        lost.append(exact - rounded)
     if lost[0] >= FAILED:
         raise KernelError(f"the kernel in {precision} fails at {sizes[0]} examples already")
     for at in range(1, len(sizes)):

@@ -43,7 +43,7 @@ def learning_rate(cell: Cell, repeat: int, resources: FiniteInfiniteResources) -
     """Return the learning rate of a cell, whose level is a share of the largest at which its limit is stable.
 
     The Hessian of the mean squared error of a linear model has eigenvalues of 2/N times those of its tangent kernel,
-    with N targets, and gradient descent is stable up to 2 over the largest.
+    with N targets, and gradient descent is stable up to 2 over the largest eigenvalue of the Hessian.
     """
 
     def largest() -> float:
@@ -85,6 +85,7 @@ def _limit_prediction(cell: Cell, repeat: int, resources: FiniteInfiniteResource
 
 
 def _network_outputs(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> TrainedOutputs:
+    """Return the outputs of a network of a cell, which is trained once for all cells that need it."""
     key = ("network", *(cell[factor] for factor in NETWORK_FACTORS), repeat, number)
     return resources.compute_once(key, lambda: _train_network(cell, repeat, number, resources))
 

@@ -131,8 +131,8 @@ class Tuning(Experiment):
         for run in pack:
             cell = run.cell
             seed = torch_seed(spec.seed, "tuning", cell["data"], run.repeat) % SEEDS
-            of = (cell["data"], cell["model"], cell["rows"], cell["sampler"])
-            trace = run_tuning(*of, seed, spec.trials, spec.folds)
+            factors = (cell["data"], cell["model"], cell["rows"], cell["sampler"])
+            trace = run_tuning(*factors, seed, spec.trials, spec.folds)
             found = measure_run(trace, parse_rule(cell["rule"]))
             reporter.advance(run)
             yield Outcome(run, [Row(measure=name, split="test", value=found[name]) for name in spec.measures])
