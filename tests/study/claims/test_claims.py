@@ -64,6 +64,14 @@ def test_a_trend_needs_an_axis_of_numbers(made):
         decide(results, Trend(says="", kind="trend", measures=("a",), over="architecture", direction="falls"))
 
 
+@pytest.mark.parametrize(("since", "left"), [(40, 1), (50, 0)])
+def test_a_trend_needs_two_levels(along, since, left):
+    results = along([0.9, 0.5, 0.1])
+    with pytest.raises(StudyError, match=f"two measured levels of width or more from {since} on, received {left}"):
+        decide(results, trend(since=since))
+    assert decide_or_explain(results, trend(since=since)).verdict == "inconclusive"
+
+
 def difference(**how):
     return Difference(says="", kind="difference", measures=("a",), **how)
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from hashlens.study.charts.intervals import Array, Estimates, Range, mean_intervals
 
-EQUAL, COARSE = 1e-9, 1e-5
+EQUALITY_TOLERANCE, SMALLEST_STEP = 1e-9, 1e-5
 """Tolerances, as shares of the span of the values: smaller differences count as none, and a smaller step as none."""
 
 
@@ -80,9 +80,9 @@ def step_of(values: npt.ArrayLike) -> float:
     distinct = np.unique(numbers[np.isfinite(numbers)])
     step, span = 0.0, float(np.ptp(distinct)) if len(distinct) else 0.0
     for gap in np.diff(distinct).tolist():
-        while gap > EQUAL * span:  # Euclid's algorithm for inexact numbers
+        while gap > EQUALITY_TOLERANCE * span:  # Euclid's algorithm for inexact numbers
             step, gap = gap, abs(step - round(step / gap) * gap)
-    return float(step) if step >= COARSE * span else 0.0
+    return float(step) if step >= SMALLEST_STEP * span else 0.0
 
 
 def _combine(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:

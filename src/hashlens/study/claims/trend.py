@@ -46,7 +46,7 @@ class Trend(Claim):
         rises = self.direction == "rises"
         for measure, split in self.measures_and_splits(results):
             for values in values_along(results, self.over, measure, split, self.by, self.where):
-                by_level = self._since(values)
+                by_level = self._levels_since(values)
                 slopes = slope_weights(len(by_level.levels))
                 yield self._pending_line(
                     by_level, slopes, "slope on ranks", ClaimedRange(0.0) if rises else ClaimedRange(None, 0.0)
@@ -60,10 +60,15 @@ class Trend(Claim):
                     place = f", {self.over.replace('_', ' ')} {level_name(level)} to {level_name(next_level)}"
                     yield self._pending_line(by_level, weights, "step", claimed, place)
 
-    def _since(self, by_level: LevelValues) -> LevelValues:
+    def _levels_since(self, by_level: LevelValues) -> LevelValues:
+        """Return the values at the levels from `since` on; raise StudyError if there are fewer than two."""
         if not is_numeric(by_level.levels) and set(by_level.levels) != {False, True}:
             raise StudyError(f"{self.says!r}: a trend needs an axis of numbers, and {self.over} has other levels")
         indices = [i for i, level in enumerate(by_level.levels) if self.since is None or level >= self.since]
+        if len(indices) < 2:
+            since = "" if self.since is None else f" from {self.since:g} on"
+            needed = f"two measured levels of {self.over} or more{since}"
+            raise StudyError(f"{self.says!r}: a trend needs {needed}, received {len(indices)}")
         return LevelValues(
             by_level.name,
             tuple(by_level.levels[i] for i in indices),
