@@ -13,6 +13,7 @@ from hashlens.measurement.figures import MAX_CLASSES, code_map, distance_table, 
 from hashlens.measurement.page import measurement_page
 from hashlens.report.figures import Scatter
 from hashlens.report.page import Chart, Gallery, page_html
+from hashlens.result import Split
 
 EVIL = "<script>alert(1)</script>"
 
@@ -152,3 +153,17 @@ def test_figures_are_drawn_by_both_backends(measured):
     titles = [figure.title for figure in measurement_figures(measured)]
     assert len(titles) == 7
     assert [axes.get_title(loc="left") for axes in measured.plot().axes] == titles
+
+
+def test_a_page_of_channel_values_speaks_of_channels(measured):
+    def of_channels(split):
+        return replace(split, granularity="channel")
+
+    parts = measured.provenance
+    page = measurement_page(replace(measured, provenance=Split(of_channels(parts.train), of_channels(parts.test))))
+    notes = {section.title: section.note for section in page.sections}
+    assert "points far apart have different channel values" in notes["Map of the codes"]
+    (novel,) = next(section.blocks for section in page.sections if section.title == "Novel examples")
+    assert f"Euclidean over {measured.exhibits.bits} channels" in novel.note
+    (novel,) = next(section.blocks for section in measured.page().sections if section.title == "Novel examples")
+    assert f"in {measured.exhibits.bits} bits" in novel.note

@@ -23,7 +23,7 @@ from hashlens.report.sprite import Sprite
 from hashlens.result import Split
 from hashlens.tables import Table
 
-Pictures = dict[int, int]
+ThumbnailIndices = dict[int, int]
 """For each row of the data that has a thumbnail, the index of the thumbnail in the sprite."""
 MEANING = {
     "under-expressive": "the code is too coarse for this data",
@@ -43,7 +43,7 @@ def measurement_page(measured: Measurement) -> Page:
         f"a {kind} of {measured.code_bits:,} bits",
         _verdict(measured),
         _reason(measured),
-        (*_numbers(measured), *_examples(measured, sprite), _origin(measured)),
+        (*_number_sections(measured), *_example_sections(measured, sprite), _origin_section(measured)),
         measured.notes,
         measured.command,
         sprite,
@@ -70,7 +70,7 @@ def _reason(measured: Measurement) -> str:
     )
 
 
-def _numbers(measured: Measurement) -> tuple[Section, ...]:
+def _number_sections(measured: Measurement) -> tuple[Section, ...]:
     """Return the sections of numbers: comparison with controls, layers, distances."""
     code_table, accuracy_table, *layer_and_rounding_tables = measured.tables()
     layers = layer_figures(measured)
@@ -93,31 +93,33 @@ def _numbers(measured: Measurement) -> tuple[Section, ...]:
     )
 
 
-def _examples(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
+def _example_sections(measured: Measurement, sprite: Sprite) -> tuple[Section, ...]:
     """Return the sections of examples to inspect; empty if none were chosen."""
     exhibits = measured.exhibits
     if exhibits is None:
         return ()
     pictures = _pictures(measured, exhibits, sprite)
+    # Neighbours and the map then use the values of channels, not bits.
+    has_values = measured.provenance.train.granularity == "channel"
     return (
-        _map_section(exhibits, pictures.test),
+        _map_section(exhibits, pictures.test, has_values),
         Section(
             "Examples that share a code",
             tuple(
-                _collisions(exhibits, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
+                _collision_gallery(exhibits, split, len(getattr(measured.conflicts, split)), getattr(pictures, split))
                 for split in ("train", "test")
             ),
             "All examples in a box share one code: each unit is on for all of them, or off for all of them.",
         ),
-        Section("Labels to check", (_labels(exhibits, pictures.test),)),
-        Section("Novel examples", (_novel(exhibits, pictures.test),)),
+        Section("Labels to check", (_label_gallery(exhibits, pictures.test),)),
+        Section("Novel examples", (_novel_gallery(exhibits, pictures.test, has_values),)),
     )
 
 
-def _pictures(measured: Measurement, exhibits: Exhibits, sprite: Sprite) -> Split[Pictures]:
+def _pictures(measured: Measurement, exhibits: Exhibits, sprite: Sprite) -> Split[ThumbnailIndices]:
     """Make one thumbnail of every example shown, in one pass over each split."""
 
-    def thumbnails_of(split: str, *rows: Rows) -> Pictures:
+    def thumbnails_of(split: str, *rows: Rows) -> ThumbnailIndices:
         shown = np.unique(np.concatenate([*rows, *(group.rows for group in getattr(exhibits.collisions, split))]))
         positions = sprite.add_all(thumbnails(None if measured.data is None else getattr(measured.data, split), shown))
         return dict(zip(shown.tolist(), positions, strict=False))
@@ -129,12 +131,16 @@ def _pictures(measured: Measurement, exhibits: Exhibits, sprite: Sprite) -> Spli
     )
 
 
-def _map_section(exhibits: Exhibits, pictures: Pictures) -> Section:
+def _map_section(exhibits: Exhibits, pictures: ThumbnailIndices, has_values: bool) -> Section:
     code_map_ = exhibits.map
     drawn = "" if len(code_map_.rows) == code_map_.drawn_from else f", drawn at random from {code_map_.drawn_from:,}"
+    meaning = (
+        "points far apart have different channel values"
+        if has_values
+        else "examples with the same code are at the same point, and points far apart differ in many bits"
+    )
     explanation = (
-        "Two principal components: examples with the same code are at the same point, and points far apart "
-        "differ in many bits. Points close together may differ too, because the map shows only two "
+        f"Two principal components: {meaning}. Points close together may differ too, because the map shows only two "
         "dimensions."
         if code_map_.variance is not None
         else "UMAP keeps neighbours together; distances between groups, and their sizes, mean nothing."
@@ -144,7 +150,7 @@ def _map_section(exhibits: Exhibits, pictures: Pictures) -> Section:
     return Section("Map of the codes", (Chart(chart),), note)
 
 
-def _collisions(exhibits: Exhibits, split: str, conflicts: int, pictures: Pictures) -> Gallery:
+def _collision_gallery(exhibits: Exhibits, split: str, conflicts: int, pictures: ThumbnailIndices) -> Gallery:
     groups: tuple[Collision, ...] = getattr(exhibits.collisions, split)
     items = []
     for group in groups:
@@ -169,7 +175,7 @@ def _collisions(exhibits: Exhibits, split: str, conflicts: int, pictures: Pictur
     )
 
 
-def _labels(exhibits: Exhibits, pictures: Pictures) -> Gallery:
+def _label_gallery(exhibits: Exhibits, pictures: ThumbnailIndices) -> Gallery:
     doubtful = exhibits.labels
     items = []
     for i in range(len(doubtful.rows)):
@@ -195,7 +201,7 @@ def _labels(exhibits: Exhibits, pictures: Pictures) -> Gallery:
     )
 
 
-def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
+def _novel_gallery(exhibits: Exhibits, pictures: ThumbnailIndices, has_values: bool) -> Gallery:
     novel = exhibits.novel
     items = [
         Item(
@@ -206,22 +212,23 @@ def _novel(exhibits: Exhibits, pictures: Pictures) -> Gallery:
         )
         for i in range(len(novel.rows))
     ]
+    space = f"Euclidean over {exhibits.bits:,} channels" if has_values else f"in {exhibits.bits:,} bits"
     return Gallery(
         "Test examples farthest from all training codes",
         ("id", "label", "distance"),
         tuple(items),
-        f"Distance to the k-th nearest training code, k = {exhibits.k}, in {exhibits.bits:,} bits; its "
+        f"Distance to the k-th nearest training code, k = {exhibits.k}, {space}; its "
         f"median over all test examples is {novel.ordinary:.4g}. Their labels need not be wrong: these are the "
         "examples least similar to the training data.",
     )
 
 
-def _sprite_positions(pictures: Pictures, rows: Rows) -> tuple[int, ...]:
+def _sprite_positions(pictures: ThumbnailIndices, rows: Rows) -> tuple[int, ...]:
     """Return the indices of the thumbnails of some rows; empty if the examples are not images."""
     return tuple(pictures[row] for row in rows.tolist()) if pictures else ()
 
 
-def _origin(measured: Measurement) -> Section:
+def _origin_section(measured: Measurement) -> Section:
     """Return the section on provenance and on the effect of rounding."""
     provenance: Split[Provenance] = measured.provenance
     origin = origin_table({"train": provenance.train, "test": provenance.test})

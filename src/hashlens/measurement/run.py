@@ -81,42 +81,44 @@ class MeasurementRun:
         codes = align_layouts([train.codes, test.codes])
         observations = Split(replace(train, codes=codes[0]), replace(test, codes=codes[1]))
         if model is None:
-            self.notes += output_notes(train.output, train.unsteady)
-            self.notes += [
-                f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, but the "
-                f"network's output has {part.classes} classes; number the classes as in its training"
-                for name, part in (("train", observations.train), ("test", observations.test))
-                if part.unknown_labels and part.codes.labels is not None
-            ]
-            unlabelled = [_unlabelled_rows(part.codes) for part in (observations.train, observations.test)]
-            if any(unlabelled):
-                self.notes.append(
-                    f"{unlabelled_rows_note(*unlabelled)}, by all measures that need labels; R counts them"
-                )
-            names = observations.train.codes.class_names
-            if unseen := unseen_classes(observations.train.codes.labels, observations.test.codes.labels, names):
-                self.notes.append(unseen)
-            if not has_output_per_class(observations.train):
-                self.notes.append(
-                    f"the network's output has {observations.train.classes} classes, and the labels of train "
-                    "have another number: if it was not trained on these classes, its accuracy is "
-                    "meaningless; so the retention is the accuracy of the codes itself"
-                )
-            if left_out := observations.train.codes.provenance.left_out_note:
-                self.notes.append(left_out)
-            total = observations.train.fingerprints.provenance.sampled_from
-            if self.reading.bits is not None and total is not None and total > self.reading.bits:
-                self.notes.append(
-                    f"all numbers, also R and the regime, use {self.reading.bits:,} of {total:,} bits, "
-                    "sampled at random as bits= requests"
-                )
+            self._note_observations(observations)
+        return observations
+
+    def _note_observations(self, observations: Split[Observation]) -> None:
+        """Add notes on the output, on labels and classes, and on bits that are left out or sampled."""
+        self.notes += output_notes(observations.train.output, observations.train.unsteady)
+        self.notes += [
+            f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, but the "
+            f"network's output has {part.classes} classes; number the classes as in its training"
+            for name, part in (("train", observations.train), ("test", observations.test))
+            if part.unknown_labels and part.codes.labels is not None
+        ]
+        unlabelled = [_unlabelled_rows(part.codes) for part in (observations.train, observations.test)]
+        if any(unlabelled):
+            self.notes.append(f"{unlabelled_rows_note(*unlabelled)}, by all measures that need labels; R counts them")
+        names = observations.train.codes.class_names
+        if unseen := unseen_classes(observations.train.codes.labels, observations.test.codes.labels, names):
+            self.notes.append(unseen)
+        if not has_output_per_class(observations.train):
+            self.notes.append(
+                f"the network's output has {observations.train.classes} classes, and the labels of train "
+                "have another number: if it was not trained on these classes, its accuracy is "
+                "meaningless; so the retention is the accuracy of the codes itself"
+            )
+        if left_out := observations.train.codes.provenance.left_out_note:
+            self.notes.append(left_out)
+        total = observations.train.fingerprints.provenance.sampled_from
+        if self.reading.bits is not None and total is not None and total > self.reading.bits:
+            self.notes.append(
+                f"all numbers, also R and the regime, use {self.reading.bits:,} of {total:,} bits, "
+                "sampled at random as bits= requests"
+            )
         measured, total = observations.train.codes.code_bits, observations.train.fingerprints.code_bits
-        if measured < total and model is None:
+        if measured < total:
             self.notes.append(
                 f"R uses all {total:,} bits; all other numbers use {measured:,} of them, sampled at random, "
                 f"because all bits would exceed the memory budget of {self.memory_budget / 2**30:.3g} GiB"
             )
-        return observations
 
     def categorize_with_exhibits(
         self, codes: Split[Codes], collisions: Split[Determinism], projection: ProjectionMethod

@@ -14,7 +14,7 @@ from hashlens.measures.prepared import (
     knn_train_accuracy,
     nearest_train,
     prepare,
-    voted_accuracy,
+    vote_accuracy,
 )
 from hashlens.result import Result, Split
 from hashlens.tables import number, table
@@ -170,7 +170,7 @@ def categorize(
         cluster_accuracies(rows.test, test_labels, classes, restarts, seed),
     )
     return Categorization(
-        knn=voted_accuracy(prepared, distances, neighbours),
+        knn=vote_accuracy(prepared, distances, neighbours),
         logistic=model.accuracy(rows.test, test_labels),
         logistic_method=logistic,
         kmeans_purity=Split(clusters.train[0], clusters.test[0]),

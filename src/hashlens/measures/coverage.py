@@ -217,7 +217,7 @@ def coverage(codes: Codes, new_codes: Codes | None = None, points: int = 20) -> 
     unseen = (
         []
         if new_codes is None
-        else [_unseen(codes.layer(layer.name), new_codes.layer(layer.name)) for layer in codes.layers]
+        else [_has_unseen_pattern(codes.layer(layer.name), new_codes.layer(layer.name)) for layer in codes.layers]
     )
     layers = tuple(
         _layer(codes.layer(layer.name), layer, ever, always, unseen[i] if unseen else None)
@@ -257,7 +257,7 @@ def _unseen_probability(sizes: Rows) -> float:
     return float((sizes == 1).sum() / sizes.sum())
 
 
-def _unseen(codes: Codes, new_codes: Codes) -> npt.NDArray[np.bool_]:
+def _has_unseen_pattern(codes: Codes, new_codes: Codes) -> npt.NDArray[np.bool_]:
     """Return which new rows have a code that none of `codes` has, bool ``(m,)``."""
     groups = group_rows(concatenate([codes, new_codes]))
     return groups.firsts[groups.of_rows()[len(codes) :]] >= len(codes)

@@ -67,7 +67,7 @@ def kmeans(codes: Codes | Num[Features, "n d"], k: int, restarts: int = 64, seed
     Many k-means++ starts are run on small samples of the rows. The best are improved on larger samples by moving one
     centre at a time to a distant row, if that lowers the inertia. These are run on all rows, and the best few are
     iterated until the inertia stops falling. Several samples are used because each has its own optimum, often near the
-    second best of all rows. Equal codes are clustered once, with their number as weight.
+    second best of all rows. If there are many equal codes, each is clustered once, with their number as weight.
 
     Parameters
     ----------

@@ -121,10 +121,10 @@ def nearest_train(prepared: Prepared, k: int) -> tuple[Distances, Rows]:
 
 def knn_test_accuracy(prepared: Prepared, k: int) -> float:
     """Return the accuracy of K-NN on test."""
-    return voted_accuracy(prepared, *nearest_train(prepared, k))
+    return vote_accuracy(prepared, *nearest_train(prepared, k))
 
 
-def voted_accuracy(prepared: Prepared, distances: Distances, neighbours: Rows) -> float:
+def vote_accuracy(prepared: Prepared, distances: Distances, neighbours: Rows) -> float:
     """Return the share of test rows whose nearest train rows, passed as arguments, vote for their label."""
     expected = checked_labels(prepared.codes.test.labels, len(prepared.codes.test), "K-NN")
     known = checked_labels(prepared.codes.train.labels, len(prepared.codes.train), "K-NN")

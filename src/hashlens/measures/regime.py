@@ -139,7 +139,7 @@ def regime(
     Raises
     ------
     MeasureError
-        If R is not in [0, 1], or the retention is negative or NaN.
+        If R is not in [0, 1], the retention is negative or NaN, or `thresholds` is not a RegimeThresholds.
 
     >>> regime(0.77, 0.79).name
     'under-expressive'
