@@ -229,7 +229,7 @@ def test_radii_are_counted_but_for_those_at_zero_or_far_from_any_boundary():
 @pytest.mark.parametrize("colour", ["gradient", "class", "code"])
 def test_the_paint_of_each_colour_covers_what_its_polygons_do(several, colour):
     figure = plane_figure(several[1], colour)
-    used, paths = polygons.fills(figure)
+    used, paths = polygons.fill_paths(figure)
     for shade, path in zip(used, paths, strict=True):
         painted = list(path.to_polygons(closed_only=True))
         assert len(painted) == (figure.shade == shade).sum()

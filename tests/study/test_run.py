@@ -178,9 +178,9 @@ def test_random_inputs_are_the_same_for_every_network(tmp_path):
     built = build("mlp", input_shape=(1, 8, 8), classes=10, seed=run.seed, init="glorot", **run.cell.arguments())
     own = values(found, cell=run.cell.key, repeat=run.repeat, epochs=0)
     for kind in ("uniform", "bytes"):
-        assert len(todo.resources.noise[kind]) == len(DATA.test)
+        assert len(todo.resources.random_inputs[kind]) == len(DATA.test)
         assert own[0, "redundancy_ratio", kind, ""] == hl.redundancy_ratio(
-            hl.fingerprint(built, todo.resources.noise[kind])
+            hl.fingerprint(built, todo.resources.random_inputs[kind])
         )
     # There is no loss before training.
     assert found.where(measure="loss").levels("epochs") == [1, 3]

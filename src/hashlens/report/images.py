@@ -15,7 +15,7 @@ SIDE, SMALL = 2.1, 1.2
 """Side of a panel, and of a panel in a grid, in inches."""
 GAP, PITCH = 0.04, 1.2
 """Gap between panels, and distance from one row to the next, in heights of a panel."""
-AGAINST, FOR = (0.13, 0.40, 0.67), (0.70, 0.09, 0.17)
+AGAINST_COLOUR, FOR_COLOUR = (0.13, 0.40, 0.67), (0.70, 0.09, 0.17)
 """Blue for evidence against a class, red for evidence for it; colour-blind readers can distinguish them."""
 LETTER = 0.09
 """Width of a letter of a title, in inches."""
@@ -26,7 +26,7 @@ CHARACTERS = 60
 def signed_colours(values: Floats) -> Floats:
     """Return colours ``(..., 3)`` of values from -1 to 1: blue, white at 0, red."""
     size = np.abs(np.clip(values, -1, 1))[..., None]
-    ends = np.where((values >= 0)[..., None], np.array(FOR), np.array(AGAINST))
+    ends = np.where((values >= 0)[..., None], np.array(FOR_COLOUR), np.array(AGAINST_COLOUR))
     result: Floats = 1 - size * (1 - ends)
     return result
 

@@ -21,7 +21,7 @@ from hashlens.report.figures import (
     Shares,
     Words,
 )
-from hashlens.report.images import AGAINST, FOR, draw_pixels, draw_words, pixels_size
+from hashlens.report.images import AGAINST_COLOUR, FOR_COLOUR, draw_pixels, draw_words, pixels_size
 from hashlens.report.maps import draw_map, draw_rules, draw_shares, map_legend, map_size
 from hashlens.report.names import legend_name, show_text_literally
 from hashlens.report.polygons import draw_pieces, draw_plane, lay_out_planes, panel_size, plane_title
@@ -42,7 +42,7 @@ ROOM, WIDER = 0.16, 0.3
 """Share of an axis left free for numbers at bars that go left; the second is used if long names shorten the axis."""
 LEGEND, BESIDE = 1.3, 2.6
 """Height of a legend below all panels, and width of a legend beside many lines, in inches."""
-READABLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
+LEGEND_STYLE: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "framealpha": 0.8, "fontsize": 9}
 """Style of a legend that stays readable over drawn lines."""
 
 
@@ -178,7 +178,7 @@ def _lines(axes: "Axes", figure: Lines) -> None:
 
 def _line_legend(axes: "Axes", lines: int) -> None:
     if lines <= len(COLOURS):
-        axes.legend(**READABLE)
+        axes.legend(**LEGEND_STYLE)
     else:
         columns = -(-lines // 16)
         axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.02), ncols=columns)
@@ -195,7 +195,7 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
     elif figure.log_x:
         axes.set_xscale("log", base=2)
     if figure.ticks:
-        shown = _indices_of_shown(axes, [place for place, _ in figure.ticks])
+        shown = _readable_ticks(axes, [place for place, _ in figure.ticks])
         axes.set_xticks([figure.ticks[i][0] for i in shown], [figure.ticks[i][1] for i in shown])
         if sum(len(figure.ticks[i][1]) for i in shown) > 60:  # too long to fit side by side
             axes.set_xticks(axes.get_xticks(), [figure.ticks[i][1] for i in shown], rotation=30, ha="right")
@@ -205,7 +205,7 @@ def _x_scale(axes: "Axes", figure: Lines) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 
 
-def _indices_of_shown(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[int]:
+def _readable_ticks(axes: "Axes", places: Sequence[float], least: float = 0.09) -> list[int]:
     """Return the indices of positions whose names do not overlap on the axis; the first and last are kept."""
     positions = axes.transData.transform([(place, 0.0) for place in places])[:, 0]
     gap = least * float(np.ptp(positions))
@@ -236,7 +236,11 @@ def _bars(axes: "Axes", figure: Bars) -> None:
         lengths = [float(values[i] or 0.0) for i in known]
         places = at[known] + position * height
         begins = [figure.starts(values)[i] for i in known]
-        paint = [FOR if length >= 0 else AGAINST for length in lengths] if figure.signed else group_colours[position]
+        paint = (
+            [FOR_COLOUR if length >= 0 else AGAINST_COLOUR for length in lengths]
+            if figure.signed
+            else group_colours[position]
+        )
         axes.barh(places, lengths, height * 0.92, left=begins, color=paint, label=legend_name(name))
         for place, length, begin, end in zip(places, lengths, begins, (ends[i] for i in known), strict=True):
             if end is not None:
@@ -252,11 +256,20 @@ def _bars(axes: "Axes", figure: Bars) -> None:
     # A long label extends to the left, below the names.
     axes.set_xlabel(figure.x_label, loc="center" if figure.start is None else "right")
     room = ROOM if max(map(len, figure.names), default=0) <= LONGEST // 2 else WIDER
-    lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
-    reached = [end for group in figure.ends for ends in group if ends is not None for end in ends]
     if figure.start is not None:
         _waterfall_axis(axes, figure, room)
         return
+    _bar_axis(axes, figure, room)
+    if len(figure.groups) > 1:
+        # More columns would be wider than the panel.
+        columns = min(len(figure.groups), 4)
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=columns)
+
+
+def _bar_axis(axes: "Axes", figure: Bars, room: float) -> None:
+    """Set the ends of the axis of values, so that all bars, intervals and numbers are inside."""
+    lengths = [float(value) for _, values in figure.groups for value in values if value is not None]
+    reached = [end for group in figure.ends for ends in group if ends is not None for end in ends]
     # Bars that end left of 0 have their numbers at the left.
     least = min([0.0, *reached, *(lengths if figure.signed else ())])
     most = 1.12 * max([figure.reach, *lengths, *reached])
@@ -264,10 +277,6 @@ def _bars(axes: "Axes", figure: Bars) -> None:
     axes.set_xlim(least, most if most > least else 1.0)
     if least < 0:
         axes.axvline(0, color="0.2", linewidth=0.8)
-    if len(figure.groups) > 1:
-        # More columns would be wider than the panel.
-        columns = min(len(figure.groups), 4)
-        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.08), ncols=columns)
 
 
 def _shorten(name: str) -> str:
@@ -297,7 +306,7 @@ def _histogram(axes: "Axes", figure: Histogram) -> None:
     draw_rules(axes, figure.rules, color="0.4", linewidth=1.2)
     axes.set_xlabel(figure.x_label)
     axes.set_ylabel(figure.y_label)
-    axes.legend(**READABLE)
+    axes.legend(**LEGEND_STYLE)
 
 
 def _intervals(axes: "Axes", figure: Intervals) -> None:

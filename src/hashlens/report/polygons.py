@@ -73,7 +73,7 @@ def _is_true_to_scale(figure: Polygons) -> bool:
 
 def _right_margin(figure: Polygons) -> float:
     """Return the margin at the right of a plane in inches, for the colour bar and the longest line below."""
-    if _names_stand_beside(figure):
+    if _has_names_beside(figure):
         beside = 0.65 + LETTER * max(len(figure.names[i]) for i in shown_names(figure)[0])
     else:
         beside = 0.2 if figure.scale is None else 0.95
@@ -98,7 +98,7 @@ def _legend_shape(figure: Polygons) -> tuple[int, int]:
 
 
 def _labels_below(figure: Polygons) -> list[str]:
-    names = [] if _names_stand_beside(figure) or not figure.names else shown_names(figure)[0]
+    names = [] if _has_names_beside(figure) or not figure.names else shown_names(figure)[0]
     boundary = [figure.boundary_name] if len(figure.boundary) else []
     points = [] if figure.points is None else [figure.points.name]
     return [legend_name(name) for name in (*(figure.names[i] for i in names), *boundary, *points)]
@@ -194,14 +194,14 @@ def _draw_examples(axes: "Axes", figure: Polygons) -> None:
     halo = [withStroke(linewidth=2.5, foreground="white")]
     for mark in figure.marks:
         axes.plot(mark.x, mark.y, "o", color=INK, markersize=6, markeredgecolor="white", zorder=5)
-        left = _name_stands_left(figure, mark)
+        left = _is_name_at_left(figure, mark)
         axes.annotate(
             mark.name, (mark.x, mark.y), (-7 if left else 7, 5), textcoords="offset points",
             ha="right" if left else "left", fontsize=9.5, color=INK, path_effects=halo, zorder=6,
         )  # fmt: skip
 
 
-def _name_stands_left(figure: Polygons, mark: Mark) -> bool:
+def _is_name_at_left(figure: Polygons, mark: Mark) -> bool:
     """Return whether to put the name of a mark at its left: away from the nearest other mark, if there is space."""
     left, right, bottom, top = figure.box
     place = (mark.x - left) / (right - left)
@@ -214,7 +214,7 @@ def _name_stands_left(figure: Polygons, mark: Mark) -> bool:
 def _explain_colours(axes: "Axes", figure: Polygons) -> None:
     if figure.scale is not None:
         _colour_bar(axes, figure, figure.scale)
-    elif _names_stand_beside(figure):
+    elif _has_names_beside(figure):
         _bar_of_names(axes, figure)
     _legend_below(axes, figure)
 
@@ -259,7 +259,7 @@ def _legend_below(axes: "Axes", figure: Polygons) -> None:
     from matplotlib.patches import Patch
     from matplotlib.transforms import ScaledTranslation
 
-    names = [] if _names_stand_beside(figure) or not figure.names else shown_names(figure)[0]
+    names = [] if _has_names_beside(figure) or not figure.names else shown_names(figure)[0]
     handles: list[Patch | Line2D] = [Patch(facecolor=figure.palette[i]) for i in names]
     if len(figure.boundary):
         handles.append(Line2D([], [], color=INK, linewidth=1.7))
@@ -274,7 +274,7 @@ def _legend_below(axes: "Axes", figure: Polygons) -> None:
         )  # fmt: skip
 
 
-def _names_stand_beside(figure: Polygons) -> bool:
+def _has_names_beside(figure: Polygons) -> bool:
     """Return whether there are too many names of colours for a legend below the plane."""
     return bool(figure.names) and sum(len(figure.names[i]) + 4 for i in shown_names(figure)[0]) > 32
 

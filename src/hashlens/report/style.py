@@ -34,7 +34,7 @@ STYLE: dict[str, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "hashlens",
 }
-UNDATED: dict[str, dict[str, None]] = {
+OMITTED_METADATA: dict[str, dict[str, None]] = {
     "svg": {"Date": None, "Creator": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
@@ -73,7 +73,9 @@ def fit(canvas: "Canvas", width: float) -> "Canvas":
 
 
 def save(canvas: "Canvas", path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a picture as PNG, SVG or PDF, according to the suffix; the same picture gives the same bytes.
+    """Write a picture as PNG, SVG or PDF, according to the suffix; equal pictures give equal bytes.
+
+    Without a suffix it is written as PNG.
 
     Raises
     ------
@@ -82,8 +84,8 @@ def save(canvas: "Canvas", path: str | Path, *, overwrite: bool = False) -> Path
     """
     path = Path(path)
     kind = path.suffix.lower().lstrip(".") or "png"
-    if kind not in UNDATED:
+    if kind not in OMITTED_METADATA:
         raise OutputError(f"{path}: pictures are written as .png, .svg, .pdf")
     with atomic_write(path, overwrite=overwrite) as partial, paper_style():
-        canvas.savefig(partial, format=kind, dpi=DPI, metadata=UNDATED[kind])
+        canvas.savefig(partial, format=kind, dpi=DPI, metadata=OMITTED_METADATA[kind])
     return path

@@ -23,10 +23,10 @@ from hashlens.report.figures import (
     Shares,
     Tile,
 )
-from hashlens.report.images import AGAINST, FOR
+from hashlens.report.images import AGAINST_COLOUR, FOR_COLOUR
 from hashlens.visible import escape_unsafe
 
-STRONG = (
+STRONG_COLOURS = (
     "#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#888888", "#EE7733", "#009988", "#BB5566",
 )  # fmt: skip
 """Colours for light and dark backgrounds: Paul Tol's bright palette, and three more of his colours."""
@@ -53,7 +53,7 @@ def colours(count: int) -> tuple[str, ...]:
     """Return colours for `count` lines or groups; colour-blind readers can distinguish a few of them."""
     if count <= len(COLOURS):
         return COLOURS[:count]
-    return STRONG[:count] if count <= len(STRONG) else class_colours(count)
+    return STRONG_COLOURS[:count] if count <= len(STRONG_COLOURS) else class_colours(count)
 
 
 def as_text(text: str) -> str:
@@ -75,7 +75,7 @@ def _lines(figure: Lines) -> dict[str, Any]:
     log = figure.log_x and (bool(figure.ticks) or min(known, default=0.0) > 0)
     zero = zero_place(known) if log else 0.0
     traces = _line_traces(figure, zero)
-    x_axis = _axis(figure.x_label, **(_logarithmic(known) if log else {}))
+    x_axis = _axis(figure.x_label, **(_log_axis(known) if log else {}))
     if figure.ticks:
         _name_ticks(figure, x_axis, traces, zero)
     layout = {
@@ -118,7 +118,7 @@ def _name_ticks(figure: Lines, x_axis: dict[str, Any], traces: list[dict[str, An
     places = _round(place or zero for place, _ in figure.ticks)
     named_places = zip(places, figure.ticks, strict=True)
     names = {place: as_text(name) for place, (_, name) in named_places if place is not None}
-    shown = _far_apart(names, x_axis.get("type") == "log")
+    shown = _readable_ticks(names, x_axis.get("type") == "log")
     x_axis |= {"tickvals": shown, "ticktext": [names[place] for place in shown]}
     if sum(len(names[place]) for place in shown) > 60:  # too long to fit side by side
         x_axis |= {"tickangle": -35, "ticklabeloverflow": "allow"}
@@ -136,14 +136,14 @@ def _rule(rule: Rule, width: float, color: str) -> dict[str, Any]:
             f"{across}1": rule.at, "line": line}  # fmt: skip
 
 
-def _logarithmic(values: Iterable[float]) -> dict[str, Any]:
+def _log_axis(values: Iterable[float]) -> dict[str, Any]:
     """Return a logarithmic axis with ticks at 1, 2, 5, 10, ..., or only at powers of ten if these are many."""
     positive = [value for value in values if value > 0]
     decades = log10(max(positive) / min(positive)) if positive else 0.0
     return {"type": "log", "dtick": "D2" if decades < MAX_DECADES else 1, "tickformat": ",~r"}
 
 
-def _far_apart(places: Iterable[float], log: bool) -> list[float]:
+def _readable_ticks(places: Iterable[float], log: bool) -> list[float]:
     """Return the positions, in order, that are far enough apart to have names."""
     ordered = sorted(places)
     at = np.log(ordered) if log else np.asarray(ordered)
@@ -212,7 +212,9 @@ def _bars(figure: Bars) -> dict[str, Any]:
 
 def _sign_colours(values: Sequence[float | None]) -> list[str]:
     """Return the colour of each bar: one for values of 0 and more, one for values below 0."""
-    above, below = (f"rgb({', '.join(str(round(255 * part)) for part in colour)})" for colour in (FOR, AGAINST))
+    above, below = (
+        f"rgb({', '.join(str(round(255 * part)) for part in colour)})" for colour in (FOR_COLOUR, AGAINST_COLOUR)
+    )
     return [above if (value or 0.0) >= 0 else below for value in values]
 
 
@@ -235,7 +237,7 @@ def _histogram(figure: Histogram) -> dict[str, Any]:
             drawn = [max(share, figure.least / 2) for share in (*shares, shares[-1])]
             hover = [f"{share:.3g}" for share in (*shares, shares[-1])]
             traces[-1] |= {"y": _round(drawn), "text": hover, "hovertemplate": "%{x}: %{text}"}
-    x = _axis(figure.x_label, **(_logarithmic(figure.edges) if figure.log_x else {}))
+    x = _axis(figure.x_label, **(_log_axis(figure.edges) if figure.log_x else {}))
     y = _axis(figure.y_label, rangemode="tozero")
     if figure.least is not None:
         most = max(share for _, shares in figure.shares for share in shares)

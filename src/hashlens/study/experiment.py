@@ -135,9 +135,9 @@ class Experiment(ABC):
         crossed_cells: tuple[Cell, ...] = cross_levels(resources.spec, self.variables)
         return crossed_cells
 
-    def packs(self, repeated: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
+    def packs(self, pairs: Sequence[tuple[Any, int]], resources: Resources) -> Iterable[Sequence[tuple[Any, int]]]:
         """Return the pairs (cell, repeat) divided into packs that are run together; by default a pack is one pair."""
-        return [[pair] for pair in repeated]
+        return [[pair] for pair in pairs]
 
     def depends_on_pack(self, resources: Resources) -> bool:
         """Return whether the numbers of a run depend, within rounding, on the other runs of its pack.

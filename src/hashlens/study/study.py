@@ -27,9 +27,9 @@ class Study:
 
     The default experiment trains and measures networks.
 
-    A study can be interrupted at any moment; the next call of :meth:`run` continues where it stopped, and no run is
-    repeated. Any number of processes may run the same study on one store; they share the work. If its spec gets more
-    levels of an axis or more repeats, only the new runs are computed.
+    A study can be interrupted at any moment; the next call of :meth:`run` continues where it stopped, and the results
+    of finished runs are kept. Any number of processes may run the same study on one store; they share the work. If its
+    spec gets more levels of an axis or more repeats, only the new runs are computed.
 
     Parameters
     ----------

@@ -64,9 +64,9 @@ class Networks(Experiment):
 
         return regimes_opening(results)
 
-    def packs(self, repeated: Sequence[tuple[Cell, int]], resources: Any) -> list[list[tuple[Cell, int]]]:
+    def packs(self, pairs: Sequence[tuple[Cell, int]], resources: Any) -> list[list[tuple[Cell, int]]]:
         """Return packs: ensembles of multilayer perceptrons, and other networks alone."""
-        return packs(repeated, resources.spec.ensemble)
+        return packs(pairs, resources.spec.ensemble)
 
     def depends_on_pack(self, resources: Any) -> bool:
         """Return whether networks are stacked, since rounding in matrix products then depends on the pack's size."""

@@ -16,12 +16,14 @@ from hashlens.training.schedules import SCHEDULES
 
 
 def _flag(value: Any) -> bool | None:
+    """Return a truth value, or None for that of the recipe."""
     if value is not None and not isinstance(value, bool):
         raise ValueError(f"must be true, false, or null for the recipe's, received {value_text(value)}")
     return value
 
 
 def _switch(value: Any) -> bool:
+    """Return a truth value; None is an error."""
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, received {value_text(value)}")
     return value

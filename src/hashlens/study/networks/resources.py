@@ -41,19 +41,19 @@ class NetworkResources(Resources):
         Device for training and reading networks; the CPU by default.
     data : Split of ArrayExamples
         Train and test examples in memory.
-    noise : dict of str to ArrayExamples
+    random_inputs : dict of str to ArrayExamples
         Random inputs by kind.
     """
 
     spec: NetworksSpec
     device: str | torch.device | None = None
     data: Split[ArrayExamples] = field(kw_only=True)
-    noise: dict[str, ArrayExamples] = field(default_factory=dict)
+    random_inputs: dict[str, ArrayExamples] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for kind in self.spec.random_inputs:
             generator = numpy_generator(self.spec.seed, "random inputs", kind)
-            self.noise[kind] = random_inputs(self.data.test, len(self.data.test), generator, kind)  # type: ignore[arg-type]
+            self.random_inputs[kind] = random_inputs(self.data.test, len(self.data.test), generator, kind)  # type: ignore[arg-type]
 
     @property
     def digests(self) -> dict[str, str]:
@@ -96,7 +96,7 @@ class NetworkResources(Resources):
         reading = Reading(device=self.device, seed=self.spec.seed)
         spec = self.spec
         init = spec.recipe().init
-        return Evaluation(data, self.noise, spec.measures, spec.k, spec.logistic, reading, self.radius, init)  # type: ignore[arg-type]
+        return Evaluation(data, self.random_inputs, spec.measures, spec.k, spec.logistic, reading, self.radius, init)  # type: ignore[arg-type]
 
 
 def load_split(spec: NetworksSpec, train: Any = None, test: Any = None) -> Split[ArrayExamples]:

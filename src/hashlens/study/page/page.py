@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from hashlens.study.store import Store
     from hashlens.study.store.status import StudyStatus
 
-DRAWS = 40_000_000
+MAX_DRAWS = 40_000_000
 """Largest number of values that the bootstrap of an effect table draws; a large study needs fewer resamples."""
 
 
 def study_page(results: Results) -> Page:
     """Return the page of all results of a study."""
     opening = opening_of(results)
-    sections = (*opening.sections, *curve_sections(results), *_effects(results), _factors(results))
+    sections = (*opening.sections, *curve_sections(results), *_effect_sections(results), _factor_section(results))
     if not any(section.blocks for section in sections[:-1]):
         sections = (Section("Numbers", blocks(summarize(results))), *sections)
     cells, rows = len(results.levels("cell")), len(results)
     runs = len(set(zip(results.columns["cell"].tolist(), results.columns["repeat"].tolist(), strict=True)))
-    subtitle = f"{runs:,} {_runs(results)} in {cells:,} cells; {rows:,} numbers"
+    subtitle = f"{runs:,} {_runs_noun(results)} in {cells:,} cells; {rows:,} numbers"
     return Page(results.study or "A study", subtitle, opening.verdict, opening.reason, sections, opening.notes)
 
 
@@ -52,7 +52,7 @@ def _experiment(results: Results) -> Experiment | None:
     return find_experiment(name) if name in EXPERIMENTS else None
 
 
-def _runs(results: Results) -> str:
+def _runs_noun(results: Results) -> str:
     experiment = _experiment(results)
     return Experiment.runs if experiment is None else experiment.runs
 
@@ -77,9 +77,9 @@ def store_page(store: "Store", command: str = "") -> Page:
     status = store.status()
     progress_sections = (
         Section("Progress", blocks(status)),
-        Section("Origin", (_origin(store, status, _runs(results)), _spec(store.spec))),
+        Section("Origin", (_origin_table(store, status, _runs_noun(results)), _spec_table(store.spec))),
     )
-    progress = f"{status.done:,} of {status.runs:,} {_runs(results)} are done."
+    progress = f"{status.done:,} of {status.runs:,} {_runs_noun(results)} are done."
     notes = page.notes if status.finished else (*page.notes, progress)
     return Page(
         page.title,
@@ -136,10 +136,10 @@ def _with_title(curve_: Curve, title: str) -> Any:
     return replace(curve_lines(curve_), title=f"{title[0].upper()}{title[1:]}")
 
 
-def _effects(results: Results) -> Iterator[Section]:
+def _effect_sections(results: Results) -> Iterator[Section]:
     rows = len(results.where(layer=""))
     try:
-        effects = effect_table(results, bootstrap=max(50, min(1000, DRAWS // max(rows, 1))))
+        effects = effect_table(results, bootstrap=max(50, min(1000, MAX_DRAWS // max(rows, 1))))
     except StudyError:
         return
     yield _effect_section(effects)
@@ -149,7 +149,7 @@ def _effect_section(effects: EffectTable) -> Section:
     return Section("Variance explained", (*charts(effects.figures()), *effects.tables()), " ".join(effects.verdicts))
 
 
-def _factors(results: Results) -> Section:
+def _factor_section(results: Results) -> Section:
     """Return every factor and its levels, including factors with one level."""
     rows = [
         (results.variables.label(factor), ", ".join(map(level_name, results.levels(factor))))
@@ -159,7 +159,7 @@ def _factors(results: Results) -> Section:
     return Section("Factors", (table("Levels of each factor", ("factor", "levels"), rows, names=2),))
 
 
-def _origin(store: "Store", status: "StudyStatus", runs_label: str) -> Table:
+def _origin_table(store: "Store", status: "StudyStatus", runs_label: str) -> Table:
     from hashlens.study.store.schema import DONE, run_settings
     from hashlens.study.store.status import duration
 
@@ -175,7 +175,7 @@ def _origin(store: "Store", status: "StudyStatus", runs_label: str) -> Table:
     return table("Data and machine", ("", ""), rows, names=2)
 
 
-def _spec(spec: Any) -> Table:
+def _spec_table(spec: Any) -> Table:
     return table("The study's file", ("field", "value"), list(_fields(spec)), names=2)
 
 

@@ -33,7 +33,7 @@ def reproduction_page(reproduction: Reproduction) -> Page:
             *(first if reproduction.comparisons else first[::-1]),
             Section("Claims", tuple(_claims(reproduction))),
             *rest,
-            Section("Command", (_call(reproduction),)),
+            Section("Command", (_command_table(reproduction),)),
         ),
         (reproduction.preset.note, *notes),
         reproduction.provenance.command,
@@ -91,7 +91,7 @@ def _claims(reproduction: Reproduction) -> Iterator[Block]:
         yield from finding.charts()
 
 
-def _call(reproduction: Reproduction) -> Table:
+def _command_table(reproduction: Reproduction) -> Table:
     runs_are = reproduction.study.spec.runs_are
     provenance = provenance_lines(reproduction.provenance, reproduction.seconds, runs_are)
     lines = (line.partition(": ") for line in provenance)

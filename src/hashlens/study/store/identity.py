@@ -182,8 +182,8 @@ def resume(
 ) -> StudyStart:
     """Check that the store contains this study or a part of it, and add the new runs.
 
-    A new name, description or path of the data is written. New levels of axes and more repeats extend the study:
-    existing runs keep their seeds, and so their results.
+    A new name, description, path of the data or value of ``keep`` is written. New levels of axes and more repeats
+    extend the study: existing runs keep their seeds, and so their results.
 
     Raises
     ------

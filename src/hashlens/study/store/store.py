@@ -142,7 +142,8 @@ class Store:
         Parameters
         ----------
         spec : mapping
-            The spec in JSON types. Its ``name``, ``description`` and ``data`` (path of the examples) may change later.
+            The spec in JSON types. Its ``name``, ``description``, ``data`` (path of the examples) and ``keep`` may
+            change later.
         runs : sequence
             All runs, in order; each with ``cell`` (``key`` and factors), ``repeat``, ``seed`` and ``pack``.
         digests : mapping of str to str

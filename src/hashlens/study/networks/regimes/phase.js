@@ -149,11 +149,11 @@
       const names = y === undefined ? [''] : data.axes[y].levels;
       const left = 10 + Math.max(...names.map(name => pen.measureText(name).width));
       const top = y === undefined ? 6 : 24, bottom = 46, right = 14;
-      const wide = Math.min(190, Math.max(SMALLEST, (map.clientWidth - left - right) / columns()));
-      const high = y === undefined ? 46 : Math.min(40, Math.max(SMALLEST, 560 / rows()));
-      return { left, top, wide, high, width: left + wide * columns() + right, height: top + high * rows() + bottom };
+      const cellWidth = Math.min(190, Math.max(SMALLEST, (map.clientWidth - left - right) / columns()));
+      const cellHeight = y === undefined ? 46 : Math.min(40, Math.max(SMALLEST, 560 / rows()));
+      return { left, top, cellWidth, cellHeight, width: left + cellWidth * columns() + right, height: top + cellHeight * rows() + bottom };
     }
-    const corner = (view, column, row) => [view.left + column * view.wide, view.top + (rows() - 1 - row) * view.high];
+    const corner = (view, column, row) => [view.left + column * view.cellWidth, view.top + (rows() - 1 - row) * view.cellHeight];
 
     function paint() {
       frame = null;
@@ -167,7 +167,7 @@
       pen.font = FONT;
       const disagree = paintCells(view);
       if (y !== undefined && data.axes[x].numeric && data.axes[y].numeric) paintLines(view);
-      if (view.wide >= 30 && view.high >= 16) paintNumbers(view);
+      if (view.cellWidth >= 30 && view.cellHeight >= 16) paintNumbers(view);
       paintAxes(view);
       for (const [place, width] of [[chosen, 3], [document.activeElement === canvas ? cursor : null, 2]]) {
         if (!place) continue;
@@ -175,7 +175,7 @@
         for (const [colour, extra] of [['#ffffff', 3], ['#000000', 0]]) {
           pen.strokeStyle = colour;
           pen.lineWidth = width + extra;
-          pen.strokeRect(left, top, view.wide, view.high);
+          pen.strokeRect(left, top, view.cellWidth, view.cellHeight);
         }
       }
       find('.unsure').hidden = !disagree;
@@ -184,7 +184,7 @@
     }
 
     function paintCells(view) {
-      const gap = Math.min(view.wide, view.high) > 9 ? 1 : 0;
+      const gap = Math.min(view.cellWidth, view.cellHeight) > 9 ? 1 : 0;
       let disagree = false;
       for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++) {
         if (!isMeasured(column, row)) continue;
@@ -192,14 +192,14 @@
         pen.fillStyle = pale(data.regimes[cells.regime(cell, limits)], share);
         // Whole pixels: no seams between cells.
         const x0 = Math.round(left), y0 = Math.round(top);
-        pen.fillRect(x0, y0, Math.round(left + view.wide) - x0 - gap, Math.round(top + view.high) - y0 - gap);
+        pen.fillRect(x0, y0, Math.round(left + view.cellWidth) - x0 - gap, Math.round(top + view.cellHeight) - y0 - gap);
         if (share < 1) {
           disagree = true;
           pen.strokeStyle = '#1b1f2455';
           pen.lineWidth = 1;
           pen.beginPath();
-          pen.moveTo(left, top + view.high - gap);
-          pen.lineTo(left + view.wide - gap, top);
+          pen.moveTo(left, top + view.cellHeight - gap);
+          pen.lineTo(left + view.cellWidth - gap, top);
           pen.stroke();
         }
         if (cells.failed(cell)) {
@@ -207,9 +207,9 @@
           pen.lineWidth = 1;
           pen.beginPath();
           pen.moveTo(left, top);
-          pen.lineTo(left + view.wide - gap, top + view.high - gap);
-          pen.moveTo(left, top + view.high - gap);
-          pen.lineTo(left + view.wide - gap, top);
+          pen.lineTo(left + view.cellWidth - gap, top + view.cellHeight - gap);
+          pen.moveTo(left, top + view.cellHeight - gap);
+          pen.lineTo(left + view.cellWidth - gap, top);
           pen.stroke();
         }
       }
@@ -225,7 +225,7 @@
       for (let column = 0; column < columns(); column++) for (let row = 0; row < rows(); row++) {
         if (!isMeasured(column, row)) continue;
         const cell = cellAt(column, row), [left, top] = corner(view, column, row);
-        const place = [cells.ratio[cell].toFixed(2).replace(/^0/, ''), left + view.wide / 2, top + view.high / 2];
+        const place = [cells.ratio[cell].toFixed(2).replace(/^0/, ''), left + view.cellWidth / 2, top + view.cellHeight / 2];
         pen.strokeStyle = pale(data.regimes[cells.regime(cell, limits)], cells.agreement(cell, limits));
         pen.strokeText(...place);
         pen.fillStyle = DARK;
@@ -243,7 +243,7 @@
         for (const ends of crossings((column, row) => surface[cellAt(column, row)], columns(), rows(), limits[name])) {
           ends.forEach(([column, row], end) => {
             const [left, top] = corner(view, column, row);
-            pen[end ? 'lineTo' : 'moveTo'](left + view.wide / 2, top + view.high / 2);
+            pen[end ? 'lineTo' : 'moveTo'](left + view.cellWidth / 2, top + view.cellHeight / 2);
           });
         }
         pen.stroke();
@@ -252,20 +252,20 @@
     }
 
     function paintAxes(view) {
-      const below = view.top + view.high * rows();
+      const below = view.top + view.cellHeight * rows();
       pen.fillStyle = hashlens.css('--ink');
       const widest = Math.max(...data.axes[x].levels.map(name => pen.measureText(name).width)) + 8;
-      const every = Math.ceil(widest / view.wide);
+      const every = Math.ceil(widest / view.cellWidth);
       pen.textBaseline = 'top';
       pen.textAlign = 'center';
       data.axes[x].levels.forEach((name, column) => {
-        if (column % every === 0) pen.fillText(name, Math.max(view.left + (column + 0.5) * view.wide, pen.measureText(name).width / 2), below + 6);
+        if (column % every === 0) pen.fillText(name, Math.max(view.left + (column + 0.5) * view.cellWidth, pen.measureText(name).width / 2), below + 6);
       });
       pen.textAlign = 'right';
       pen.textBaseline = 'middle';
-      const skip = Math.ceil(14 / view.high);
+      const skip = Math.ceil(14 / view.cellHeight);
       if (y !== undefined) data.axes[y].levels.forEach((name, row) => {
-        if (row % skip === 0) pen.fillText(name, view.left - 5, corner(view, 0, row)[1] + view.high / 2);
+        if (row % skip === 0) pen.fillText(name, view.left - 5, corner(view, 0, row)[1] + view.cellHeight / 2);
       });
       pen.fillStyle = hashlens.css('--soft');
       pen.textAlign = 'left';
@@ -295,8 +295,8 @@
 
     function cellUnder(event) {
       const box = canvas.getBoundingClientRect(), view = layOut();
-      const column = Math.floor((event.clientX - box.left - view.left) / view.wide);
-      const row = rows() - 1 - Math.floor((event.clientY - box.top - view.top) / view.high);
+      const column = Math.floor((event.clientX - box.left - view.left) / view.cellWidth);
+      const row = rows() - 1 - Math.floor((event.clientY - box.top - view.top) / view.cellHeight);
       const inside = column >= 0 && column < columns() && row >= 0 && row < rows();
       return inside && isMeasured(column, row) ? [column, row] : null;
     }
@@ -304,8 +304,8 @@
     function point(place) {
       cursor = place;
       const box = canvas.getBoundingClientRect(), view = layOut(), [left, top] = corner(view, ...place);
-      if (left < map.scrollLeft || left + view.wide > map.scrollLeft + map.clientWidth) map.scrollLeft = left - map.clientWidth / 2;
-      hashlens.show(describe(...place), null, box.left + left + view.wide, box.top + top + view.high);
+      if (left < map.scrollLeft || left + view.cellWidth > map.scrollLeft + map.clientWidth) map.scrollLeft = left - map.clientWidth / 2;
+      hashlens.show(describe(...place), null, box.left + left + view.cellWidth, box.top + top + view.cellHeight);
       repaint();
     }
 
