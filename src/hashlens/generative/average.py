@@ -16,7 +16,7 @@ class Averages:
     Parameters
     ----------
     networks : torch.nn.ModuleDict
-        The networks; their averages are added to it, under the same names with the prefix ``mean``.
+        The networks, and their averages under the same names with the prefix ``mean``, which :func:`add_averages` adds.
     names : sequence of str
         Names of the networks that are averaged.
     decay : float

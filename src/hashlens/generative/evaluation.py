@@ -89,7 +89,7 @@ class GenerativeEvaluation(Result):
         Variance of the samples divided by that of the test images.
     code_knn, code_logistic : float or None
         Accuracies of 1-NN and of logistic regression on E(x); None without labels or an encoder.
-    codes : mapping of str to CodesFound
+    codes : mapping of str to CodeMeasures
         Measures of the neural codes of encoder and discriminator, if these have gates.
     memorisation : Memorisation
         Distances of samples to training images.

@@ -45,8 +45,8 @@ class Settings:
     batch_size : int
         Number of images per step.
     ema : float
-        Decay of the exponential moving average of the weights of generator and encoder; 0 for no average. Samples
-        come from the averaged networks.
+        Decay of the exponential moving average of the weights of generator and encoder, from 0 to below 1; 0 for no
+        average. Otherwise samples and codes come from the averaged networks.
     seed : int
         Seed of initial weights, order of images and codes.
     """

@@ -69,7 +69,7 @@ class CVError:
         return constructor_source(self)
 
     def factor(self, values: int) -> float:
-        """Return the factor of the variance of the fold values.
+        """Return the correction, by which the variance of so many fold values is multiplied.
 
         >>> round(CVError().factor(10), 4), round(CVError("repeated", repeats=5).factor(50), 4)
         (0.2111, 0.1311)
@@ -102,5 +102,5 @@ class CVError:
         return float(np.sqrt(self.factor(values.shape[-1])) * values.std(ddof=self.ddof))
 
     def each(self, fold_values: Floats) -> Floats:
-        """Return the error of every row of fold values ``(trials, folds)``."""
+        """Return the error of each row of fold values ``(trials, folds)``, float64 ``(trials,)``, as by :meth:`of`."""
         return np.asarray(np.sqrt(self.factor(fold_values.shape[1])) * fold_values.std(axis=1, ddof=self.ddof))

@@ -152,7 +152,7 @@ class Trace(Result):
             )
 
     def first(self, trials: int) -> "Trace":
-        """Return the trace of the first `trials` trials."""
+        """Return the trace of the first trials; `trials` is their number."""
         return replace(
             self,
             values=self.values[:trials],
