@@ -53,6 +53,19 @@ def double(model):
     return Model()
 
 
+def test_too_few_coalitions_are_noted_for_any_of_several_images():
+    images = np.zeros((2, 1, 16, 16), np.float32)  # a plain image has 16 parts, one of noise has fewer
+    images[1] = np.random.default_rng(0).random((1, 16, 16))
+
+    def model(x):
+        return torch.as_tensor(x).flatten(1) @ torch.linspace(-1, 1, 512).reshape(256, 2)
+
+    background = np.ones((1, 1, 16, 16), np.float32)
+    for order in ([0, 1], [1, 0]):
+        found = explain(model, images[order], "kernel_shap", samples=31, segments=16, background=background)
+        assert "31 coalitions do not determine the values of 16 parts: raise samples" in found.notes
+
+
 def test_all_coalitions_give_exact_shapley_values():
     found = explain(double(crooked), ROW, "kernel_shap", background=BACKGROUND)
     exact = shapley(replaced(crooked, ROW, BACKGROUND), 8)

@@ -12,6 +12,7 @@ from torch import nn
 
 from hashlens import regions
 from hashlens.errors import DataError, ModelError
+from hashlens.regions.plane import plane_sentences
 
 
 def euler(plane):
@@ -74,6 +75,14 @@ def test_units_on_the_same_line_do_not_cut_twice(known):
     plane = regions.plane(network, box=(-9, 9, -9, 9))
     assert plane.count == 7
     assert euler(plane) == 1
+
+
+def test_a_grid_on_boundaries_finds_more_codes_than_there_are_regions():
+    net = nn.Sequential(nn.utils.skip_init(nn.Linear, 2, 2, bias=False), nn.ReLU())
+    nn.init.eye_(net[0].weight)
+    plane = regions.plane(net, box=(0, 1, 0, 1)).with_sampled(11)
+    assert (plane.count, plane.sampled) == (1, 4)
+    assert "finds 4 codes, of which 3 or more are on boundaries only." in plane_sentences(plane)[-1]
 
 
 @pytest.mark.slow

@@ -238,7 +238,7 @@ def audit(
     views : bool, str or sequence of str
         For images: transformed views in which leaks are searched too, by the names of
         :func:`~hashlens.audit.views.encode_views`; True for all seven. Each view costs one more pass over test and
-        over at most 5,000 training images; the result reports the time.
+        over a sample of training images, as in :func:`~hashlens.audit.views.encode_views`; the result reports the time.
 
     Returns
     -------
@@ -248,9 +248,10 @@ def audit(
     Raises
     ------
     AuditError
-        If train and test are the same or swapped, or the network does not classify into their classes.
+        If train or test has no labels, the two are the same or swapped, there are 20 labelled training examples or
+        fewer, all test examples are suspected as leaked, or the network does not classify into their classes.
     DataError
-        If there are no labels.
+        If the data cannot be loaded, or are not images although `views` is given.
 
     References
     ----------

@@ -131,7 +131,7 @@ def blind_spots(train: Codes, test: Codes, predicted: npt.ArrayLike, k: int = 20
     AuditError
         If k is not between 1 and n.
     MeasureError
-        If there are no labels.
+        If there are no labels, or not one prediction for each test example.
     CodesError
         If train and test are not the same bits of the same network.
     """

@@ -85,7 +85,7 @@ class ModelComparison(Ranked):
     labels, predicted_a, predicted_b : numpy.ndarray or None
         int64 ``(n,)``: labels, and predicted classes of the first and of the second model.
     notes : tuple of str
-        Remarks on what was left out.
+        Caveats: layers and gates left out, how outputs were read, and models with the same parameters.
     outputs : tuple of str
         How the output of each model was read; empty where it gives no scores.
     class_names : tuple of str

@@ -25,7 +25,7 @@ from hashlens.measures.classes import Labels
 
 Values = npt.NDArray[np.float64]
 SIZE = 0.05
-"""Probability that the tests together reject a correct fit."""
+"""Largest probability that the tests together reject a correct fit."""
 SURENESS, CLASSES = 5, 20
 """Largest number of groups by confidence, and by class."""
 MIN_VARIANCE = 5.0
@@ -61,7 +61,7 @@ class _Fitted:
 def misfit(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) -> str:
     """Return in words how the fitted temperature and share of wrong labels fail to explain the labels; empty if not.
 
-    A correct fit is rejected in 5 % of cases.
+    A correct fit is rejected in about 5 % of cases at most.
 
     Parameters
     ----------

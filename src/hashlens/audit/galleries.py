@@ -44,7 +44,7 @@ def leak_gallery(leaks: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
 def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite) -> Gallery:
     """Return a gallery of the labels that are likely wrong, each with the suggested one."""
     name = f"label-issues-{split}"
-    # As many as are expected to be wrong, which is more than the labels with a probability above one half.
+    # More labels may be expected to be wrong than have a probability above one half.
     suggested_count = max(issues.likely, round(issues.expected), LEAST)
     count = min(suggested_count, LISTED, len(issues))
     note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."

@@ -32,7 +32,7 @@ class KnownCodes:
 
     @cached_property
     def ordinary(self) -> Scores:
-        """Leave-one-out scores of the training codes."""
+        """Leave-one-out scores of the training codes, or of a sample of them if they are many."""
         return self._normalise(self._sample)
 
     def leave_one_out(self, rows: npt.NDArray[np.int64]) -> Scores:

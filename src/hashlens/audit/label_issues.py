@@ -156,7 +156,7 @@ def label_issues(
         Number of neighbours that vote.
     evidence : {"both", "codes", "confidence"}, optional
         Source of the ranking; by default both if there are probabilities, else the codes. Probabilities that are passed
-        with ``codes`` do not rank labels, but the number of wrong labels is then beyond the network's own doubt.
+        with ``codes`` do not rank labels; they only estimate the number of wrong labels.
 
     Returns
     -------
@@ -166,7 +166,9 @@ def label_issues(
     Raises
     ------
     AuditError
-        If the arguments contradict each other.
+        If the arguments contradict each other, all labels are of one class, or fewer than `k` rows can vote.
+    MeasureError
+        If there are no labels.
     CodesError
         If codes and reference are not the same bits of the same network.
 

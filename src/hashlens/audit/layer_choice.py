@@ -171,9 +171,9 @@ class Search:
 
         Layers are compared by the suspected rows above those expected by chance. Layers within two standard errors of
         the best, plus the uncertainty of the expected number, count as tied. The last of the tied layers is chosen: it
-        is the least sensitive to crops, shifts and brightness. Layers that expect less than half of `expected_false`
-        are chosen only if there is no other. If no layer can be used, the last one with bits is returned with a
-        threshold of NaN, and each score states the reason.
+        is the least sensitive to crops, shifts and brightness. Tied layers in which fewer than half of `expected_false`
+        rows are expected are chosen only if there is no other. If no layer can be used, the last one with bits is
+        returned with a threshold of NaN, and each score states the reason.
         """
         if not isinstance(queries, Codes):
             survey_rows = queries
@@ -236,7 +236,7 @@ class Search:
             distances, neighbours, view = layer.distances, layer.neighbours, None
         unchecked = False
         if copies is None and (len(layers) == 1 or not isinstance(queries, Codes)):
-            # No other layer can tell which rows are copies, so the null is the fitted curve alone.
+            # No other layer can tell which rows are copies. With enough bits, the null is then the fitted curve alone.
             lower_quartile = float(np.quantile(layer.distances[:, 0], 0.25))
             if unchecked := lower_quartile >= FEWEST_BITS:
                 copies = np.ones(len(layer.rows), np.bool_)

@@ -236,13 +236,16 @@ def leaks(
     are copies, and are left out of the null. The threshold is the largest ratio at which at most `expected_false` test
     examples are expected (:class:`~hashlens.audit.measured_null.MeasuredNull`). Of training examples with the same
     input, only the first is searched. If the codes are of a single layer, no other layer can show which training
-    examples are copies. Then a curve fitted through the quartiles is the null, its probability raised to the power 0.6.
+    examples are copies. Then the null is a curve fitted through the quartiles, its probability raised to the power 0.6;
+    where a quarter of the training examples differ from their nearest in fewer than 8 bits, it is the measured
+    distribution with all copies.
 
-    A layer is not used if equal codes alone are more common than `expected_false` allows. It is not used either if
-    there are too few training examples: n examples cannot bound an event rarer than 1 in n + 1, so n must be at least
-    one to two times the number of test examples, divided by `expected_false`. Of the other layers, the one with the
-    most suspected rows above the expected number is chosen. Layers count as tied within two standard errors plus the
-    uncertainty of the expected number; the last of the tied layers is chosen.
+    A layer is not used if equal codes alone are more common than `expected_false` allows, if the ratios of training
+    examples have no distinct quartiles, or if test examples lie much nearer to train than training examples to each
+    other. It is not used either if there are too few training examples: n examples cannot bound an event rarer than 1
+    in n + 1, so n must be at least one to two times the number of test examples, divided by `expected_false`. Of the
+    other layers, the one with the most suspected rows above the expected number is chosen. Layers count as tied within
+    two standard errors plus the uncertainty of the expected number; the last of the tied layers is chosen.
 
     Parameters
     ----------

@@ -27,13 +27,13 @@ class MeasuredNull:
 
     The probability that one more ordinary row has a ratio at or below that of c of the n rows is (c + 1) / (n + 1),
     whatever the distribution, since all n + 1 rows are exchangeable. Two rows that are nearest to each other are one
-    pair counted twice; if all rows are in such pairs, the probability is (c + 2) / (n + 2). So the smallest probability
-    is between 1 / (n + 1) and 2 / (n + 2), and rarer events cannot be bounded.
+    pair counted twice; if all rows are in such pairs, the probability is (c + 2) / (n + 2). So for new queries the
+    smallest probability is between 1 / (n + 1) and 2 / (n + 2), and rarer events cannot be bounded.
 
     Near-duplicates among the surveyed rows are not ordinary. The probability without the known copies is a lower bound;
     the probability with them is an upper bound. A smooth curve, fitted to the quartiles, chooses between the two
-    bounds. It is not used outside them, since its tail underestimates probabilities several times. Without a curve the
-    upper bound is used; without copies the two bounds agree.
+    bounds. It is not used outside them, since its tail gives probabilities that are several times too low. Without a
+    curve the upper bound is used; without copies the two bounds agree.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class MeasuredNull:
 
     @property
     def smallest_probability(self) -> float:
-        """The smallest probability that n rows can support."""
+        """The smallest probability that n rows can support; 0 if the queries are the surveyed rows."""
         added = self.new_queries * self.rows_per_pair
         return added / max(1.0, len(self.all_ratios) + added)
 
@@ -134,8 +134,9 @@ class MeasuredNull:
         """Return how the queries differ in distribution from the null; empty where they do not.
 
         Queries at or below the threshold may be copies and are left out. A network that has memorised its training rows
-        places the other queries too nearer to them than training rows lie to each other. The check fails if at least a
-        third of the queries, and more than are suspected, lie below the lower quartile of the null.
+        places the other queries too nearer to them than training rows lie to each other. About a quarter of the queries
+        should lie at or below the lower quartile of the null. The check fails if the number above that is more than a
+        twelfth of the queries, more than three standard errors, and more than the number left out.
         """
         quarter = float(np.quantile(self.all_ratios, 0.25))
         share, unsuspected = float(np.mean(self.all_ratios <= quarter)), queries[queries > threshold]

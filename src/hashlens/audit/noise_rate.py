@@ -29,6 +29,7 @@ HIGHEST = 0.9
 DROP = 8.0
 """Drop of the log-likelihood, in nats, at the edge of the grid: four standard errors."""
 ZOOMS = 8
+"""Largest number of grids that are computed, each finer around the maximum of the one before."""
 ROWS = 20_000
 """Rows processed at a time."""
 

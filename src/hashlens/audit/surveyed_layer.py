@@ -104,7 +104,7 @@ class SurveyedLayer:
 
         Without `view` any rows may be passed; with it, only surveyed rows, each in its view.
         """
-        assert self.fitted is not None  # never None if `votes`
+        assert self.fitted is not None  # never None if `separates`
         position = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         packed, last = self.reference.packed[rows], self.distances[position, -1]
         missing = np.flatnonzero(self.rows[position] != rows)

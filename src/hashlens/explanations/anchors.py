@@ -60,7 +60,7 @@ class Search:
     seen: dict[Conditions, tuple[Array, Array]] = field(default_factory=dict)
 
     def pull(self, rule: Conditions, count: int = BATCH) -> tuple[int, int]:
-        """Draw examples for a rule; return how many keep the prediction, and the number of examples so far."""
+        """Draw `count` examples for a rule; return how many of them keep the prediction, and `count`."""
         drawn = self.space.draw(rule, count, self.generator)
         kept = self.example.answers(drawn.inputs) == self.answer
         self.budget -= count

@@ -53,9 +53,10 @@ def code_inversion(
 
     There are three uses. With ``x`` alone, the search starts from noise and seeks an input with the code of ``x``. With
     `example` or `code`, it seeks an input with that code and starts from ``x``, or from noise if there is no ``x``. In
-    a piecewise linear network all gates are fixed to the requested code, which makes the network affine. The hinge loss
-    of the wrong bits is then convex in the input. It is minimised until the network without fixed gates has the
-    requested code. Max-pools are fixed only if the code has bits for them. In other networks no gate is fixed.
+    a piecewise linear network the gates for which the code has bits are fixed to it; max-pools have bits only in codes
+    of all gates. If all gates are fixed, the network is affine, and the hinge loss of the wrong bits is convex in the
+    input. The loss is minimised until the network without fixed gates has the requested code. In other networks no
+    gate is fixed.
 
     With `generator`, only outputs of the generator are searched. The optimisation changes the latent vector, which is
     drawn at random at the start; gradients are passed back through the generator. Such inputs look like the data, but
@@ -81,7 +82,7 @@ def code_inversion(
     steps : int
         Largest number of steps.
     step_size : float
-        Size of the first step, as a share of the range.
+        Size of the first step, as a share of the range; with `generator`, in units of the latent vector.
     bounds : (float, float), optional
         Range of inputs; by default, for images, that of ``background`` or ``x``. For tables the scale of each column
         comes from ``background``.

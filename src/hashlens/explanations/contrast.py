@@ -26,7 +26,8 @@ from hashlens.regions.units import Units, of_network
 Tensor = torch.Tensor
 LISTED = 20
 """Number of units that are named: the first to flip."""
-FEW_UNITS, STEPS = 4096, 256
+FEW_BITS, STEPS = 4096, 256
+"""Codes of fewer bits are cut along the whole segment; for longer ones the segment has this number of steps."""
 SMALLEST, DOUBLINGS = 2.0**-40, 41
 """Steps past the turning point: the smallest, as a share of the segment, and how often it is doubled, up to its end."""
 TIES = "the prediction does not change on the line to the other example: the two classes are tied for x"
@@ -51,7 +52,7 @@ class SegmentCodes:
 
     Attributes
     ----------
-    turn : Turn
+    turn : TurningPoint
         Point where the prediction changes; always exact.
     codes : Codes
         Codes at the points examined, first to last.
@@ -71,12 +72,12 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
     The straight segment to this example is cut where units flip (:func:`hashlens.regions.along`). The values are the
     smallest change of the input along this segment that changes the prediction, ``(n, ...)`` in units of the input;
     ``image`` is the changed input. The turning point is exact in float64. The change goes slightly past this point,
-    until the network, in its own dtype, predicts another class by more than rounding; ``diagnostics["stepped_past"]``
-    is that extra step, as a share of the segment. If there is no such point, a note says so. ``diagnostics`` also names
-    the units whose bits separate the two examples, in the order in which they flip, with the share of the segment after
-    which each flips, and the length of the change.
+    until the network, in its own dtype, predicts another class, if possible by more than rounding;
+    ``diagnostics["stepped_past"]`` is that extra step, as a share of the segment. If there is no point of another
+    class, a note says so. ``diagnostics`` also names the first 20 units whose bits separate the two examples, in the
+    order in which they flip, with the share of the segment after which each flips, and the length of the change.
 
-    In a large network the segment has tens of thousands of pieces. It is then examined at 256 equal steps, and only the
+    With a long code the segment has tens of thousands of pieces. It is then examined at 256 equal steps, and only the
     step in which the prediction changes is cut exactly. So it is not seen if the prediction changes and changes back
     within an earlier step, and the positions of flips are known only to one step.
 
@@ -85,7 +86,8 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
     request : Request
         The examples and the network to explain, and shared options.
     steps : int, optional
-        Number of equal steps; 1 cuts the whole segment exactly. By default 1 below 4,096 units, otherwise 256.
+        Number of equal steps; 1 cuts the whole segment exactly. By default 1 if the code has fewer than 4,096 bits,
+        otherwise 256.
     """
     if steps is not None:
         require_whole(ExplainError, "steps", steps)
@@ -115,7 +117,7 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
                 f"all {len(background)} background examples are predicted as class {own_class}, as x is: give others"
             )
         nearest = int(others[np.argmin(hamming(own_regions.code.packed[row], background.code.packed[others]))])
-        step_count = steps or (1 if own_regions.code.code_bits < FEW_UNITS else STEPS)
+        step_count = steps or (1 if own_regions.code.code_bits < FEW_BITS else STEPS)
         walk = _segment_codes(
             background.program, own_regions.x[row], background.x[nearest], own_class, step_count, output
         )

@@ -99,10 +99,10 @@ def explain(
         reading that choose bits have no effect here. Other options are those of the method.
 
         ``forward`` receives rows of `x`, or a list of texts, as its batch. ``mask`` is a function of `x`, or a dict of
-        such functions: the values of padded positions become 0, and a note reports their share of the explanation,
-        which is 0 if the network ignores its padding. A model with a single score for two classes is explained for
-        class 1 by this score, and for class 0 by its opposite: minus the logit, or 1 minus the probability. With
-        ``output="score"`` perturbation methods explain scores instead of probabilities.
+        such functions: the values of padded positions become 0. If they were not 0, because the network does not ignore
+        its padding, a note reports their share of the explanation. A model with a single score for two classes is
+        explained for class 1 by this score, and for class 0 by its opposite: minus the logit, or 1 minus the
+        probability. With ``output="score"`` perturbation methods explain scores instead of probabilities.
 
     Returns
     -------

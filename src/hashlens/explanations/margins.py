@@ -60,10 +60,10 @@ class Margins(Protocol):
 
 @dataclass(frozen=True)
 class FixedGates:
-    """Margins in a piecewise linear network whose gates are fixed to the required side.
+    """Margins in a piecewise linear network; the gates with required bits are fixed to the required side.
 
-    With fixed gates the network is affine, so a loss that is convex in the margins is convex in the input, and has no
-    local minima. If all margins are positive, the network itself has the required code.
+    If all gates are fixed, the network is affine, so a loss that is convex in the margins is convex in the input, and
+    has no local minima. If all margins are positive, the network itself has the required code.
     """
 
     program: Program

@@ -45,7 +45,7 @@ def kernel_shap(
     """
     require_whole(ExplainError, "samples", samples)
     examples = perturb(request, unit, segments)
-    values, bases, gaps, errors, exact, used = [], [], [], [], True, 0
+    values, bases, gaps, errors, exact, used, most_parts = [], [], [], [], True, 0, 0
     for example in examples:
         d, drawn = len(example.parts.names), _background(example)
         coalitions, weights, pairs = _coalitions(d, samples, numpy_generator(request.seed, "shap", example.row))
@@ -58,12 +58,12 @@ def kernel_shap(
         bases.append(coalition_values[0])
         gaps.append(completeness_gap(float(shares.sum()), example.own() - coalition_values[0]))
         errors.append(error)
-        exact, used = exact and not pairs.any(), max(used, len(coalition_values))
+        exact, used, most_parts = exact and not pairs.any(), max(used, len(coalition_values)), max(most_parts, d)
     diagnostics = {
         "base_value": number_or_list(bases), "completeness_gap": max(gaps), "exact": exact,
         "standard_error": max(errors), "coalitions": used,
     }  # fmt: skip
-    notes = request.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, d)
+    notes = request.notes + _notes(len(drawn), examples[0].parts.replacements, samples, exact, most_parts)
     return explain_parts(request, "kernel_shap", examples, values, diagnostics=diagnostics, notes=notes)
 
 

@@ -144,9 +144,10 @@ class Region:
     def on_boundary(self) -> Int64[npt.NDArray[np.int64], " {len(self)}"]:
         """Number of units whose boundary each example lies exactly on, int64 ``(n,)``.
 
-        A unit on its boundary has the input 0, and counts as off in the code, the affine map and the chords. A unit
-        that is 0 everywhere nearby, because its inputs are dead units, has no boundary. To find out, its derivative is
-        computed in one random direction; a non-zero gradient gives 0 there with probability 0.
+        The input of such a unit equals its breakpoint. Its bit is 0 in the code, and the affine map and the chords are
+        those of that side. An input that is the same everywhere nearby, because it comes from dead units, is on no
+        boundary. To find out, its derivative is computed in one random direction; a non-zero gradient gives 0 there
+        with probability 0.
         """
         direction = torch.randn(self.x.shape[1:], generator=torch_generator(0, "on_boundary"), dtype=torch.float64).to(
             self.x

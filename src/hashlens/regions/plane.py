@@ -243,9 +243,10 @@ class Plane(Result):
         return np.where(distance <= within, self.locate(coordinates), -1)
 
     def sampled_count(self, per_side: int = 1001) -> int:
-        """Return the number of regions that a grid of ``per_side ** 2`` points finds; it misses small ones.
+        """Return the number of different codes on a grid of ``per_side ** 2`` points; a grid misses small regions.
 
-        Grid points exactly on boundaries may have codes that no region has; these are counted too.
+        Grid points exactly on boundaries may have codes that no region has; these are counted too, so the number can be
+        larger than that of the regions.
         """
         if per_side < 2:
             raise DataError(f"a grid has at least 2 points per side, received {per_side}")
@@ -329,7 +330,12 @@ def plane_sentences(plane: Any) -> list[str]:
     if plane.sampled is not None:
         grid = f"{plane.per_side:,} x {plane.per_side:,}"
         missed = plane.count - plane.sampled
-        lines.append(f"A grid of {grid} points finds {plane.sampled:,} regions and misses {missed:,}.")
+        lines.append(
+            f"A grid of {grid} points finds {plane.sampled:,} regions and misses {missed:,}."
+            if missed >= 0
+            else f"A grid of {grid} points finds {plane.sampled:,} codes, of which {-missed:,} or more are on "
+            "boundaries only."
+        )
     return lines
 
 

@@ -165,10 +165,10 @@ def retrieval_quality(
     task = _RankingTask.of(query_classes, classes, k, codes is None, left_out)
     query_rows, rows = _words(queries), _words(known)
 
-    def rank(part: slice, hits_: Scores, precisions: Scores) -> None:
+    def rank(part: slice, relevant_counts: Scores, precisions: Scores) -> None:
         rank_codes(
             query_rows[part], rows, task.query_classes[part], task.classes, known.code_bits + 1, task.itself,
-            task.cuts, task.harmonic, hits_, precisions,
+            task.cuts, task.harmonic, relevant_counts, precisions,
         )  # fmt: skip
 
     return task.run(rank, QUERIES_A_TASK)
@@ -237,14 +237,14 @@ def retrieval_quality_features(
         query_rows, rows = query_rows - centre, rows - centre
         lengths = rows.square().sum(dim=1)
 
-    def rank(part: slice, hits_: Scores, precisions: Scores) -> None:
+    def rank(part: slice, relevant_counts: Scores, precisions: Scores) -> None:
         # |q|^2 is the same for all rows and left out; cosine distance is -2 q f up to a factor.
         ranked = torch.addmm(lengths, query_rows[part], rows.T, alpha=-2).numpy()
         keys = _sortable(ranked, task.query_classes[part, None] == task.classes)
         if task.itself:
             keys[np.arange(len(keys)), np.arange(part.start, part.start + len(keys))] = np.iinfo(np.uint64).max
         keys.sort(axis=1)
-        rank_keys(keys[:, : task.ranked], task.cuts, task.harmonic, hits_, precisions)
+        rank_keys(keys[:, : task.ranked], task.cuts, task.harmonic, relevant_counts, precisions)
 
     return task.run(rank, max(1, KEYS_BYTES // (8 * len(rows))))
 
@@ -264,7 +264,7 @@ def _words(codes: Codes) -> npt.NDArray[np.uint64]:
 
 
 def _sortable(values: npt.NDArray[np.float32], relevant: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
-    """Return integers in the order of `values`, twice, plus 1 where `relevant`."""
+    """Return integers whose upper 63 bits are in the order of `values`; the lowest bit is 1 where `relevant`."""
     values += np.float32(0)  # -0 is 0
     raw = values.view(np.uint32)
     # The bits of floats are ordered like integers after those of negative ones are inverted.
@@ -309,17 +309,17 @@ class _RankingTask:
 
     def run(self, rank: Callable[[slice, Scores, Scores], None], step: int) -> RetrievalQuality:
         """Rank `step` queries at a time, with torch's number of threads, and return the averages."""
-        result, precisions = np.zeros((2, len(self.query_classes), len(self.cuts)))
-        parts = [slice(start, start + step) for start in range(0, len(result), step)]
+        relevant_counts, precisions = np.zeros((2, len(self.query_classes), len(self.cuts)))
+        parts = [slice(start, start + step) for start in range(0, len(precisions), step)]
         with (
             bar("ranking", len(parts)) as advance,
             ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="rank") as pool,
         ):
-            for _ in pool.map(lambda part: rank(part, result[part], precisions[part]), parts):
+            for _ in pool.map(lambda part: rank(part, relevant_counts[part], precisions[part]), parts):
                 advance("")
-        return self._average(result, precisions)
+        return self._average(relevant_counts, precisions)
 
-    def _average(self, result: Scores, precisions: Scores) -> RetrievalQuality:
+    def _average(self, relevant_counts: Scores, precisions: Scores) -> RetrievalQuality:
         kept = self.relevant > 0
         relevant = self.relevant[kept, None]
         averages = precisions[kept] / np.minimum(self.cuts, relevant)
@@ -333,8 +333,8 @@ class _RankingTask:
             mean_average_precision=float(means[-1]),
             standard_error=float(averages[:, -1].std() / np.sqrt(answered)),
             k=self.k,
-            precision=heads((result[kept] / self.cuts).mean(axis=0)),
-            recall=heads((result[kept] / relevant).mean(axis=0)),
+            precision=heads((relevant_counts[kept] / self.cuts).mean(axis=0)),
+            recall=heads((relevant_counts[kept] / relevant).mean(axis=0)),
             mean_average_precision_at=heads(means),
             queries=answered,
             without_relevant=len(kept) - answered,

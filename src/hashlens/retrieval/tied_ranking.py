@@ -28,7 +28,7 @@ QUERIES_AT_ONCE = 16
 
 @compiled
 def _add_group(
-    size: int, hits: int, ahead: int, ahead_hits: int, cuts: Any, harmonic: Any, result: Any, precisions: Any
+    size: int, hits: int, ahead: int, ahead_hits: int, cuts: Any, harmonic: Any, relevant_counts: Any, precisions: Any
 ) -> None:
     """Add a group of ties to the relevant codes before each cutoff, and to the sums of precisions."""
     share = hits / size
@@ -37,7 +37,7 @@ def _add_group(
     for i in range(cuts.size):
         counted = min(size, cuts[i] - ahead)
         if counted > 0:
-            result[i] += share * counted
+            relevant_counts[i] += share * counted
             precisions[i] += share * (slope * counted + level * (harmonic[ahead + counted] - harmonic[ahead]))
 
 
@@ -51,7 +51,7 @@ def rank_codes(
     itself: bool,
     cuts: Any,
     harmonic: Any,
-    result: Any,
+    relevant_counts: Any,
     precisions: Any,
 ) -> None:
     """Rank all codes for each query by Hamming distance.
@@ -70,7 +70,7 @@ def rank_codes(
         int64 ``(k,)``: cutoffs of the ranking.
     harmonic : numpy.ndarray
         float64 ``(n + 1,)``: harmonic numbers from H[0] = 0.
-    found, precisions : numpy.ndarray
+    relevant_counts, precisions : numpy.ndarray
         float64 ``(m, k)``, zeros: outputs, the number of relevant codes before each cutoff, and the sums of precisions
         at them.
     """
@@ -91,20 +91,23 @@ def rank_codes(
                 hits = histogram[q, 1, distance]
                 size = histogram[q, 0, distance] + hits
                 if hits > 0:
-                    _add_group(size, hits, ahead, ahead_hits, cuts, harmonic, result[start + q], precisions[start + q])
+                    _add_group(
+                        size, hits, ahead, ahead_hits, cuts, harmonic, relevant_counts[start + q], precisions[start + q]
+                    )
                 ahead += size
                 ahead_hits += hits
 
 
 @compiled
-def rank_keys(keys: Any, cuts: Any, harmonic: Any, result: Any, precisions: Any) -> None:
+def rank_keys(keys: Any, cuts: Any, harmonic: Any, relevant_counts: Any, precisions: Any) -> None:
     """Evaluate rankings that are already sorted.
 
     Parameters
     ----------
     keys : numpy.ndarray
-        uint64 ``(m, n)``, each row ascending: twice the key of a code, plus 1 if it is relevant. Equal keys are ties.
-    cuts, harmonic, found, precisions
+        uint64 ``(m, n)``, each row ascending: a code's rank key in the upper bits, and 1 in the lowest bit if it is
+        relevant. Codes with the same rank key are ties.
+    cuts, harmonic, relevant_counts, precisions
         As in :func:`rank_codes`.
     """
     one = np.uint64(1)
@@ -117,6 +120,6 @@ def rank_keys(keys: Any, cuts: Any, harmonic: Any, result: Any, precisions: Any)
                 hits += int(row[end] & one)
                 end += 1
             if hits > 0:
-                _add_group(end - ahead, hits, ahead, ahead_hits, cuts, harmonic, result[q], precisions[q])
+                _add_group(end - ahead, hits, ahead, ahead_hits, cuts, harmonic, relevant_counts[q], precisions[q])
             ahead = end
             ahead_hits += hits
