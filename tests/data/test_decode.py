@@ -147,7 +147,7 @@ def test_pixels_are_images_with_channels_first_or_last(images):
 )
 def test_wrong_options_are_one_line(address, message):
     with pytest.raises(DataError, match=message) as error:
-        Decoding.of(parse(address))
+        Decoding.from_address(parse(address))
     assert str(error.value).startswith(address)
 
 

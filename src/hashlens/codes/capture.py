@@ -387,13 +387,13 @@ class Capture:
 
     def _read_channels(self, name: str, gate: Gate, planes: list[Plane], output: Tensor) -> None:
         self._finite.check(name, planes[0][0])
-        out = self._layer_axes.masked(name, output)
+        out = self._layer_axes.clear_padding(name, output)
         if out.dim() == 1:  # one value per example, such as a squeezed score, is one channel
             out, planes = out[:, None], [(x[:, None], breakpoint) for x, breakpoint in planes]
         axis = self._layer_axes.channel_axis(out)
         space = [other for other in range(1, out.dim()) if other != axis]
         self._values.append((out.sum(dim=space) if space else out).float())
-        masked_bits = [self._layer_axes.masked(name, x > breakpoint) for x, breakpoint in planes]
+        masked_bits = [self._layer_axes.clear_padding(name, x > breakpoint) for x, breakpoint in planes]
         bits = torch.stack([part.amax(dim=space) if space else part for part in masked_bits], dim=-1)
         self._add_bits(Layer(name, gate.name, (out.shape[axis],), len(planes), gate.soft), bits.flatten(1))
 

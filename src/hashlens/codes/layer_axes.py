@@ -128,10 +128,10 @@ class LayerAxes:
                     f"all, padding too, with mask={{'{name}*': None, '*': ...}}"
                 )
 
-    def masked(self, name: str, x: Tensor) -> Tensor:
+    def clear_padding(self, name: str, x: Tensor) -> Tensor:
         """Return `x` with zeros at padded positions, if it has positions."""
         located = self._position_axis(name, x.shape)
-        return x if located is None else located[0].masked(x, located[1])
+        return x if located is None else located[0].clear_padding(x, located[1])
 
     def pad_last(self, name: str, bits: Tensor, shape: Sequence[int]) -> tuple[Tensor, bool]:
         """Return bits ``(*shape, planes)`` with positions first and padding last, and whether there are positions."""

@@ -70,7 +70,7 @@ class Positions:
         counts = [n for n in lengths_after if n is not None]
         return _prefix(torch.tensor(counts, device=mask.device), after) if len(counts) == len(lengths_after) else None
 
-    def masked(self, x: Tensor, axis: int) -> Tensor:
+    def clear_padding(self, x: Tensor, axis: int) -> Tensor:
         """Return values or bits with zeros at the padded positions along an axis."""
         mask = self._mask_of(x, axis)
         shape = [1] * x.dim()
@@ -82,7 +82,7 @@ class Positions:
 
         Then the bits of an example in batches of different widths differ only by zeros at the end.
         """
-        bits, mask = self.masked(bits, axis).movedim(axis, 1), self._mask_of(bits, axis)
+        bits, mask = self.clear_padding(bits, axis).movedim(axis, 1), self._mask_of(bits, axis)
         if self._at_end:
             return bits
         order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)

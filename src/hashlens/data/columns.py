@@ -56,7 +56,7 @@ def from_columns(dataset: Any) -> StreamedExamples:
         )
     labels, class_names = _labels(dataset, label, name)
     if images:
-        return ColumnImages.of(dataset, images[0], labels, class_names)
+        return ColumnImages.from_dataset(dataset, images[0], labels, class_names)
     rows = dataset if form in TENSORS else dataset.with_format("torch", columns=columns)
     if label is None or not _need_numbers(getattr(dataset.features[label], "dtype", ""), labels):
         return DatasetExamples(rows)
@@ -104,7 +104,7 @@ class ColumnImages(ImageExamples):
     column: str
 
     @classmethod
-    def of(cls, dataset: Any, column: str, labels: Labels | None, class_names: ClassNames) -> "ColumnImages":
+    def from_dataset(cls, dataset: Any, column: str, labels: Labels | None, class_names: ClassNames) -> "ColumnImages":
         """Return the images of all rows."""
         form = None if decodes_itself(dataset.features[column]) else "arrow"
         stored = dataset.with_format(form, columns=[column])

@@ -82,7 +82,7 @@ class Decoding:
                 raise DataError(f"{name} is {' or '.join(map(repr, values))}, received {value!r}")
 
     @classmethod
-    def of(cls, address: Address) -> Self:
+    def from_address(cls, address: Address) -> Self:
         """Return the settings in an address, such as ``folder:photos?orientation=ignore``.
 
         Raises

@@ -54,7 +54,7 @@ def open_folder(address: Address) -> "FolderExamples":
     for path in files:
         if (readable := os.fsencode(path).decode("utf-8", "backslashreplace")) != str(path):
             raise DataError(f"{address.text}: the name {readable!r} is not valid UTF-8, which ids must be: rename it")
-    decoding = Decoding.of(address)
+    decoding = Decoding.from_address(address)
     numbers = {name: number for number, name in enumerate(folders)}
     ids = np.array([path.relative_to(root).as_posix() for path in files])
     return FolderExamples(

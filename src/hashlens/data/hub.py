@@ -23,7 +23,7 @@ def open_hub(address: Address) -> ParquetExamples:
     DataError
         If the repository or the split does not exist, or cannot be reached and is not in the cache.
     """
-    decoding = Decoding.of(address)
+    decoding = Decoding.from_address(address)
     return parquet_images(address.text, hub_files(address), decoding)
 
 

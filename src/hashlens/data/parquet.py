@@ -44,7 +44,7 @@ def open_parquet(address: Address) -> "ParquetExamples":
     DataError
         If there are no such files, columns or rows, or they are damaged.
     """
-    return parquet_images(address.text, split_files(address), Decoding.of(address))
+    return parquet_images(address.text, split_files(address), Decoding.from_address(address))
 
 
 def split_files(address: Address) -> tuple[Path, ...]:

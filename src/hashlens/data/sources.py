@@ -181,7 +181,7 @@ def _scheme(address: Address) -> Scheme:
     if (":" in scheme.form) != bool(address.place):
         raise DataError(f"{address.text!r}: write this source as {scheme.form}")
     if address.options and scheme.decoded:
-        Decoding.of(address)
+        Decoding.from_address(address)
     elif address.options:
         schemes_with_options = ", ".join(name for name, each in SCHEMES.items() if each.decoded)
         raise DataError(

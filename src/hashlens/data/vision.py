@@ -45,7 +45,7 @@ def open_vision(address: Address) -> "VisionExamples":
     classes = {each: kind for each in datasets.__all__ if _takes_root(kind := getattr(datasets, each))}
     if name not in classes:
         raise DataError(f"{address.text}: torchvision has no data set {name!r}; {nearest(name, classes)}")
-    arguments, decoding = _arguments(address, classes[name]), Decoding.of(address)
+    arguments, decoding = _arguments(address, classes[name]), Decoding.from_address(address)
     # Each class of torchvision raises other errors for missing or damaged files.
     with reading(f"{address.text}: {root!r}", Exception):
         dataset = classes[name](root, **arguments)

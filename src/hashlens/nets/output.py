@@ -59,7 +59,7 @@ class Output:
         return f"{self.kind} ({self.reason})"
 
     @property
-    def line(self) -> str:
+    def description(self) -> str:
         """Description of how the output is read, in one line."""
         return f"output read as {self}"
 
@@ -79,7 +79,7 @@ class Output:
         return self.kind == "regression"
 
     @property
-    def cut(self) -> float:
+    def threshold(self) -> float:
         """Value of a single score above which an example has class 1: 1/2 for a probability, 0 for a logit."""
         return 0.5 if self.kind == "binary_probability" else 0.0
 
@@ -275,14 +275,18 @@ def first_tensor(output: Any) -> Tensor | None:
 
 
 def output_notes(output: Output | None, unsteady: tuple[str, ...] = ()) -> list[str]:
-    """Return notes on how a network's output was read; empty if its kind is certain and steady."""
+    """Return notes on how a network's output was read.
+
+    They are about a regression, an uncertain kind or several classes of an example, about the choice of the scores, and
+    the reasons in `unsteady`. The list is empty for scores of exclusive classes whose kind is certain.
+    """
     if output is None:
         return list(unsteady)
     line = []
     if output.regression:
-        line = [f"{output.line}: it has no classes, so there is no accuracy"]
+        line = [f"{output.description}: it has no classes, so there is no accuracy"]
     elif not output.certain:
-        line = [f"{output.line}; to change this, give output="]
+        line = [f"{output.description}; to change this, give output="]
     elif output.multilabel:
-        line = [f"{output.line}: the likeliest class of an example counts as its class"]
+        line = [f"{output.description}: the likeliest class of an example counts as its class"]
     return [*line, *output.notes, *unsteady]

@@ -69,7 +69,7 @@ def class_parts(plane: Plane) -> ClassParts:
     if values.shape[1] > 1:  # one window of all outputs
         values, slopes, breakpoints = values[:, None], slopes[:, :, None], values.new_zeros(values.shape[1])
     else:
-        breakpoints = values.new_full((1,), plane.read_as.cut)
+        breakpoints = values.new_full((1,), plane.read_as.threshold)
         values = values - breakpoints
     mesh = plane.mesh.copy()
     # Lines are numbered from 0 again. The vertices so far were created by other lines, so their numbers are removed.

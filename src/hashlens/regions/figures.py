@@ -275,14 +275,14 @@ def _class_names(plane: Plane, names: Sequence[str] | None) -> tuple[str, ...]:
         return ()
     if not _is_single(plane):
         return _output_names(plane.value[0].numel(), names)
-    cut = f"{plane.read_as.cut:g}"
+    cut = f"{plane.read_as.threshold:g}"
     return tuple(names) if names is not None and len(names) == 2 else (f"output ≤ {cut}", f"output > {cut}")
 
 
 def _boundary_name(plane: Plane) -> str:
     if not plane.has_classes:
         return ""
-    return f"decision boundary: output = {plane.read_as.cut:g}" if _is_single(plane) else "decision boundary"
+    return f"decision boundary: output = {plane.read_as.threshold:g}" if _is_single(plane) else "decision boundary"
 
 
 def _output_names(count: int, class_names: Sequence[str] | None) -> tuple[str, ...]:

@@ -326,7 +326,7 @@ def plane_sentences(plane: Any) -> list[str]:
     else:
         lines = [f"No decision boundary: {no_classes(plane.read_as)}."]
     if plane.boundary_length is not None and plane.read_as.kind != "logits" and plane.read_as.reason:
-        lines.append(f"The {plane.read_as.line}.")
+        lines.append(f"The {plane.read_as.description}.")
     if plane.sampled is not None:
         grid = f"{plane.per_side:,} x {plane.per_side:,}"
         missed = plane.count - plane.sampled

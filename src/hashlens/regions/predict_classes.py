@@ -28,7 +28,7 @@ def predict_classes(
     if not has_classes(read_as, flat.shape[1]):
         raise DataError(no_classes(read_as))
     noise = tolerances(flat.dtype)[0] * flat.abs() if noise is None else noise
-    classes = (flat - read_as.cut > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
+    classes = (flat - read_as.threshold > noise)[:, 0].long() if flat.shape[1] == 1 else first_largest(flat, noise)
     result: npt.NDArray[np.int64] = classes.cpu().numpy()
     return result
 
@@ -41,7 +41,6 @@ def has_classes(read_as: Output, outputs: int) -> bool:
 def no_classes(read_as: Output) -> str:
     """Return in words why a network predicts no class."""
     if read_as.regression:
-        return (
-            f"{read_as.line}: it predicts no class; to read it otherwise, give output=, such as output='binary_logit'"
-        )
+        way_out = "to read it otherwise, give output=, such as output='binary_logit'"
+        return f"{read_as.description}: it predicts no class; {way_out}"
     return "the network has no outputs, so it predicts no class"
