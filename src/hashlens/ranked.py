@@ -141,7 +141,7 @@ class Ranked(Result):
         OutputError
             If the file exists and `overwrite` is false, or cannot be written.
         """
-        return write_columns(path, self._lines(), overwrite=overwrite)
+        return write_columns(path, self._csv_columns(), overwrite=overwrite)
 
     def table(self, title: str, note: str = "", *, shown: int = SHOWN, without: Collection[str] = ()) -> Table:
         """Return a readable table of the first examples.
@@ -155,26 +155,26 @@ class Ranked(Result):
         without : collection of str
             Names of columns to leave out.
         """
-        columns = [column for column in self._known() if column.shown and column.name not in without]
+        columns = [column for column in self._known_columns() if column.shown and column.name not in without]
         rows = list(zip(*(column.display_cells(self, shown) for column in columns), strict=True))
         names = next((i for i, column in enumerate(columns) if not column.identifies_row), len(columns))
         return table(title, [column.title for column in columns], rows, note, names=names)
 
     def page_rows(self, names: Sequence[str], count: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         """Return the known columns among `names`, and their first rows as text, for the list of a page."""
-        columns = [column for column in self._known() if column.name in names]
+        columns = [column for column in self._known_columns() if column.name in names]
         cells = zip(*(column.page_cells(self, count) for column in columns), strict=True)
         return tuple(column.name for column in columns), list(cells)
 
-    def _known(self) -> list[Column]:
+    def _known_columns(self) -> list[Column]:
         columns = self.columns
         return [column for column in self.COLUMNS if column.name in columns]
 
-    def _lines(self) -> dict[str, Values]:
+    def _csv_columns(self) -> dict[str, Values]:
         """Return the columns of a CSV file: `columns`, and the names of classes if they have names."""
         class_name_columns = {
             f"{column.name}_name": np.array(column.display_cells(self), np.str_)
-            for column in self._known()
+            for column in self._known_columns()
             if self.class_names and column.classes
         }
         return self.columns | class_name_columns

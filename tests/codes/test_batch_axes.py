@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import hashlens as hl
-from hashlens.codes.batch_axes import moved as has_moved
-from hashlens.codes.batch_axes import row_marks
+from hashlens.codes.batch_axes import have_moved, row_marks
 from hashlens.errors import CaptureError, CodesWarning, DataError
 
 LENGTHS = (3, 9, 5, 7, 2, 9)
@@ -208,12 +207,12 @@ def test_a_mapping_of_its_own_class_is_handed_on_as_it_is():
 def test_rows_that_changed_have_not_moved():
     x = numbers(20, 8)
     first = row_marks(x[:3], 0)
-    assert not has_moved(first, row_marks(x, 0))
-    assert not has_moved(first, row_marks(x * (1 + 1e-7), 0))
-    assert not has_moved(first, row_marks(x + 1, 0))
-    assert has_moved(first, row_marks(x.flip(0), 0))
-    assert has_moved(first, row_marks(x.flip(0).T, 1))
-    assert not has_moved(first, row_marks(x[:1], 0))
+    assert not have_moved(first, row_marks(x, 0))
+    assert not have_moved(first, row_marks(x * (1 + 1e-7), 0))
+    assert not have_moved(first, row_marks(x + 1, 0))
+    assert have_moved(first, row_marks(x.flip(0), 0))
+    assert have_moved(first, row_marks(x.flip(0).T, 1))
+    assert not have_moved(first, row_marks(x[:1], 0))
 
 
 class OfWeights(nn.Module):

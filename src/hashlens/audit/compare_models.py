@@ -313,7 +313,7 @@ def _comparison(
     notes = [f"Left out, because only one of the models has it: {', '.join(unshared)}."] if unshared else []
     for place, observation in (("first", first), ("second", second)):
         notes += [f"The {place}: {note}." for note in output_notes(observation.output, observation.unsteady)]
-        if observation.unknown_labels:
+        if observation.has_unknown_labels:
             notes.append(f"The {place} has {observation.classes} classes, fewer than the labels: there is no accuracy.")
     origins = [observation.codes.provenance for observation in (first, second)]
     notes += [f"{item.model}: {item.left_out_note}." for item in origins if item.left_out]

@@ -152,7 +152,7 @@ class Leaks(Ranked):
     def to_csv(self, path: str | Path, suspected_only: bool = False, *, overwrite: bool = False) -> Path:
         """Write the ranking as a CSV file and return its path; `suspected_only` writes only the suspected examples."""
         rows = self.suspected if suspected_only else len(self)
-        lines = {name: values[:rows] for name, values in self._lines().items()}
+        lines = {name: values[:rows] for name, values in self._csv_columns().items()}
         return write_columns(path, lines, overwrite=overwrite)
 
     def __rich__(self) -> RenderableType:

@@ -119,7 +119,7 @@ class BatchAxes:
                 continue
             marks = second.marks[axis]
             common = marks.reshape(sizes[1], -1, marks.shape[1])[list(order)].reshape(-1, marks.shape[1])
-            if moved(common, first.marks[axis]):
+            if have_moved(common, first.marks[axis]):
                 self._set_moved(name)
                 continue
             self._marks[name] = axis, marks
@@ -177,7 +177,8 @@ class BatchAxes:
             return True
         axis, marks = probed
         # Most networks keep the order of rows; comparing the first few is then enough.
-        if _same(marks, row_marks(x.narrow(axis, 0, len(marks)), axis)).all() or not moved(marks, row_marks(x, axis)):
+        first_rows = x.narrow(axis, 0, len(marks))
+        if _same(marks, row_marks(first_rows, axis)).all() or not have_moved(marks, row_marks(x, axis)):
             return True
         self._set_moved(name)
         return False
@@ -230,7 +231,7 @@ def row_marks(x: Tensor, axis: int) -> Marks:
     return marks
 
 
-def moved(first: Marks, rows: Marks) -> bool:
+def have_moved(first: Marks, rows: Marks) -> bool:
     """Return whether some of the first rows are now in other rows; rows that are missing altogether do not count.
 
     Parameters

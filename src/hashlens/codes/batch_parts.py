@@ -51,7 +51,7 @@ def with_other_example(value: Any, own: int, others: int) -> Any:
         return _same_container(value, {key: with_other_example(item, own, others) for key, item in value.items()})
     if isinstance(value, (list, tuple)):
         if _one_item_per_example(value, 1):
-            items = [value[0]] * own + [each_tensor(value[0], _mirrored)] * others
+            items = [value[0]] * own + [each_tensor(value[0], _mirror)] * others
             return each_tensor(_same_container(value, items), torch.clone)
         return _same_container(value, [with_other_example(item, own, others) for item in value])
     if not isinstance(value, Tensor) or value.dim() == 0 or len(value) != 1:
@@ -62,7 +62,7 @@ def with_other_example(value: Any, own: int, others: int) -> Any:
     return torch.cat([value] * own + [other] * others)
 
 
-def _mirrored(part: Tensor) -> Tensor:
+def _mirror(part: Tensor) -> Tensor:
     return part.flip(-1) if part.dim() else part
 
 

@@ -55,7 +55,7 @@ class Observation:
     unsteady: tuple[str, ...] = ()
 
     @property
-    def unknown_labels(self) -> bool:
+    def has_unknown_labels(self) -> bool:
         """Whether some label has no output of the network."""
         labels = self.codes.labels
         return self.predictions is not None and labels is not None and int(labels.max(initial=-1)) >= self.classes
@@ -63,7 +63,7 @@ class Observation:
     @property
     def accuracy(self) -> float | None:
         """Share of labelled examples that are predicted correctly; None without labels, predictions or outputs."""
-        if self.predictions is None or self.codes.labels is None or self.unknown_labels:
+        if self.predictions is None or self.codes.labels is None or self.has_unknown_labels:
             return None
         labelled = has_label(self.codes.labels)
         return float(np.mean((self.predictions == self.codes.labels)[labelled])) if labelled.any() else None

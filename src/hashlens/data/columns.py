@@ -82,7 +82,7 @@ def _labels(dataset: Any, label: str | None, name: str) -> tuple[Labels | None, 
     return (None, names) if (labels == NO_LABEL).all() else (labels, names)
 
 
-def decodes_itself(feature: Any) -> bool:
+def is_decoded_by_datasets(feature: Any) -> bool:
     """Return whether `datasets` decodes the images of a column itself, and converts them to the column's mode."""
     return getattr(feature, "mode", None) is not None and getattr(feature, "decode", True)
 
@@ -106,7 +106,7 @@ class ColumnImages(ImageExamples):
     @classmethod
     def from_dataset(cls, dataset: Any, column: str, labels: Labels | None, class_names: ClassNames) -> "ColumnImages":
         """Return the images of all rows."""
-        form = None if decodes_itself(dataset.features[column]) else "arrow"
+        form = None if is_decoded_by_datasets(dataset.features[column]) else "arrow"
         stored = dataset.with_format(form, columns=[column])
         decoding, name = ColumnDecoding(), type(dataset).__name__
         first = decode_named(_encode(stored[:1][column], name, 0)[0], name, 0, decoding)

@@ -11,7 +11,7 @@ import torch
 from hashlens.codes.codes import Codes, require_same_code
 from hashlens.codes.encode import encode
 from hashlens.codes.reading import Reading, ReadingOptions
-from hashlens.data.columns import decodes_itself
+from hashlens.data.columns import is_decoded_by_datasets
 from hashlens.data.decode import Decoding, as_encoded, decode
 from hashlens.data.examples import Batch
 from hashlens.data.labels import class_labels, fitting_names
@@ -209,7 +209,7 @@ def values_of(batch: Any, column: str) -> Sequence[Any]:
 def is_stored_image(features: Any, column: str, stored: Any) -> bool:
     """Return whether a column holds image files that can be read and decoded here."""
     feature = (features or {}).get(column)
-    if type(feature).__name__ != "Image" or decodes_itself(feature):
+    if type(feature).__name__ != "Image" or is_decoded_by_datasets(feature):
         return False
     return all(
         value and (value["bytes"] is not None or Path(value["path"] or "").is_file()) for value in stored.to_pylist()

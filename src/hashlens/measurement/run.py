@@ -91,7 +91,7 @@ class MeasurementRun:
             f"no network accuracy on {name}: labels go up to {int(part.codes.labels.max())}, but the "
             f"network's output has {part.classes} classes; number the classes as in its training"
             for name, part in (("train", observations.train), ("test", observations.test))
-            if part.unknown_labels and part.codes.labels is not None
+            if part.has_unknown_labels and part.codes.labels is not None
         ]
         unlabelled = [_unlabelled_rows(part.codes) for part in (observations.train, observations.test)]
         if any(unlabelled):
