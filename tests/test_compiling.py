@@ -45,7 +45,7 @@ def twice(x):
 
 def loaded(folder):
     """Return the caller as a process that starts now sees it."""
-    compiling_module._forget_stale.cache_clear()
+    compiling_module._delete_stale_code.cache_clear()
     spec = importlib.util.spec_from_file_location("caller", folder / "caller.py")
     caller = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(caller)
