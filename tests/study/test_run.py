@@ -308,7 +308,7 @@ def interrupted(todo, interrupt):
             return super().narrow(*args)
 
     train = Examples(**{name: getattr(DATA.train, name) for name in DATA.train.__dataclass_fields__})
-    return replace(todo, resources=replace(todo.resources, data=Split(train, DATA.test), noise={}))
+    return replace(todo, resources=replace(todo.resources, data=Split(train, DATA.test), random_inputs={}))
 
 
 @pytest.mark.slow
