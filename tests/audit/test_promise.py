@@ -9,7 +9,7 @@ import hashlens as hl
 from hashlens.audit.exact_copies import exact_copies
 from hashlens.audit.leaks import leaks
 from hashlens.audit.local_ratio import OrdinaryRatios
-from hashlens.audit.measured_null import UNCHECKED, MeasuredNull
+from hashlens.audit.measured_null import UNCHECKED_POWER, MeasuredNull
 from hashlens.audit.splits import ordinary_rate, train_and_test
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
@@ -149,7 +149,7 @@ def test_few_training_rows_are_a_kind_that_is_hardly_known():
 
 def test_one_layer_alone_promises_less_than_its_curve():
     ratios = np.linspace(0.001, 1, 600)
-    null = MeasuredNull.measure(ratios, np.ones(600, bool), LIGHT, power=UNCHECKED)
+    null = MeasuredNull.measure(ratios, np.ones(600, bool), LIGHT, power=UNCHECKED_POWER)
     # No less than 600 rows can show, and no more than was seen.
     expected = [1 / 601, LIGHT.probability(0.45) ** 0.6, LIGHT.probability(0.7) ** 0.6]
     assert null.probability([0.2, 0.45, 0.7]) == pytest.approx(expected)

@@ -10,7 +10,7 @@ from torch import nn
 
 from hashlens.errors import ExplainError, HashlensError
 from hashlens.explanations import explain
-from hashlens.explanations.places import _laid_out
+from hashlens.explanations.places import _token_layout
 
 from .networks import Tokens, convolutional, drawn, grid, seeded
 
@@ -239,7 +239,7 @@ def test_the_layer_that_a_scripted_network_was_explained_by_can_be_named():
      (16, (28, 28), (0, (4, 4))), (201, (14, 14), (5, (14, 14))), (33, (8, 16), (1, (4, 8))), (23, (14, 14), None)],
 )  # fmt: skip
 def test_tokens_are_laid_out_as_the_maps_were(count, shape, laid):
-    assert _laid_out(count, shape) == laid
+    assert _token_layout(count, shape) == laid
 
 
 class Alone(nn.Module):

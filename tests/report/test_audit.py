@@ -9,7 +9,7 @@ import pytest
 
 import hashlens as hl
 from hashlens.audit.audit import Audit, audit
-from hashlens.audit.galleries import LEAST, LISTED
+from hashlens.audit.galleries import LISTED, LISTED_UNFLAGGED
 from hashlens.audit.page import audit_page
 from hashlens.report.page import Gallery, page_html
 from hashlens.result import Split
@@ -92,7 +92,7 @@ def test_a_gallery_says_when_it_is_cut(found):
 def test_where_nothing_is_flagged_the_first_are_shown_and_called_so(found):
     none = replace(found, novel=replace(found.novel, threshold=float("inf")))
     gallery = galleries(none)["novel"]
-    assert len(gallery.items) == LEAST
+    assert len(gallery.items) == LISTED_UNFLAGGED
     assert gallery.note.startswith("None is novel")
     assert page_html(audit_page(none))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -20,9 +21,9 @@ from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.measured_null import smallest_expected_false
 from hashlens.audit.novel_items import NovelItems
 from hashlens.audit.novelty import Novelty
-from hashlens.audit.predictions import predict_both
+from hashlens.audit.predictions import Predictions, predict_both
 from hashlens.audit.splits import input_keys, train_and_test
-from hashlens.audit.views import Views, each_layer, require_no_mask, views_by
+from hashlens.audit.views import Views, encode_views_with, require_no_mask, with_bits_per_layer
 from hashlens.codes.codes import Codes, align_layouts
 from hashlens.codes.provenance import Provenance
 from hashlens.codes.reading import Reading, ReadingOptions
@@ -261,7 +262,7 @@ def audit(
     """
     reading = Reading.from_options(audit, reading, options)
     arguments = {**locals(), "reading": None, "options": reading.changes}
-    reading, seed = each_layer(reading), reading.seed
+    reading, seed = with_bits_per_layer(reading), reading.seed
     train_examples = match_class_numbers(load_training_data(train), declared_classes(model))
     data = Split(*with_one_numbering(train_examples, load_data(test)))
     names = view_names(views)
@@ -277,9 +278,9 @@ def audit(
         _require_neighbours(codes.train)
         if names:
             advance("views")
-        view_codes = views_by(model, data, names, reading) if names else None
+        view_codes = encode_views_with(model, data, names, reading) if names else None
         advance("leaks")
-        leaked, notes = _leaks(codes, seed, suspect_copies, view_codes)
+        leaked, leak_notes = _leaks(codes, seed, suspect_copies, view_codes)
         advance("labels of test")
         test_issues = label_issues(
             codes.test, reference=codes.train, probabilities=predictions.test.probabilities, k=NEIGHBOURS
@@ -298,24 +299,7 @@ def audit(
     labelled = has_label(codes.test.labels)
     labels, probabilities = codes.test.labels[labelled], predictions.test.probabilities[labelled]
     correct = predicted[labelled] == labels
-    suspected = None
-    if leaked is not None and searched(leaked):
-        suspected = np.isin(np.flatnonzero(labelled), leaked.suspected_rows)
-        if suspected.all():
-            raise AuditError(
-                f"all {len(suspected):,} test examples are suspected as leaked, which leaves none to measure on: "
-                "give a test set that is not in train, or suspect_copies=False"
-            )
-    if gates_note := codes.train.provenance.left_out_note:
-        notes.append(gates_note)
-    if unlabelled_note := unlabelled_rows_note(*(_unlabelled(part) for part in (codes.train, codes.test))):
-        notes.append(unlabelled_note)
-    if unseen_note := unseen_classes(codes.train.labels, codes.test.labels, codes.train.class_names):
-        notes.append(unseen_note)
-    notes[:0] = output_notes(predictions.train.output, predictions.train.unsteady)
-    if classes_note := _differing_classes(codes, predictions.test.probabilities.shape[1]):
-        notes.append(classes_note)
-    measured = audited_accuracy(correct, suspected, probabilities, labels, seed)
+    measured = audited_accuracy(correct, _suspected(leaked, labelled), probabilities, labels, seed)
     return Audit(
         model=type(model).__name__,
         accuracy=replace(
@@ -328,7 +312,7 @@ def audit(
         blind_spots=spots,
         novel=novel,
         provenance=Split(codes.train.provenance, codes.test.provenance),
-        notes=tuple(notes),
+        notes=_notes(codes, predictions, leak_notes),
         class_names=codes.train.class_names or (),
         command=call_source(audit, **arguments),
         data=data,
@@ -339,6 +323,32 @@ def _sample(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
     """Return the sample of bits that an audit uses, drawn from codes of all bits, the same for train and test."""
     assert reading.bits is not None
     return [codes.sample_bits(reading.bits, reading.seed, per_layer=True) for codes in align_layouts([train, test])]
+
+
+def _suspected(leaked: Leaks | None, labelled: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
+    """Return which of the labelled test examples are suspected as leaked; None if leaks could not be searched for."""
+    if leaked is None or not searched(leaked):
+        return None
+    suspected = np.isin(np.flatnonzero(labelled), leaked.suspected_rows)
+    if suspected.all():
+        raise AuditError(
+            f"all {len(suspected):,} test examples are suspected as leaked, which leaves none to measure on: "
+            "give a test set that is not in train, or suspect_copies=False"
+        )
+    return suspected
+
+
+def _notes(codes: Split[Codes], predictions: Split[Predictions], leak_notes: Sequence[str]) -> tuple[str, ...]:
+    """Return the caveats of an audit: on the output, the leaks, the gates, the labels and the classes."""
+    notes = (
+        *output_notes(predictions.train.output, predictions.train.unsteady),
+        *leak_notes,
+        codes.train.provenance.left_out_note,
+        unlabelled_rows_note(*(_unlabelled(part) for part in (codes.train, codes.test))),
+        unseen_classes(codes.train.labels, codes.test.labels, codes.train.class_names),
+        _differing_classes(codes, predictions.test.probabilities.shape[1]),
+    )
+    return tuple(note for note in notes if note)
 
 
 def _differing_classes(codes: Split[Codes], classes: int) -> str:

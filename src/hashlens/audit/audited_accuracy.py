@@ -9,7 +9,7 @@ import numpy.typing as npt
 from jaxtyping import Bool, Float64, Int64
 
 from hashlens.audit.doubt_fit import misfit
-from hashlens.audit.noise_rate import NoiseGrid, accuracy_by_right_labels, noise_grid
+from hashlens.audit.noise_rate import NoiseGrid, accuracy_with_right_labels, noise_grid
 from hashlens.audit.temperature import Probabilities
 from hashlens.intervals import clopper_pearson
 from hashlens.measures.classes import Labels
@@ -220,15 +220,15 @@ def audited_accuracy(
     trials, hits = weights.sum(axis=1), (weights * correct).sum(axis=1)
     exact = [clopper_pearson(*counts, LEVEL) for counts in zip(hits.tolist(), trials.tolist(), strict=True)]
     if probabilities is None or labels is None:
-        return AuditedAccuracy(_measure(names, weights, rows, exact, generator))
-    considered = weights[-1].astype(np.bool_)
-    grid = noise_grid(probabilities[considered], labels[considered])
-    if reason := misfit(probabilities[considered], labels[considered], grid):
-        return AuditedAccuracy(_measure(names, weights, rows, exact, generator), no_estimate=reason)
+        return AuditedAccuracy(_measured_steps(names, weights, rows, exact, generator))
+    is_last_part = weights[-1].astype(np.bool_)
+    grid = noise_grid(probabilities[is_last_part], labels[is_last_part])
+    if reason := misfit(probabilities[is_last_part], labels[is_last_part], grid):
+        return AuditedAccuracy(_measured_steps(names, weights, rows, exact, generator), no_estimate=reason)
     likelihood = np.zeros((len(correct), grid.total.size))
-    likelihood[considered] = grid.log_likelihood(probabilities[considered], labels[considered])
-    surest = _most_confident(probabilities, considered)
-    columns = np.hstack([rows, np.stack([surest, surest & ~correct], axis=1), likelihood])
+    likelihood[is_last_part] = grid.log_likelihood(probabilities[is_last_part], labels[is_last_part])
+    most_confident = _most_confident(probabilities, is_last_part)
+    columns = np.hstack([rows, np.stack([most_confident, most_confident & ~correct], axis=1), likelihood])
     sums, resampled_sums = _sums(columns, generator)
     accuracies = _with_estimate(sums, rows.shape[1], grid)
     lowest, highest = (_with_estimate(resampled_sums, rows.shape[1], grid, bound) for bound in (np.minimum, np.maximum))
@@ -240,12 +240,12 @@ def audited_accuracy(
         highest,
     )
     # No estimate is surer than the accuracy that it is of, which a bootstrap is where all predictions are right.
-    low, high = accuracy_by_right_labels(np.array(exact[-1]), np.array(grid.rate), grid.classes).tolist()
+    low, high = accuracy_with_right_labels(np.array(exact[-1]), np.array(grid.rate), grid.classes).tolist()
     estimate = replace(estimate, interval=(min(low, estimate.interval[0]), max(high, estimate.interval[1])))
     return AuditedAccuracy(_with_intervals(steps, exact), estimate=estimate)
 
 
-def _measure(
+def _measured_steps(
     names: Sequence[str], weights: Values, rows: Values, exact: Sequence[Interval], generator: np.random.Generator
 ) -> tuple[Step, ...]:
     """Return the steps alone, without an estimate."""
@@ -257,11 +257,11 @@ def _with_intervals(steps: Sequence[Step], intervals: Sequence[Interval]) -> tup
     return tuple(replace(step, interval=interval) for step, interval in zip(steps, intervals, strict=True))
 
 
-def _most_confident(probabilities: Probabilities, considered: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which of the considered examples are the most confident tenth, bool ``(n,)``."""
-    rows = np.flatnonzero(considered)
+def _most_confident(probabilities: Probabilities, is_last_part: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Return which examples of the last part are its most confident tenth, bool ``(n,)``."""
+    rows = np.flatnonzero(is_last_part)
     confidence = probabilities[rows].max(axis=1)
-    chosen = np.zeros(len(considered), np.bool_)
+    chosen = np.zeros(len(is_last_part), np.bool_)
     chosen[rows[np.argsort(-confidence, kind="stable")[: max(1, round(CLEAREST * len(rows)))]]] = True
     return chosen
 
@@ -278,7 +278,7 @@ def _with_estimate(
     if bound is not None:
         disagree = sums[:, steps + 1] / np.maximum(sums[:, steps], 1)
         rates = bound(rates, np.minimum(disagree, grid.highest_rate))
-    return np.column_stack([accuracies, accuracy_by_right_labels(accuracies[:, -1], rates, grid.classes)])
+    return np.column_stack([accuracies, accuracy_with_right_labels(accuracies[:, -1], rates, grid.classes)])
 
 
 def _sums(rows: Values, generator: np.random.Generator) -> tuple[Values, Values]:

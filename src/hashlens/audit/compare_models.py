@@ -202,15 +202,15 @@ def compare_models(
     require_whole(AuditError, "k", k)
     require_whole(AuditError, "memory_budget", memory_budget)
     examples = load_data(data)
-    numbers = [_numbers_of(*models, examples.class_names) for models in ((a, b), (b, a))]
+    numberings = [_class_names_of(*models, examples.class_names) for models in ((a, b), (b, a))]
     reading = Reading.from_options(compare_models, reading, options)
     bits, seed = BITS if reading.bits is None else reading.bits, reading.seed
     budget = max(8, memory_budget // len(examples))
     first, second = (
         observe(model, match_class_numbers(examples, names), replace(reading, bits=None), budget)
-        for model, names in zip((a, b), numbers, strict=True)
+        for model, names in zip((a, b), numberings, strict=True)
     )
-    first, second = _rename(first, numbers[0]), _rename(second, numbers[1])
+    first, second = _with_class_names(first, numberings[0]), _with_class_names(second, numberings[1])
     n = len(first.codes)
     if n <= k or n < MIN_ROWS:
         raise AuditError(f"k={k} neighbours need more than {max(k, MIN_ROWS - 1)} examples, received {n}")
@@ -237,7 +237,7 @@ def compare_models(
     return _comparison(first, second, agreements, shared, k)
 
 
-def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, data_names: ClassNames) -> ClassNames:
+def _class_names_of(model: torch.nn.Module, other: torch.nn.Module, data_names: ClassNames) -> ClassNames:
     """Return the class names of a model; where it has none, those of the data, or of the other model.
 
     Data that lack a class of the other model are numbered differently from both models.
@@ -250,14 +250,14 @@ def _numbers_of(model: torch.nn.Module, other: torch.nn.Module, data_names: Clas
     )
 
 
-def _rename(observation: Observation, class_names: ClassNames) -> Observation:
+def _with_class_names(observation: Observation, class_names: ClassNames) -> Observation:
     """Return an observation whose codes have the class names of the network where the data have none."""
     codes = observation.codes
     names = fitting_names(codes.labels, codes.class_names or class_names)
     return replace(observation, codes=replace(codes, class_names=names))
 
 
-def _second_as_first(first: Observation, second: Observation) -> tuple[Labels | None, ClassNames]:
+def _second_predictions(first: Observation, second: Observation) -> tuple[Labels | None, ClassNames]:
     """Return the second model's predictions in the class numbers of the first, and the names of all classes."""
     first_names, second_names = first.codes.class_names, second.codes.class_names
     if first_names is None or second_names is None or first_names == second_names or second.classes > len(second_names):
@@ -268,7 +268,7 @@ def _second_as_first(first: Observation, second: Observation) -> tuple[Labels | 
     return labels[1], union
 
 
-def _accuracy(
+def _second_accuracy(
     second: Observation, predicted: Labels | None, labels: Labels | None, class_names: ClassNames
 ) -> float | None:
     """Return the accuracy of the second model; predictions and labels have the class numbers of the first."""
@@ -305,7 +305,7 @@ def _comparison(
 ) -> ModelComparison:
     n, order = len(shared), np.argsort(shared, kind="stable")
     digests = [observation.codes.provenance.parameters_digest for observation in (first, second)]
-    second_predicted, class_names = _second_as_first(first, second)
+    second_predicted, class_names = _second_predictions(first, second)
     predicted = [first.predictions, second_predicted]
     labels = first.codes.labels
     names = [{item.name: None for item in observation.codes.layers} for observation in (first, second)]
@@ -330,7 +330,7 @@ def _comparison(
         same_predictions=(
             None if predicted[0] is None or predicted[1] is None else float((predicted[0] == predicted[1]).mean())
         ),
-        accuracy=(first.accuracy, _accuracy(second, second_predicted, labels, first.codes.class_names)),
+        accuracy=(first.accuracy, _second_accuracy(second, second_predicted, labels, first.codes.class_names)),
         ids=first.codes.ids[order],
         rows=order,
         overlap=shared[order],

@@ -26,7 +26,7 @@ from hashlens.measures.classes import Labels
 Values = npt.NDArray[np.float64]
 SIZE = 0.05
 """Largest probability that the tests together reject a correct fit."""
-SURENESS, CLASSES = 5, 20
+CONFIDENCE_GROUPS, CLASS_GROUPS = 5, 20
 """Largest number of groups by confidence, and by class."""
 MIN_VARIANCE = 5.0
 """Smallest variance of the labels in a group for which chi-square is a good approximation."""
@@ -90,18 +90,18 @@ def fit_p_values(probabilities: Probabilities, labels: Labels, grid: NoiseGrid) 
     residual = fitted.score[1] - cross_information / max(temperature_information, LEAST) * fitted.score[0]
     deviation = np.sqrt(max(rate_information - cross_information**2 / max(temperature_information, LEAST), LEAST))
     p_values = {
-        "sure": _p_value(fitted, 0, _by_value(-fitted.expected[0], _variance(fitted, 0))),
-        "class": _p_value(fitted, 0, _by_class(fitted.first, _variance(fitted, 0))),
+        "sure": _p_value(fitted, 0, _groups_by_value(-fitted.expected[0], _variance(fitted, 0))),
+        "class": _p_value(fitted, 0, _groups_by_class(fitted.first, _variance(fitted, 0))),
         "even": float(norm.cdf(residual / deviation)),
     }
     if probabilities.shape[1] > 2:
-        p_values["second"] = _p_value(fitted, 1, _by_value(fitted.expected[1], _variance(fitted, 1)))
+        p_values["second"] = _p_value(fitted, 1, _groups_by_value(fitted.expected[1], _variance(fitted, 1)))
     return p_values
 
 
 def _fit(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
     parts = [
-        _of_rows(probabilities[start : start + ROWS], labels[start : start + ROWS], temperature, rate)
+        _fit_rows(probabilities[start : start + ROWS], labels[start : start + ROWS], temperature, rate)
         for start in range(0, len(labels), ROWS)
     ]
     return _Fitted(
@@ -114,7 +114,7 @@ def _fit(probabilities: Probabilities, labels: Labels, temperature: float, rate:
     )
 
 
-def _of_rows(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
+def _fit_rows(probabilities: Probabilities, labels: Labels, temperature: float, rate: float) -> _Fitted:
     rows, classes = np.arange(len(labels)), probabilities.shape[1]
     other_rate = rate / (classes - 1)
     calibrated = with_temperature(probabilities, temperature)
@@ -143,9 +143,9 @@ def _variance(fitted: _Fitted, rank: int) -> Values:
     return np.asarray(expected * (1 - expected))
 
 
-def _by_value(values: Values, variance: Values) -> Labels:
+def _groups_by_value(values: Values, variance: Values) -> Labels:
     """Return groups of rows ordered by value, each with about the same share of the variance."""
-    count = max(1, min(SURENESS, int(variance.sum() / MIN_VARIANCE)))
+    count = max(1, min(CONFIDENCE_GROUPS, int(variance.sum() / MIN_VARIANCE)))
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(variance[order]) - variance[order]
     by_row = np.empty(len(values), np.int64)
@@ -153,10 +153,10 @@ def _by_value(values: Values, variance: Values) -> Labels:
     return by_row
 
 
-def _by_class(classes: Labels, variance: Values) -> Labels:
+def _groups_by_class(classes: Labels, variance: Values) -> Labels:
     """Return groups of rows by class; classes with little variance are merged with the next."""
     class_variances = np.bincount(classes, variance)
-    step = max(MIN_VARIANCE, float(class_variances.sum()) / CLASSES)
+    step = max(MIN_VARIANCE, float(class_variances.sum()) / CLASS_GROUPS)
     groups, total, group = np.zeros(len(class_variances), np.int64), 0.0, 0
     for c, amount in enumerate(class_variances.tolist()):
         if total >= step:

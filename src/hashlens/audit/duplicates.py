@@ -90,9 +90,13 @@ class Duplicates(Ranked):
         *EXAMPLE,
         Column("ratio", lambda found: found.ratios[found.rows], float),
         Column(
-            "group_ratio", lambda found: found.of_groups([group.ratio for group in found.groups], np.float64), float
+            "group_ratio",
+            lambda found: found.repeat_per_row([group.ratio for group in found.groups], np.float64),
+            float,
         ),
-        Column("identical", lambda found: found.of_groups([group.identical for group in found.groups], np.bool_), bool),
+        Column(
+            "identical", lambda found: found.repeat_per_row([group.identical for group in found.groups], np.bool_), bool
+        ),
         Column("label", "labels", int, classes=True),
     )
 
@@ -132,9 +136,9 @@ class Duplicates(Ranked):
     @property
     def ranks(self) -> Rows:
         """Rank of the group of each of `rows`, from 1."""
-        return self.of_groups(range(1, len(self) + 1), np.int64)
+        return self.repeat_per_row(range(1, len(self) + 1), np.int64)
 
-    def of_groups(self, values: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
+    def repeat_per_row(self, values: Iterable[Any], dtype: Any) -> npt.NDArray[Any]:
         """Repeat one value per group for each of `rows`."""
         return np.repeat(np.fromiter(values, dtype, len(self)), [len(group) for group in self.groups])
 

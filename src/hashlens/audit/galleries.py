@@ -18,25 +18,25 @@ from hashlens.report.sprite import Sprite
 
 LISTED = 96
 """Largest number of items in a gallery."""
-LEAST = 12
+LISTED_UNFLAGGED = 12
 """Number of items in a gallery where nothing is flagged: the first of the ranking."""
 Rows = npt.NDArray[np.int64]
 
 
 def leak_gallery(leaks: Leaks, audit: Audit, sprite: Sprite) -> Gallery:
     """Return a gallery of test examples, each with the training example nearest to it."""
-    count, note = _cut(leaks.suspected, len(leaks), "suspected", "leaks")
+    count, note = _listed_count(leaks.suspected, len(leaks), "suspected", "leaks")
     train, test = _data(audit)
-    images = _pairs(sprite, (test, leaks.rows[:count]), (train, leaks.train_rows[:count]))
+    images = _paired_image_positions(sprite, (test, leaks.rows[:count]), (train, leaks.train_rows[:count]))
     exact, items = leaks.exact, []
     columns, cells = leaks.page_rows(
         ("rank", "id", "row", "train_id", "train_row", "label", "train_label", "ratio"), count
     )
     for i in range(count):
         labels = _labels(leaks, i, audit.class_names)
-        same = "the same input" if exact[i] else "the same code" if leaks.identical[i] else f"ratio {leaks.near(i)}"
+        match = "the same input" if exact[i] else "the same code" if leaks.identical[i] else f"ratio {leaks.match(i)}"
         label = labels[0] if labels[0] == labels[1] else " | ".join(labels)
-        caption = _lines(f"{i + 1}. test {leaks.ids[i]}", f"train {leaks.train_ids[i]}", label, same)
+        caption = _lines(f"{i + 1}. test {leaks.ids[i]}", f"train {leaks.train_ids[i]}", label, match)
         items.append(Item(images[i], caption, cells[i]))
     return Gallery(f"Test | training example: {leaks.suspected:,} suspected", columns, tuple(items), note, "leaks")
 
@@ -45,10 +45,10 @@ def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite)
     """Return a gallery of the labels that are likely wrong, each with the suggested one."""
     name = f"label-issues-{split}"
     # More labels may be expected to be wrong than have a probability above one half.
-    suggested_count = max(issues.likely, round(issues.expected), LEAST)
+    suggested_count = max(issues.likely, round(issues.expected), LISTED_UNFLAGGED)
     count = min(suggested_count, LISTED, len(issues))
     note = f"The first {count} of the ranking; {name}.csv, which to_csv(folder) writes, has all {len(issues):,}."
-    images = _singles(sprite, _data(audit)[split == "test"], issues.rows[:count])
+    images = _image_positions(sprite, _data(audit)[split == "test"], issues.rows[:count])
     columns, cells = issues.page_rows(("rank", "id", "row", "given", "suggested", "probability"), count)
     items = []
     for i in range(count):
@@ -62,8 +62,8 @@ def label_gallery(issues: LabelIssues, split: str, audit: Audit, sprite: Sprite)
 
 def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
     """Return a gallery of the blind spots."""
-    count, note = _cut(spots.blind, len(spots), "blind", "blind-spots")
-    images = _singles(sprite, _data(audit)[1], spots.rows[:count])
+    count, note = _listed_count(spots.blind, len(spots), "blind", "blind-spots")
+    images = _image_positions(sprite, _data(audit)[1], spots.rows[:count])
     columns, cells = spots.page_rows(("rank", "id", "row", "label", "predicted", "agreement"), count)
     items = []
     for i in range(count):
@@ -77,8 +77,8 @@ def blind_gallery(spots: BlindSpots, audit: Audit, sprite: Sprite) -> Gallery:
 
 def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
     """Return a gallery of the novel test examples."""
-    count, note = _cut(novel.novel, len(novel), "novel", "novel")
-    images = _singles(sprite, _data(audit)[1], novel.rows[:count])
+    count, note = _listed_count(novel.novel, len(novel), "novel", "novel")
+    images = _image_positions(sprite, _data(audit)[1], novel.rows[:count])
     issues = audit.label_issues.test
     labels = dict(zip(issues.rows.tolist(), issues.given.tolist(), strict=True))  # only of labelled rows
     columns, cells = novel.page_rows(("rank", "id", "row", "score", "p_value"), count)
@@ -92,14 +92,14 @@ def novel_gallery(novel: NovelItems, audit: Audit, sprite: Sprite) -> Gallery:
     return Gallery(f"Unlike training: {novel.novel:,} novel", columns, tuple(items), note, "novel")
 
 
-def _cut(flagged: int, ranked: int, adjective: str, name: str) -> tuple[int, str]:
+def _listed_count(flagged: int, ranked: int, adjective: str, name: str) -> tuple[int, str]:
     """Return the number of items to list, and a note on those left out."""
     file_note = f"{name}.csv, which to_csv(folder) writes, ranks all {ranked:,}."
     if flagged > LISTED:
         return LISTED, f"The first {LISTED} of {flagged:,} that are {adjective}; {file_note}"
     if flagged:
         return flagged, f"All that are {adjective}; {file_note}"
-    count = min(LEAST, ranked)
+    count = min(LISTED_UNFLAGGED, ranked)
     return count, f"None is {adjective}; these are the first {count} of the ranking." if count else ""
 
 
@@ -107,15 +107,15 @@ def _data(audit: Audit) -> tuple[Examples | None, Examples | None]:
     return (None, None) if audit.data is None else (audit.data.train, audit.data.test)
 
 
-def _singles(sprite: Sprite, examples: Examples | None, rows: Rows) -> list[tuple[int, ...]]:
+def _image_positions(sprite: Sprite, examples: Examples | None, rows: Rows) -> list[tuple[int, ...]]:
     positions = sprite.add_all(thumbnails(examples, rows))
     return [(position,) for position in positions] if positions else [()] * len(rows)
 
 
-def _pairs(
+def _paired_image_positions(
     sprite: Sprite, first: tuple[Examples | None, Rows], second: tuple[Examples | None, Rows]
 ) -> list[tuple[int, ...]]:
-    left, right = _singles(sprite, *first), _singles(sprite, *second)
+    left, right = _image_positions(sprite, *first), _image_positions(sprite, *second)
     # A picture is shown only if both examples of the pair have one.
     return [(*a, *b) if a and b else () for a, b in zip(left, right, strict=True)]
 

@@ -21,7 +21,7 @@ def findings(audit: "Audit") -> str:
     """Return one line with the number of problems of each kind, beside the number expected by chance."""
     leaks, issues, spots, novel = audit.leaks, audit.label_issues.test, audit.blind_spots, audit.novel
     return (
-        f"{_leaked(leaks)}; {issues.likely:,} of {len(issues):,} test labels are more likely wrong than right "
+        f"{_leak_finding(leaks)}; {issues.likely:,} of {len(issues):,} test labels are more likely wrong than right "
         f"({issues.expected:,.0f} wrong ones expected); "
         f"{spots.blind:,} of {len(spots):,} mistakes are blind spots; "
         f"{novel.novel:,} of {len(novel):,} test examples are novel ({novel.chance})"
@@ -30,12 +30,12 @@ def findings(audit: "Audit") -> str:
 
 def searched(leaks: "Leaks | None") -> bool:
     """Return whether leaks could be searched for: in some layer, or among equal inputs that count as leaked."""
-    return leaks is not None and (_by_code(leaks) or (leaks.copies is not None and leaks.copies.suspected))
+    return leaks is not None and (_is_searched_by_code(leaks) or (leaks.copies is not None and leaks.copies.suspected))
 
 
 def copies_only(leaks: "Leaks | None") -> bool:
     """Return whether only exact copies of training inputs could be searched for, not near-duplicates."""
-    return searched(leaks) and leaks is not None and not _by_code(leaks)
+    return searched(leaks) and leaks is not None and not _is_searched_by_code(leaks)
 
 
 def doubt(predicted: Labels, labels: Labels, classes: int) -> str:
@@ -59,22 +59,22 @@ def doubt(predicted: Labels, labels: Labels, classes: int) -> str:
     )
 
 
-def _by_code(leaks: "Leaks") -> bool:
+def _is_searched_by_code(leaks: "Leaks") -> bool:
     return any(not layer.reason for layer in leaks.layers)
 
 
-def _leaked(leaks: "Leaks | None") -> str:
-    if leaks is None or not (_by_code(leaks) or leaks.copies is not None):
+def _leak_finding(leaks: "Leaks | None") -> str:
+    if leaks is None or not (_is_searched_by_code(leaks) or leaks.copies is not None):
         return "Leaks could not be searched (see the notes)"
     near_note = (
         f"{leaks.suspected:,} test examples are suspected near-duplicates of training examples ({leaks.chance})"
-        if _by_code(leaks)
+        if _is_searched_by_code(leaks)
         else "Near-duplicates could not be searched (see the notes)"
     )
     copies = leaks.copies
     if copies is None or not len(copies):
         return near_note
-    subject = "of them" if copies.suspected and _by_code(leaks) else "test examples"
+    subject = "of them" if copies.suspected and _is_searched_by_code(leaks) else "test examples"
     counted = (
         "" if copies.suspected else (f" ({copies.expected:,.1f} expected by chance, so they are not counted as leaked)")
     )

@@ -33,14 +33,14 @@ class KnownCodes:
     @cached_property
     def ordinary(self) -> Scores:
         """Leave-one-out scores of the training codes, or of a sample of them if they are many."""
-        return self._normalise(self._sample)
+        return self._normalise(self._sampled_distances)
 
     def leave_one_out(self, rows: npt.NDArray[np.int64]) -> Scores:
         """Return the leave-one-out scores of some training codes."""
         return self._normalise(self._distances(rows))
 
     @cached_property
-    def _sample(self) -> npt.NDArray[np.int32]:
+    def _sampled_distances(self) -> npt.NDArray[np.int32]:
         return self._distances(self.sample_of(np.arange(len(self))))
 
     def sample_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -55,5 +55,5 @@ class KnownCodes:
 
     def _normalise(self, distances: npt.NDArray[np.int32]) -> Scores:
         # If most codes are equal, the median is 0: then one bit, the smallest distance, is the unit.
-        typical = np.maximum(1.0, np.median(self._sample, axis=1))
+        typical = np.maximum(1.0, np.median(self._sampled_distances, axis=1))
         return np.asarray((distances / typical[:, None]).mean(axis=0))

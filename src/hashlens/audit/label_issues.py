@@ -190,7 +190,7 @@ def label_issues(
             raise AuditError(
                 "out-of-sample predictions include labels, reference and probabilities: leave these arguments out"
             )
-        return _rank(_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
+        return _rank(_evidence_of_folds(codes, k, evidence or "both"), codes.ids, codes.rows, evidence or "both")
     if not isinstance(codes, Codes):
         raise AuditError(
             f"codes must be Codes (hl.encode, Codes.load or Codes.from_bits) or OutOfSample, not {excerpt(codes)}"
@@ -198,8 +198,8 @@ def label_issues(
     evidence = evidence or ("codes" if probabilities is None else "both")
     if evidence != "codes" and probabilities is None:
         raise AuditError(f"evidence {evidence!r} needs probabilities= of the network, (n, classes)")
-    pair = _compare(codes, labels, reference, reference_labels)
-    class_evidence = _of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
+    pair = _labelled_pair(codes, labels, reference, reference_labels)
+    class_evidence = _evidence_of_codes(pair, reference is None, len(codes), probabilities, k, evidence)
     return _rank(class_evidence, pair.queries.ids, np.arange(len(codes))[pair.query_rows], evidence)
 
 
@@ -225,7 +225,7 @@ def _notes(among_themselves: bool, evidence: Evidence) -> tuple[str, ...]:
     )
 
 
-def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Evidence:
+def _evidence_of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Evidence:
     """Return the evidence for each fold, from its own network and the codes of that network."""
     classes = sample.probabilities.shape[1]
     votes: Votes | None = None
@@ -242,7 +242,7 @@ def _of_folds(sample: OutOfSample, k: int, evidence: Evidence) -> _Evidence:
     return _Evidence(sample.labels, np.arange(classes), votes, sample.probabilities, sample.class_names)
 
 
-def _compare(
+def _labelled_pair(
     codes: Codes, labels: npt.ArrayLike | None, reference: Codes | None, reference_labels: npt.ArrayLike | None
 ) -> LabelledPair:
     """Return the labelled rows of the reference and of the codes; without a reference, the codes twice."""
@@ -258,7 +258,7 @@ def _compare(
     )
 
 
-def _of_codes(
+def _evidence_of_codes(
     pair: LabelledPair,
     among_themselves: bool,
     rows: int,
@@ -340,8 +340,8 @@ def _votes_note(votes: Votes | None) -> tuple[str, ...]:
         return ()
     return (
         "Trust the order, but expect fewer wrong labels: the first choice of the neighbours has only "
-        f"{leading:.0%} of their votes on average, and a few votes count correct labels of examples between classes as "
-        "wrong; the network's probabilities, beside them, correct this.",
+        f"{leading:.0%} of their votes on average, so correct labels of examples between classes are counted as wrong; "
+        "give probabilities= of the network to correct this.",
     )
 
 
@@ -351,15 +351,15 @@ def _rank(
     labels, rows = class_evidence.labels, np.arange(len(class_evidence.labels))
     votes, temperature, confidence = class_evidence.votes, None, None
     voted = [] if votes is None else [votes.probabilities]
-    known: list[Shares] = []
+    calibrated: list[Shares] = []
     if class_evidence.probabilities is not None:
         temperature = fitted_temperature(class_evidence.probabilities, labels)
-        known = [with_temperature(class_evidence.probabilities, temperature)]
-        confidence = None if evidence == "codes" else known[0][rows, labels]
-    classes = geometric_mean(voted if evidence == "codes" else [*known, *voted])
+        calibrated = [with_temperature(class_evidence.probabilities, temperature)]
+        confidence = None if evidence == "codes" else calibrated[0][rows, labels]
+    classes = geometric_mean(voted if evidence == "codes" else [*calibrated, *voted])
     noise = label_noise(classes, labels)
-    if evidence == "codes" and known:
-        counted = label_noise(geometric_mean([*known, *voted]), labels)
+    if evidence == "codes" and calibrated:
+        counted = label_noise(geometric_mean([*calibrated, *voted]), labels)
         noise = replace(noise, rate=counted.rate, misfit=counted.misfit)
     joint_probabilities = joint(classes, labels, noise)
     odds, probability = probability_wrong(joint_probabilities, labels, noise.rate)
@@ -378,6 +378,6 @@ def _rank(
         expected=noise.rate * len(labels),
         evidence=evidence,
         temperature=temperature,
-        notes=(*class_evidence.notes, *_votes_note(None if known else votes), *_misfit_note(noise.misfit)),
+        notes=(*class_evidence.notes, *_votes_note(None if calibrated else votes), *_misfit_note(noise.misfit)),
         class_names=class_evidence.class_names,
     )

@@ -10,7 +10,7 @@ from hashlens.audit.noise_rate import noise_grid
 from hashlens.audit.temperature import LEAST, Probabilities
 from hashlens.measures.classes import Labels
 
-CLEARER = 0.5
+CLEAR_SHARE = 0.5
 """Share of the examples of each predicted class, the clearest, from which the noise matrix is estimated."""
 
 
@@ -54,13 +54,15 @@ def label_noise(probabilities: Float64[Probabilities, "n c"], labels: Int64[Labe
     Patrini, Rozza, Menon, Nock, Qu (2017): Making deep neural networks robust to label noise: a loss correction
     approach. CVPR (anchor points).
     """
-    counts = _counts(probabilities, labels, CLEARER)
+    counts = _label_counts(probabilities, labels, CLEAR_SHARE)
     # The rate is never exactly 0: odds are shifted until the mean probability equals it.
     grid = noise_grid(probabilities, labels)
-    return LabelNoise(_shrunk(counts, _mistakes(counts)), max(grid.rate, LEAST), misfit(probabilities, labels, grid))
+    return LabelNoise(
+        _smoothed_shares(counts, _mistake_rate(counts)), max(grid.rate, LEAST), misfit(probabilities, labels, grid)
+    )
 
 
-def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Probabilities:
+def _label_counts(probabilities: Probabilities, labels: Labels, share: float) -> Probabilities:
     """Count labels by predicted class, among the clearest share of the examples of each predicted class."""
     classes = probabilities.shape[1]
     predicted = probabilities.argmax(axis=1)
@@ -73,12 +75,12 @@ def _counts(probabilities: Probabilities, labels: Labels, share: float) -> Proba
     return counts
 
 
-def _mistakes(counts: Probabilities) -> float:
+def _mistake_rate(counts: Probabilities) -> float:
     """Return the share of labels that differ from the prediction, counting one more, so that it is never 0 or 1."""
     return min(float((counts.sum() - np.trace(counts) + 1) / (counts.sum() + 1)), 1 - LEAST)
 
 
-def _shrunk(counts: Probabilities, rate: float) -> Probabilities:
+def _smoothed_shares(counts: Probabilities, rate: float) -> Probabilities:
     """Return the rows of counts as probabilities, smoothed by one mistake of each kind at the overall rate."""
     others = max(1, len(counts) - 1)
     mistakes = np.ones_like(counts)

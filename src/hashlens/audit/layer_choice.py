@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf, nan, sqrt
+from math import ceil, inf, isnan, nan, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows, local_ratio, pair_ratios
-from hashlens.audit.measured_null import UNCHECKED, Interval, MeasuredNull
+from hashlens.audit.measured_null import UNCHECKED_POWER, Interval, MeasuredNull
 from hashlens.audit.nearest_view import nearest_view
 from hashlens.audit.splits import input_keys
 from hashlens.audit.surveyed_layer import ALL_LAYERS, SurveyedLayer
@@ -225,40 +225,15 @@ class Search:
     ) -> LayerSearch:
         if layer.reference.code_bits == 0:
             return _unusable(layer, len(queries), self.k)
-        reason, copies = layer.reason, layer.copies(layers)
-        if isinstance(queries, Codes):
-            views = [queries if layer.name == ALL_LAYERS else queries.layer(layer.name)]
-            views += [] if self.views is None else self.views.layer(layer.name).test
-            distances, neighbours, view = nearest_view(
-                [part.keep(layer.chosen) for part in views], layer.reference, self.k
-            )
-        else:
-            distances, neighbours, view = layer.distances, layer.neighbours, None
-        unchecked = False
-        if copies is None and (len(layers) == 1 or not isinstance(queries, Codes)):
-            # No other layer can tell which rows are copies. With enough bits, the null is then the fitted curve alone.
-            lower_quartile = float(np.quantile(layer.distances[:, 0], 0.25))
-            if unchecked := lower_quartile >= FEWEST_BITS:
-                copies = np.ones(len(layer.rows), np.bool_)
-            elif not reason and not isinstance(queries, Codes):
-                bits = "1 bit" if lower_quartile == 1 else f"{lower_quartile:g} bits"
-                reason = f"neighbours differ in {bits}, and there is no other layer to distinguish copies from chance"
-        # Rows that repeat an input are copies, not chance: they are left out of the null.
-        null = MeasuredNull.measure(
-            layer.ratios[layer.unrepeated],
-            None if copies is None else copies[layer.unrepeated],
-            layer.fitted,
-            (layer.rows[layer.unrepeated], layer.neighbours[layer.unrepeated, 0]),
-            UNCHECKED if unchecked else 1.0,
-            int(isinstance(queries, Codes)),
-        )
+        distances, neighbours, view = self._nearest(layer, queries)
+        null, reason = self._null(layer, layers, not isinstance(queries, Codes))
         ratios, all_ratios = local_ratio(distances), pair_ratios(distances)
         reason = reason or _unattainable(null, len(ratios), self.expected_false)
         threshold = nan if reason else null.threshold(self.expected_false, len(ratios), all_ratios)
         if not reason and isinstance(queries, Codes):
             # The check for a shift must not depend on `expected_false`.
             strict_threshold = null.threshold(min(1.0, self.expected_false), len(ratios), all_ratios)
-            reason = null.distribution_shift(ratios, -1.0 if strict_threshold != strict_threshold else strict_threshold)
+            reason = null.distribution_shift(ratios, -1.0 if isnan(strict_threshold) else strict_threshold)
         if reason:
             score = LayerScore(layer.name, layer.reference.code_bits, ordinary=layer.fitted, reason=reason)
             return LayerSearch(score, layer.reference, distances, neighbours, null, view)
@@ -275,6 +250,41 @@ class Search:
             ),
         )
         return LayerSearch(score, layer.reference, distances, neighbours, null, view)
+
+    def _nearest(self, layer: SurveyedLayer, queries: Codes | Rows) -> tuple[npt.NDArray[np.int32], Rows, Rows | None]:
+        """Return the distances and rows of the k codes nearest to each query, and the view that they are nearest in."""
+        if not isinstance(queries, Codes):
+            return layer.distances, layer.neighbours, None
+        views = [queries if layer.name == ALL_LAYERS else queries.layer(layer.name)]
+        views += [] if self.views is None else self.views.layer(layer.name).test
+        return nearest_view([part.keep(layer.chosen) for part in views], layer.reference, self.k)
+
+    def _null(
+        self, layer: SurveyedLayer, layers: Sequence[SurveyedLayer], within_reference: bool
+    ) -> tuple[MeasuredNull, str]:
+        """Return the null of a layer, and why the layer cannot be used; empty where it can.
+
+        `within_reference` says whether the queries are rows of the reference.
+        """
+        reason, copies, unchecked = layer.reason, layer.copies(layers), False
+        if copies is None and (len(layers) == 1 or within_reference):
+            # No other layer can tell which rows are copies. With enough bits, the null is then the fitted curve alone.
+            lower_quartile = float(np.quantile(layer.distances[:, 0], 0.25))
+            if unchecked := lower_quartile >= FEWEST_BITS:
+                copies = np.ones(len(layer.rows), np.bool_)
+            elif not reason and within_reference:
+                bits = "1 bit" if lower_quartile == 1 else f"{lower_quartile:g} bits"
+                reason = f"neighbours differ in {bits}, and there is no other layer to distinguish copies from chance"
+        # Rows that repeat an input are copies, not chance: they are left out of the null.
+        null = MeasuredNull.measure(
+            layer.ratios[layer.unrepeated],
+            None if copies is None else copies[layer.unrepeated],
+            layer.fitted,
+            (layer.rows[layer.unrepeated], layer.neighbours[layer.unrepeated, 0]),
+            UNCHECKED_POWER if unchecked else 1.0,
+            int(not within_reference),
+        )
+        return null, reason
 
 
 def _parts(reference: Codes) -> list[tuple[str, Codes]]:

@@ -98,7 +98,7 @@ class Leaks(Ranked):
         Column("train_row", "train_rows", int, shown=False),
         Column("label", "labels", int, identifies_row=True, classes=True),
         Column("train_label", "train_labels", int, identifies_row=True, classes=True),
-        Column("ratio", "ratios", float, cell=lambda found, at: found.near(at)),
+        Column("ratio", "ratios", float, cell=lambda found, at: found.match(at)),
         Column("distance", "distances", np.int32),
         Column("expected", dtype=float, cell=lambda found, at: rough(found.expected[at])),
         Column("identical", dtype=bool, shown=False),
@@ -198,7 +198,7 @@ class Leaks(Ranked):
             return "Exact copies were not searched: these codes have no digests of their inputs (encode again)."
         return f"{self.copies}."
 
-    def near(self, rank: int) -> str:
+    def match(self, rank: int) -> str:
         """Describe the match of the example at a rank, from 0: an exact copy, or the ratio and the view."""
         if self.copies is not None and self.rows[rank] in self.copies.rows:
             return "exact copy"

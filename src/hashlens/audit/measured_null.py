@@ -11,7 +11,7 @@ from hashlens.audit.local_ratio import OrdinaryRatios, Ratios, Rows
 LEVEL = 0.95
 SHIFT = 1 / 12
 """Largest excess over 1/4 of the share of queries in the null's lowest quarter; a larger excess is a shift."""
-UNCHECKED = 0.6
+UNCHECKED_POWER = 0.6
 """The exponent of the curve's probability where no measurement bounds the null from below."""
 Interval = tuple[float, float]
 
@@ -112,7 +112,7 @@ class MeasuredNull:
         added = self.new_queries * self.rows_per_pair
         return added / max(1.0, len(self.all_ratios) + added)
 
-    def threshold(self, expected_false: float, queries: int, occurring: Ratios) -> float:
+    def threshold(self, expected_false: float, queries: int, observed_ratios: Ratios) -> float:
         """Return the largest observed ratio at which at most `expected_false` queries are expected by chance.
 
         It is 0, the ratio of an identical code, if no other is rare enough, and NaN if not even 0 is.
@@ -123,11 +123,11 @@ class MeasuredNull:
             How many of the queries may be expected at or below the threshold.
         queries : int
             The number of queries.
-        occurring : numpy.ndarray
+        observed_ratios : numpy.ndarray
             float64: the ratios of the queries, to all of their neighbours.
         """
-        occurring = np.unique(np.concatenate([[0.0], occurring.ravel(), self.all_ratios]))
-        allowed = occurring[queries * self.probability(occurring) <= expected_false]
+        observed_ratios = np.unique(np.concatenate([[0.0], observed_ratios.ravel(), self.all_ratios]))
+        allowed = observed_ratios[queries * self.probability(observed_ratios) <= expected_false]
         return float(allowed[-1]) if len(allowed) else float("nan")
 
     def distribution_shift(self, queries: Ratios, threshold: float) -> str:

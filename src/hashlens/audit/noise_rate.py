@@ -22,9 +22,9 @@ from hashlens.measures.classes import Labels
 Values = npt.NDArray[np.float64]
 TEMPERATURES, RATES = 12, 32
 """Number of temperatures and of rates in the grid on which the likelihood is computed."""
-WIDEST = 20.0
+MAX_TEMPERATURE = 20.0
 """Highest temperature; the lowest is its reciprocal."""
-HIGHEST = 0.9
+MAX_RATE_SHARE = 0.9
 """Highest rate of wrong labels, as a share of the rate at which labels carry no information."""
 DROP = 8.0
 """Drop of the log-likelihood, in nats, at the edge of the grid: four standard errors."""
@@ -95,7 +95,7 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
     """
     classes = probabilities.shape[1]
     most = _highest_rate(classes)
-    temperatures = np.geomspace(1 / WIDEST, WIDEST, 2 * RATES)
+    temperatures = np.geomspace(1 / MAX_TEMPERATURE, MAX_TEMPERATURE, 2 * RATES)
     rates = np.concatenate([[0.0], np.geomspace(1e-4, most, RATES)])
     for _ in range(ZOOMS):
         total = sum(
@@ -115,7 +115,7 @@ def noise_grid(probabilities: Probabilities, labels: Labels) -> NoiseGrid:
     return grid
 
 
-def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> Values:
+def accuracy_with_right_labels(agreement: Values, rates: Values, classes: int) -> Values:
     """Return the accuracy if all labels were right, from the share of labels predicted correctly; see the module."""
     other_rate = rates / (classes - 1)
     accuracy: Values = np.clip((agreement - other_rate) / (1 - classes * other_rate), 0.0, 1.0)
@@ -123,7 +123,7 @@ def accuracy_by_right_labels(agreement: Values, rates: Values, classes: int) -> 
 
 
 def _highest_rate(classes: int) -> float:
-    return HIGHEST * (classes - 1) / classes
+    return MAX_RATE_SHARE * (classes - 1) / classes
 
 
 def _log_likelihood(probabilities: Probabilities, labels: Labels, temperatures: Values, rates: Values) -> Values:

@@ -90,9 +90,9 @@ class NovelItems(Ranked):
             return ()
         mark = self.threshold if np.isfinite(self.threshold) else None
         edges = np.linspace(0, 1.02 * max(float(finite.max()), mark or 0.0, 1e-9), BINS + 1)
-        result = (("examples", shares(finite, edges)),)
+        groups = (("examples", shares(finite, edges)),)
         rules = () if mark is None else (Rule("x", mark, "novel above"),)
         return (
-            Histogram("Novelty scores", "score; 1 is ordinary", tuple(edges.tolist()), result, "share of examples",
+            Histogram("Novelty scores", "score; 1 is ordinary", tuple(edges.tolist()), groups, "share of examples",
                       rules=rules),
         )  # fmt: skip

@@ -248,7 +248,7 @@ class Novelty:
     @cached_property
     def _class_calibration(self) -> Calibration:
         if self._held_out is None and self._predicted is not None:
-            parts = self._left_out_as_predicted(self._checked_classes(self._predicted, len(self.codes)))
+            parts = self._left_out_parts(self._checked_classes(self._predicted, len(self.codes)))
             return Calibration.from_samples([scores for scores, _ in parts], [rows for _, rows in parts])
         if self._held_out is None:
             parts = [(group.ordinary, len(group)) for group in self._classes.values()]
@@ -262,19 +262,19 @@ class Novelty:
             )
         return Calibration.from_samples([self.score(self._held_out, self._held_out_predicted)])
 
-    def _left_out_as_predicted(self, predicted: Labels) -> list[tuple[Scores, int]]:
+    def _left_out_parts(self, predicted: Labels) -> list[tuple[Scores, int]]:
         """Return scores of training codes in their predicted classes, each left out, with the rows they stand for."""
         parts = []
         for name, group in self._classes.items():
             rows = np.flatnonzero(predicted == name)
             if len(rows):
-                parts.append((self._left_out_of(name, group, group.sample_of(rows)), len(rows)))
+                parts.append((self._left_out_scores(name, group, group.sample_of(rows)), len(rows)))
         small = np.flatnonzero(np.isin(predicted, list(self._small_classes)))
         if len(small):
             parts.append((self._all_codes.leave_one_out(self._all_codes.sample_of(small)), len(small)))
         return parts
 
-    def _left_out_of(self, name: int, group: KnownCodes, rows: npt.NDArray[np.int64]) -> Scores:
+    def _left_out_scores(self, name: int, group: KnownCodes, rows: npt.NDArray[np.int64]) -> Scores:
         """Return scores of training codes in a class; those that belong to it are left out of it."""
         scores, members = np.empty(len(rows)), self._class_rows[name]
         own = np.isin(rows, members)

@@ -145,7 +145,7 @@ def out_of_sample(
     examples = load_data(data).load()
     require_whole(AuditError, "folds", folds, 2)
     examples, labelled_rows = _with_labels(examples)
-    labels, classes = _check(examples, folds)
+    labels, classes = _labels_and_classes(examples, folds)
     if callable(train_network) and (arguments or epochs is not None):
         raise AuditError("epochs and arguments need the name of an architecture: a function sets its own")
     held_out = [np.flatnonzero(_folds(labels, folds, seed) == fold) for fold in range(folds)]
@@ -156,7 +156,8 @@ def out_of_sample(
     networks: Iterator[torch.nn.Module]
     if callable(train_network):
         networks = (
-            _network(train_network(part, seed=network_seed)) for part, network_seed in zip(parts, seeds, strict=True)
+            _returned_network(train_network(part, seed=network_seed))
+            for part, network_seed in zip(parts, seeds, strict=True)
         )
     else:
         networks = _train(train_network, parts, seeds, find_recipe(recipe), epochs, reading.device, arguments)
@@ -187,7 +188,7 @@ def _with_labels(examples: ArrayExamples) -> tuple[ArrayExamples, npt.NDArray[np
     return examples.select(rows), rows
 
 
-def _check(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
+def _labels_and_classes(examples: ArrayExamples, folds: int) -> tuple[Labels, int]:
     """Return the labels and the number of classes."""
     if examples.labels is None:
         raise AuditError(f"{examples.name} has no labels to check: give labels")
@@ -210,7 +211,7 @@ def _without(count: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.setdiff1d(np.arange(count), rows)
 
 
-def _network(returned: Any) -> torch.nn.Module:
+def _returned_network(returned: Any) -> torch.nn.Module:
     network = returned.network if isinstance(returned, Trained) else returned
     if not isinstance(network, torch.nn.Module):
         raise AuditError(f"train_network must return a torch.nn.Module, received {excerpt(returned)}")

@@ -95,8 +95,8 @@ def ordinary_rate(keys: Split[Keys]) -> float:
         return repeat_rate(train)
     if m > n:
         return _match_probability(test, n)
-    likely = m * _match_probability(train, m - 1)
-    if m * repeat_rate(test) < likely - 3 * sqrt(likely):
+    expected_matches = m * _match_probability(train, m - 1)
+    if m * repeat_rate(test) < expected_matches - 3 * sqrt(expected_matches):
         return _match_probability(test, len(np.unique(train)))
     return repeat_rate(train)
 

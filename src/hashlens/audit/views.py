@@ -139,16 +139,16 @@ def encode_views(
     AuditError
         If no view is requested, or there is a mask.
     """
-    reading = each_layer(Reading.from_options(encode_views, reading, options))
-    return views_by(model, Split(load_data(train), load_data(test)), views, reading)
+    reading = with_bits_per_layer(Reading.from_options(encode_views, reading, options))
+    return encode_views_with(model, Split(load_data(train), load_data(test)), views, reading)
 
 
-def each_layer(reading: Reading) -> Reading:
+def with_bits_per_layer(reading: Reading) -> Reading:
     """Return the reading with its number of bits per layer, 1,024 where it sets none."""
     return replace(reading, bits=BITS) if reading.bits is None else reading
 
 
-def views_by(
+def encode_views_with(
     model: torch.nn.Module, data: Split[Examples], views: bool | str | Sequence[str], reading: Reading
 ) -> Views:
     """Encode views as :func:`encode_views` does, with a reading that sets the number of bits per layer."""

@@ -11,7 +11,7 @@ from hashlens.arguments import excerpt, is_number, require_whole
 from hashlens.errors import ExplainError
 from hashlens.explanations.conditions import Space, space_of
 from hashlens.explanations.explanation import Explanation, Rule
-from hashlens.explanations.perturbed import PerturbedExample, explain_parts, perturbed_one
+from hashlens.explanations.perturbed import PerturbedExample, explain_parts, perturb_one
 from hashlens.explanations.request import Request
 from hashlens.intervals import clopper_pearson
 from hashlens.seeds import numpy_generator
@@ -73,7 +73,7 @@ class Search:
         while self.budget > 0 and (rule not in self.seen or len(self.seen[rule][1]) < MIN_TRIED):
             self.pull(rule)
 
-    def inherited(self, parent: Conditions, condition: int) -> tuple[int, int]:
+    def parent_counts(self, parent: Conditions, condition: int) -> tuple[int, int]:
         """Return the counts for the parent's examples that satisfy one more condition."""
         satisfied, kept = self.seen[parent]
         with_it = kept[satisfied[:, condition]]
@@ -123,20 +123,20 @@ def anchor(
         require_whole(ExplainError, name, value)
     if not (is_number(threshold) and 0 < threshold < 1):
         raise ExplainError(f"threshold must be a number above 0 and below 1, received {excerpt(threshold)}")
-    example = perturbed_one(request, "anchor", "probability", segments, categorical)
+    example = perturb_one(request, "anchor", "probability", segments, categorical)
     answer = _answer(example)
     space = space_of(example.parts)
     search = Search(example, space, float(threshold), samples, numpy_generator(request.seed, "anchor"), answer)
-    rule, result = _best_rule(search, beam)
-    kept, counter = _test(search, rule, held_out)
+    rule, is_precise = _best_rule(search, beam)
+    kept, counter_examples = _held_out_counts(search, rule, held_out)
     interval = clopper_pearson(kept, held_out, CONFIDENCE)
-    result = result or interval[0] >= threshold
+    is_precise = is_precise or interval[0] >= threshold
     conditions = [space.conditions[index] for index in sorted(rule)]
     values = np.zeros(len(example.parts.names))
     values[[condition.feature for condition in conditions]] = 1
-    notes = request.notes + _notes(search, result, rule, kept / held_out)
+    notes = request.notes + _notes(search, is_precise, rule, kept / held_out)
     diagnostics = {"threshold": float(threshold), "held_out": held_out, "search_rows": samples - search.budget,
-                   "reached": result, "counter_examples": counter}  # fmt: skip
+                   "reached": is_precise, "counter_examples": counter_examples}  # fmt: skip
     explanation = explain_parts(request, "anchor", [example], [values], diagnostics=diagnostics, notes=notes)
     return replace(explanation, rule=Rule(
         tuple(condition.text for condition in conditions), tuple(condition.feature for condition in conditions),
@@ -161,7 +161,7 @@ def _answer(example: PerturbedExample) -> int:
     return result
 
 
-def _test(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
+def _held_out_counts(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[dict[str, Any]]]:
     """Return how many new examples of the rule keep the prediction, and a few that do not."""
     example, generator = search.example, numpy_generator(search.example.request.seed, "anchor", "held out")
     counter: list[dict[str, Any]] = []
@@ -171,7 +171,7 @@ def _test(search: Search, rule: Conditions, held_out: int) -> tuple[int, list[di
         classes = example.answers(drawn.inputs)
         kept += int((classes == search.answer).sum())
         for other in np.flatnonzero(classes != search.answer)[: COUNTER_EXAMPLES - len(counter)]:
-            counter.append({"class": int(classes[other]), "example": search.space.displayed(drawn, int(other))})
+            counter.append({"class": int(classes[other]), "example": search.space.stored_form(drawn, int(other))})
     return kept, counter
 
 
@@ -191,7 +191,7 @@ def _notes(search: Search, is_precise: bool, rule: Conditions, precision: float)
 
 def _best_rule(search: Search, beam: int) -> tuple[Conditions, bool]:
     """Return the best rule found, and whether its precision reaches the threshold."""
-    if _reaches(search, (), 1):
+    if _reaches_threshold(search, (), 1):
         return (), True
     parents: list[Conditions] = [()]
     search.top_up(())
@@ -202,7 +202,7 @@ def _best_rule(search: Search, beam: int) -> tuple[Conditions, bool]:
             break
         rules, hits, pulls = [*arms], *(np.array(each, dtype=float) for each in zip(*arms.values(), strict=True))
         parents = [rules[index] for index in _best_arms(search, rules, hits, pulls, beam)]
-        precise_rules = [rule for rule in parents if _reaches(search, rule, len(rules))]
+        precise_rules = [rule for rule in parents if _reaches_threshold(search, rule, len(rules))]
         if precise_rules:
             return max(precise_rules, key=lambda rule: (search.space.coverage(rule), _precision(search, rule))), True
         for rule in parents:
@@ -225,11 +225,11 @@ def _extend(search: Search, parents: Sequence[Conditions]) -> dict[Conditions, t
             # All examples of the rule already satisfy this condition.
             if condition in parent or satisfied[:, condition].all():
                 continue
-            wider = {
+            weaker = {
                 index for index in parent if search.space.conditions[condition].implies(search.space.conditions[index])
             }
-            rule = tuple(sorted({*parent, condition} - wider))
-            hits, pulls = search.inherited(parent, condition)
+            rule = tuple(sorted({*parent, condition} - weaker))
+            hits, pulls = search.parent_counts(parent, condition)
             if rule not in grown or pulls > grown[rule][1]:
                 grown[rule] = hits, pulls
     return grown
@@ -261,7 +261,7 @@ def _bounds(hits: Array, pulls: Array, rounds: int) -> tuple[Array, Array]:
     return np.where(pulls > 0, bound(means, levels, -1), 0), np.where(pulls > 0, bound(means, levels, 1), 1)
 
 
-def _reaches(search: Search, rule: Conditions, rivals: int) -> bool:
+def _reaches_threshold(search: Search, rule: Conditions, rivals: int) -> bool:
     """Return whether enough examples drawn for this rule show that its precision is at least the threshold."""
     level = np.log(max(rivals, 1) / ERROR)
     while True:

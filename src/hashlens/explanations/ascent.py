@@ -58,7 +58,7 @@ class InputRange:
         """Return the nearest input within the bounds."""
         return x.clamp(self.low, self.high)
 
-    def standardised(self, x: Tensor) -> Tensor:
+    def standardise(self, x: Tensor) -> Tensor:
         """Return ``(x - centre) / scale``."""
         return (x - self.centre) / self.scale
 
@@ -114,7 +114,9 @@ def examples_of(request: Request) -> Tensor | None:
     background = background[None] if background.dim() == axes - 1 else background
     fits = background.dim() == axes and (request.x is None or background.shape[1:] == request.x.shape[1:])
     if not fits or background.numel() == 0:
-        shape = INPUT_SHAPES[request.kind][0].strip("(,)") if request.x is None else _as_list(request.x.shape[1:])
+        shape = (
+            INPUT_SHAPES[request.kind][0].strip("(,)") if request.x is None else _comma_separated(request.x.shape[1:])
+        )
         raise ExplainError(f"background must be examples (m, {shape}), received {tuple(background.shape)}")
     return background
 
@@ -141,7 +143,7 @@ def shape_of(request: Request, shape: Any) -> tuple[int, ...]:
     return tuple(map(int, sizes))
 
 
-def _as_list(sizes: Sequence[int]) -> str:
+def _comma_separated(sizes: Sequence[int]) -> str:
     return ", ".join(map(str, sizes))
 
 
@@ -250,8 +252,8 @@ def ascend(
         )
         direction = unit_rows(gradient)
         if smoothness:
-            direction = direction - smoothness * finite_gradient(total_variation, input_range.standardised(x))
-        direction = direction - smallness * input_range.standardised(x)
+            direction = direction - smoothness * finite_gradient(total_variation, input_range.standardise(x))
+        direction = direction - smallness * input_range.standardise(x)
         velocity = MOMENTUM * velocity + (1 - MOMENTUM) * direction
         x = input_range.clamp(x + step_size * input_range.scale * (1 - step / steps) * velocity)
     return x

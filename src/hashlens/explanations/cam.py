@@ -72,8 +72,8 @@ def score_cam(request: Request, relu: bool = True, upsample: bool = True) -> Exp
     weights = []
     for image, channels, target in zip(request.inputs, result, request.target, strict=True):
         scores = [
-            request.subject.scores(_mask(image, _spread(masks, image)))
-            for masks in torch.split(_unit(channels)[:, None].to(image), request.subject.batch_size)
+            request.subject.scores(_mask(image, _resize(masks, image)))
+            for masks in torch.split(_scale_to_unit(channels)[:, None].to(image), request.subject.batch_size)
         ]
         weights.append(torch.cat(scores)[:, int(target)].softmax(dim=0))
     return _explained(request, "score_cam", name, result, torch.stack(weights).to(result), relu, upsample)
@@ -84,13 +84,13 @@ def _mask(example: Tensor, masks: Tensor) -> Tensor:
     return example * (masks if masks.dim() == example.dim() + 1 else masks[:, 0])
 
 
-def _spread(maps: Tensor, inputs: Tensor) -> Tensor:
+def _resize(maps: Tensor, inputs: Tensor) -> Tensor:
     """Return maps ``(n, 1, ...)`` resized to the last axes of the inputs."""
     axes = maps.dim() - 2
     return F.interpolate(maps, inputs.shape[-axes:], mode="bilinear" if axes == 2 else "linear", align_corners=False)
 
 
-def _unit(maps: Tensor) -> Tensor:
+def _scale_to_unit(maps: Tensor) -> Tensor:
     """Return maps ``(c, ...)``, each scaled to 0 to 1; constant maps become 0."""
     places = tuple(range(1, maps.dim()))
     low, high = maps.amin(dim=places, keepdim=True), maps.amax(dim=places, keepdim=True)
@@ -106,7 +106,7 @@ def _explained(
     empty_maps = "the map is" if len(cam) == 1 else f"{empty:,} of {len(cam):,} maps are"
     notes = (*request.notes, f"{empty_maps} {ALL_ZERO}") if empty else request.notes
     if upsample:
-        cam = _spread(cam[:, None], request.inputs)[:, 0]
+        cam = _resize(cam[:, None], request.inputs)[:, 0]
     return explained(request, method, cam, diagnostics={"layer": layer}, notes=notes)
 
 
@@ -123,7 +123,7 @@ def _activations(request: Request) -> tuple[str, Tensor, Tensor]:
             call = _last_with_maps(request, place, recorded, len(x))
             gradient = gradient_of(score, recorded.outputs[call])
         both = (request.subject.own_rows(maps, len(x)) for maps in (recorded.outputs[call].detach(), gradient))
-        parts.append(tuple(_shape(request, place, maps) for maps in both))
+        parts.append(tuple(_maps_of(request, place, maps) for maps in both))
         names.append(place.name if len(recorded.outputs) == 1 else f"{place.name}#{call}")
     result, gradients = (torch.cat(part) for part in zip(*parts, strict=True))
     return names[0], result, gradients
@@ -134,7 +134,7 @@ def _last_with_maps(request: Request, place: Place, kept: PlaceOutputs, count: i
     if not kept.outputs:
         raise ExplainError(f"layer {place.name!r} is never reached")
     own = (request.subject.own_rows(output.detach(), count) for output in kept.outputs)
-    shapes = [tuple(_shape(request, place, output).shape) for output in own]
+    shapes = [tuple(_maps_of(request, place, output).shape) for output in own]
     calls = [call for call, shape in enumerate(shapes) if len(shape) in _axes(request) and 0 not in shape]
     if not calls:
         needs = " or ".join(("(n, c, l)", "(n, c, h, w)")[axes - 3] for axes in _axes(request))
@@ -150,5 +150,5 @@ def _axes(request: Request) -> tuple[int, ...]:
     return (4,) if request.kind == "image" else (3, 4)
 
 
-def _shape(request: Request, place: Place, result: Tensor) -> Tensor:
+def _maps_of(request: Request, place: Place, result: Tensor) -> Tensor:
     return request.reshaped(result.movedim(place.channel_axis, 1) if result.dim() > place.channel_axis > 1 else result)

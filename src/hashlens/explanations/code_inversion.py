@@ -25,7 +25,7 @@ from hashlens.regions.trace import trace
 
 Tensor = torch.Tensor
 Bits = npt.NDArray[np.bool_]
-FIRST, LAST = 0.1, 1e-4
+FIRST_MARGIN, LAST_MARGIN = 0.1, 1e-4
 """Required margin of bits at the first and at the last step, as a share of the layer's mean margin."""
 NOT_REACHED = (
     "{count} of {n} codes were not reached: up to {bits} of {total} bits differ, and possibly no input has "
@@ -106,7 +106,7 @@ def code_inversion(
     start, codes = _pair(start, codes)
     drawn = None if maker is None else maker.start(request, len(codes))
     if maker is not None and drawn is not None:
-        start = _made(maker, drawn, start)
+        start = _generated_start(maker, drawn, start)
     search = _search(encoder, codes, start, maker)
     begin = start if drawn is None else drawn
     made = torch.cat(
@@ -129,14 +129,14 @@ class InputEncoder:
         """Return the codes of inputs."""
         return encode(self.request.module, x, reading=self.reading)
 
-    def differing(self, x: Tensor, codes: Codes) -> Bits:
+    def differing_bits(self, x: Tensor, codes: Codes) -> Bits:
         """Return which bits of inputs differ from the requested codes, bool ``(n, bits)``."""
         own = self.codes(x)
         parts = [own.layer(layer.name).unpack() for layer in codes.layers]
         kept = [part if layer.positions is None else part[:, layer.positions]
                 for part, layer in zip(parts, codes.layers, strict=True)]  # fmt: skip
-        differing: Bits = np.concatenate(kept, axis=1) != codes.unpack()
-        return differing
+        differing_bits: Bits = np.concatenate(kept, axis=1) != codes.unpack()
+        return differing_bits
 
 
 def _encoder(request: Request, code: Any, layers: str | Sequence[str] | None) -> InputEncoder:
@@ -164,7 +164,7 @@ def _requested_codes(encoder: InputEncoder, code: Any, example: Any, probe: Tens
         own = encoder.codes(probe)
     except HashlensError as error:
         raise ExplainError(str(error)) from error
-    return _check(code, own) if isinstance(code, Codes) else _from_bits(code, own)
+    return _checked_codes(code, own) if isinstance(code, Codes) else _from_bits(code, own)
 
 
 def _example(request: Request, example: Any, probe: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ def _example(request: Request, example: Any, probe: Tensor) -> Tensor:
     return result
 
 
-def _check(code: Codes, own: Codes) -> Codes:
+def _checked_codes(code: Codes, own: Codes) -> Codes:
     if code.values is not None or code.provenance.granularity != "unit":
         raise ExplainError('the code has a bit for each channel: read it with granularity="unit"')
     if code.provenance.parameters_digest not in ("", own.provenance.parameters_digest):
@@ -213,7 +213,7 @@ def _pair(start: Tensor, codes: Codes) -> tuple[Tensor, Codes]:
     return start.expand(max(n, k), *start.shape[1:]), codes[[0] * n] if k == 1 else codes
 
 
-def _made(maker: Generator, drawn: Tensor, start: Tensor) -> Tensor:
+def _generated_start(maker: Generator, drawn: Tensor, start: Tensor) -> Tensor:
     """Return the inputs of the start, generated from latent codes; raise ExplainError if the network rejects them."""
     made = maker.inputs(drawn, start)
     if made.shape[1:] != start.shape[1:]:
@@ -268,7 +268,7 @@ class Search:
         best, fewest, optimiser = x.clone(), torch.full((len(x),), codes.code_bits + 1, device=x.device), Adam(point)
         reached = torch.zeros(len(x), dtype=torch.bool, device=x.device)
         for step in range(steps):
-            hinge.least = FIRST * (LAST / FIRST) ** (step / steps)
+            hinge.least = FIRST_MARGIN * (LAST_MARGIN / FIRST_MARGIN) ** (step / steps)
             gradient = self.margins.loss_gradient(x, hinge.wanted, hinge)
             self._count(step, x)
             closer = (hinge.missed <= fewest) & ~reached
@@ -293,7 +293,7 @@ class Search:
         """Return which of the likely rows have their code in the network itself, whose rounding may cross a margin."""
         result = likely.clone()
         if bool(likely.any()):
-            wrong = self.encoder.differing(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
+            wrong = self.encoder.differing_bits(x[likely], codes[likely.cpu().numpy()]).any(axis=1)
             result[likely] = torch.from_numpy(~wrong).to(result.device)
         return result
 
@@ -313,7 +313,7 @@ class Hinge:
     """Hinge loss: the shortfall of margins below the required one, as shares of their layer's mean, and its count."""
 
     def __init__(self, wanted: dict[str, TargetBits]) -> None:
-        self.wanted, self.least = wanted, FIRST
+        self.wanted, self.least = wanted, FIRST_MARGIN
         self.missed: Tensor
 
     def __call__(self, margins: dict[str, Tensor]) -> Tensor:
@@ -333,7 +333,7 @@ class Hinge:
 
 def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor, search: Search) -> Explanation:
     request, n = encoder.request, len(made)
-    before, after = (encoder.differing(x, codes) for x in (start, made))
+    before, after = (encoder.differing_bits(x, codes) for x in (start, made))
     distance = after.sum(axis=1).tolist()
     each: dict[str, list[Any]] = {
         "hamming_distance": distance,
@@ -359,6 +359,6 @@ def _explained(encoder: InputEncoder, codes: Codes, start: Tensor, made: Tensor,
     return replace(explanation, target=explanation.target[rows], prediction=explanation.prediction[rows])
 
 
-def _by_layer(codes: Codes, differing: Bits) -> dict[str, int]:
-    parts = np.split(differing, np.cumsum([layer.bits for layer in codes.layers])[:-1])
+def _by_layer(codes: Codes, differing_bits: Bits) -> dict[str, int]:
+    parts = np.split(differing_bits, np.cumsum([layer.bits for layer in codes.layers])[:-1])
     return {layer.name: int(part.sum()) for layer, part in zip(codes.layers, parts, strict=True)}

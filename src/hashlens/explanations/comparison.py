@@ -107,15 +107,15 @@ class ExplanationComparison(Result):
             cells = []
             for metric in self.metrics:
                 value = self.mean(method, metric)
-                cells.append(_shown(value) + ("*" if method in led[metric] else ""))
+                cells.append(_cell(value) + ("*" if method in led[metric] else ""))
             rows.append((method, *cells))
         arrows = {metric: "↓" if METRICS[metric].better == LOWER else "↑" for metric in self.metrics}
         columns = ("", *(f"{metric.replace('_', ' ')} {arrow}" for metric, arrow in arrows.items()))
         note = f"Means over {self.n} examples; * the best method, and all within one standard error of it."
-        diagnostics = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
+        control_notes = [f"By {metric.replace('_', ' ')} a control does better than every method: {', '.join(names)}."
                 for metric, names in self.better_controls().items()]  # fmt: skip
         read = [f"Output read as {self.output}; deletion and insertion follow {self.followed}."] if self.output else []
-        return table("Comparison of explanations", columns, rows, " ".join((note, *diagnostics, *read, *self.notes)))
+        return table("Comparison of explanations", columns, rows, " ".join((note, *control_notes, *read, *self.notes)))
 
     def figures(self) -> tuple[Figure, ...]:
         """Return bars for each metric, with one standard error to each side."""
@@ -125,7 +125,7 @@ class ExplanationComparison(Result):
         return pictures
 
 
-def _shown(value: float) -> str:
+def _cell(value: float) -> str:
     if np.isnan(value):
         return "–"
     return f"{value:.1e}" if 0 < abs(value) < SMALL else number(value, 3)

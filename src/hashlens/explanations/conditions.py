@@ -63,7 +63,7 @@ class Space(Protocol):
     def coverage(self, rule: Sequence[int]) -> float:
         """Return the share of examples drawn without a rule that satisfy this one."""
 
-    def displayed(self, drawn: DrawnExamples, at: int) -> Any:
+    def stored_form(self, drawn: DrawnExamples, at: int) -> Any:
         """Return an example in a form to store: a row, a text, or the indices of its present segments."""
 
 
@@ -85,7 +85,7 @@ class MaskSpace:
         """Return one half to the power of the number of parts in the rule."""
         return float(0.5 ** len(rule))
 
-    def displayed(self, drawn: DrawnExamples, at: int) -> Any:
+    def stored_form(self, drawn: DrawnExamples, at: int) -> Any:
         """Return the text, or the indices of the present segments."""
         return drawn.inputs[at] if isinstance(drawn.inputs, list) else np.flatnonzero(drawn.satisfied[at]).tolist()
 
@@ -117,7 +117,7 @@ class RowSpace:
         satisfied = [self.conditions[index].holds(background[:, self.conditions[index].feature]) for index in rule]
         return float(np.mean(np.all(satisfied, axis=0))) if satisfied else 1.0
 
-    def displayed(self, drawn: DrawnExamples, at: int) -> Any:
+    def stored_form(self, drawn: DrawnExamples, at: int) -> Any:
         """Return the row."""
         return drawn.inputs[at].tolist()
 

@@ -21,7 +21,7 @@ from hashlens.nets.output import Output
 from hashlens.regions.along import Along, along
 from hashlens.regions.at import Region, at
 from hashlens.regions.program import Program
-from hashlens.regions.units import Units, of_network
+from hashlens.regions.units import Units, require_network
 
 Tensor = torch.Tensor
 LISTED = 20
@@ -31,11 +31,12 @@ FEW_BITS, STEPS = 4096, 256
 SMALLEST, DOUBLINGS = 2.0**-40, 41
 """Steps past the turning point: the smallest, as a share of the segment, and how often it is doubled, up to its end."""
 TIES = "the prediction does not change on the line to the other example: the two classes are tied for x"
-UNTURNED = (
+SAME_CLASS = (
     "the prediction does not change: because of rounding, the network still predicts the original class for "
     "the changed example {rows}"
 )
 Floats = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,8 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
     """
     if steps is not None:
         require_whole(ExplainError, "steps", steps)
-    if request.background is None:
-        raise ExplainError(
-            "contrast needs examples to compare with x: give background=, (m, ...), some of another class"
-        )
+    _require_classes_and_background(request)
     output = request.output
-    if output.regression or output.multilabel:
-        raise ExplainError(
-            f"contrast needs classes that exclude each other, but the output is read as {output}: use region "
-            "or integrated_gradients, or declare the output with output="
-        )
     background = at(request.scoring, baselines_of(request))
     own_regions = at(background.program, request.inputs)
     own_classes, background_classes = _classes(own_regions, output), _classes(background, output)
@@ -111,12 +104,7 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
     each_row: list[dict[str, Any]] = []
     values, changed_inputs = torch.zeros_like(own_regions.x), request.inputs.detach().clone()
     for row, own_class in enumerate(own_classes.tolist()):
-        others = np.flatnonzero(background_classes != own_class)
-        if len(others) == 0:
-            raise ExplainError(
-                f"all {len(background)} background examples are predicted as class {own_class}, as x is: give others"
-            )
-        nearest = int(others[np.argmin(hamming(own_regions.code.packed[row], background.code.packed[others]))])
+        nearest = _nearest_of_another_class(own_regions.code[[row]], own_class, background.code, background_classes)
         step_count = steps or (1 if own_regions.code.code_bits < FEW_BITS else STEPS)
         walk = _segment_codes(
             background.program, own_regions.x[row], background.x[nearest], own_class, step_count, output
@@ -135,14 +123,37 @@ def contrast(request: Request, steps: int | None = None) -> Explanation:
     diagnostics = {name: list_or_value([each[name] for each in each_row]) for name in each_row[0]}
     score = region_scores(own_regions, request.target, output).cpu().numpy()
     notes = (
-        (*request.notes, UNTURNED.format(rows=", ".join(map(str, unturned[:LISTED]))))
+        (*request.notes, SAME_CLASS.format(rows=", ".join(map(str, unturned[:LISTED]))))
         if len(unturned)
         else request.notes
     )
     return explained(request, "contrast", values, image=changed, diagnostics=diagnostics, prediction=score, notes=notes)
 
 
-def _classes(region: Region, output: Output) -> npt.NDArray[np.int64]:
+def _require_classes_and_background(request: Request) -> None:
+    """Raise ExplainError if there is no background, or the classes do not exclude each other."""
+    if request.background is None:
+        raise ExplainError(
+            "contrast needs examples to compare with x: give background=, (m, ...), some of another class"
+        )
+    if request.output.regression or request.output.multilabel:
+        raise ExplainError(
+            f"contrast needs classes that exclude each other, but the output is read as {request.output}: use region "
+            "or integrated_gradients, or declare the output with output="
+        )
+
+
+def _nearest_of_another_class(own_code: Codes, own_class: int, background: Codes, classes: Classes) -> int:
+    """Return the row of the background code with another class that is nearest to a single code."""
+    others = np.flatnonzero(classes != own_class)
+    if len(others) == 0:
+        raise ExplainError(
+            f"all {len(background)} background examples are predicted as class {own_class}, as x is: give others"
+        )
+    return int(others[np.argmin(hamming(own_code.packed[0], background.packed[others]))])
+
+
+def _classes(region: Region, output: Output) -> Classes:
     return class_columns(region.output.reshape(len(region), -1), output).argmax(dim=1).cpu().numpy()
 
 
@@ -177,7 +188,7 @@ def _segment_codes(program: Program, x: Tensor, other: Tensor, own: int, steps: 
     if steps == 1:
         segment = along(program, x[None], other[None])
         return SegmentCodes(
-            find_turning_point(segment, own, output), of_network(segment.codes, "this segment"), segment.end
+            find_turning_point(segment, own, output), require_network(segment.codes, "this segment"), segment.end
         )
     shares = torch.linspace(0, 1, steps + 1, dtype=x.dtype, device=x.device)
     points = x + shares.reshape(-1, *[1] * x.dim()) * (other - x)
@@ -194,23 +205,23 @@ def _segment_codes(program: Program, x: Tensor, other: Tensor, own: int, steps: 
     return SegmentCodes(turn, codes, np.minimum(np.arange(1, steps + 2) / steps, 1.0))
 
 
-def find_turning_point(way: Along, own: int, output: Output) -> TurningPoint:
+def find_turning_point(segment: Along, own: int, output: Output) -> TurningPoint:
     """Return the first place on a segment where another class has the largest score."""
-    parts = (part.reshape(len(way), -1) for part in (way.value, way.slope))
+    parts = (part.reshape(len(segment), -1) for part in (segment.value, segment.slope))
     value, slope = (class_columns(part, output).cpu().numpy() for part in parts)
     lead, fall = value[:, [own]] - value, slope[:, [own]] - slope
-    begin, end = lead + way.start[:, None] * fall, lead + way.end[:, None] * fall
+    begin, end = lead + segment.start[:, None] * fall, lead + segment.end[:, None] * fall
     begin[:, own] = end[:, own] = np.inf
     for piece in np.flatnonzero((np.minimum(begin, end) < 0).any(axis=1)).tolist():
         falling = np.flatnonzero(end[piece] < 0)
         # On a piece the lead of the class is linear: it ends where the line meets zero.
-        meets = [(_zero(way, piece, begin[piece, c], end[piece, c]), int(c)) for c in falling.tolist()]
+        meets = [(_zero_of_lead(segment, piece, begin[piece, c], end[piece, c]), int(c)) for c in falling.tolist()]
         if meets:
             return TurningPoint(*min(meets))
     raise ExplainError(TIES)
 
 
-def _zero(segment: Along, piece: int, begin: float, end: float) -> float:
+def _zero_of_lead(segment: Along, piece: int, begin: float, end: float) -> float:
     start, stop = float(segment.start[piece]), float(segment.end[piece])
     if begin <= 0:
         return start

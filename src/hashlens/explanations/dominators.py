@@ -41,12 +41,12 @@ class Dominators:
     parts: dict[Node, set[int]] = field(repr=False)
     axes: dict[Node, int] = field(repr=False)
 
-    def gated_between(self, later: Node, earlier: Node) -> bool:
+    def has_gate_between(self, later: Node, earlier: Node) -> bool:
         """Return whether a gate or attention lies between two of these nodes."""
         begin, end = self.order.index(later), self.order.index(earlier)
         return any(GATES.search(node.name()) for node in self.order[begin:end])
 
-    def finest(self, axes: int) -> int:
+    def last_resolution(self, axes: int) -> int:
         """Return the number of positions of the last convolution, or layer norm over channels, with more than one."""
         for node in self.order:
             shape = shape_of(node)
@@ -63,7 +63,7 @@ def dominators(output: Tensor, leaf: Tensor) -> Dominators:
 
     Nodes are in topological order. Every path passes through a node if no edge skips it.
     """
-    order = _on_the_way(output, leaf)
+    order = _nodes_between(output, leaf)
     place = {node: i for i, node in enumerate(order)}
     parts: dict[Node, set[int]] = {node: set() for node in order}
     nodes, farthest = [], 0
@@ -82,7 +82,7 @@ def dominators(output: Tensor, leaf: Tensor) -> Dominators:
     return Dominators(tuple(order), tuple(nodes), parts, axes)
 
 
-def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
+def _nodes_between(output: Tensor, leaf: Tensor) -> list[Node]:
     """Return the nodes on paths from the leaf to the output, in topological order."""
     finished: list[Node] = []
     leads: dict[Node, bool] = {}
@@ -103,8 +103,8 @@ def _on_the_way(output: Tensor, leaf: Tensor) -> list[Node]:
 
 def shape_of(node: Node) -> tuple[int, ...]:
     """Return the output shape of a node's operator; empty where autograd does not store it."""
-    diagnostics = getattr(node, "_input_metadata", None)
-    return tuple(int(size) for size in diagnostics[0].shape) if diagnostics else ()
+    metadata = getattr(node, "_input_metadata", None)
+    return tuple(int(size) for size in metadata[0].shape) if metadata else ()
 
 
 def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
@@ -119,7 +119,7 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
     known = [(axes[source], shape_of(source)) for source, _ in node.next_functions if source in axes]
     if not known:
         return None
-    axis, input_axis = known[0]
+    axis, input_shape = known[0]
     if name.startswith("Permute"):
         moved = [_signed(dimension) % len(shape) for dimension in getattr(node, "_saved_dims", ())]
         return moved.index(axis) if axis in moved else None
@@ -128,22 +128,22 @@ def _channel_axis(node: Node, axes: dict[Node, int]) -> int | None:
         return swapped[1 - swapped.index(axis)] if axis in swapped else axis
     if name.startswith("Stack"):
         return axis + (_signed(getattr(node, "_saved_dim", 0)) % len(shape) <= axis)
-    if len(input_axis) > len(shape) and REDUCTIONS.search(name):
-        return _reduce(axis, node, len(input_axis))
+    if len(input_shape) > len(shape) and REDUCTIONS.search(name):
+        return _axis_after_reduction(axis, node, len(input_shape))
     if RESHAPES.search(name):
-        return _reshape(axis, input_axis, shape)
-    same = [axis for axis, input_axis in known if len(input_axis) == len(shape)]
+        return _axis_after_view(axis, input_shape, shape)
+    same = [axis for axis, input_shape in known if len(input_shape) == len(shape)]
     return same[0] if same else None
 
 
-def _reshape(axis: int, taken: Sequence[int], shape: Sequence[int]) -> int | None:
+def _axis_after_view(axis: int, input_sizes: Sequence[int], shape: Sequence[int]) -> int | None:
     """Return the index of an axis after a view: the axis of the same size with equally many elements before it."""
-    before = prod(taken[:axis])
-    result = [i for i, size in enumerate(shape) if size == taken[axis] and prod(shape[:i]) == before]
+    before = prod(input_sizes[:axis])
+    result = [i for i, size in enumerate(shape) if size == input_sizes[axis] and prod(shape[:i]) == before]
     return result[-1] if result else None
 
 
-def _reduce(axis: int, node: Node, axes: int) -> int | None:
+def _axis_after_reduction(axis: int, node: Node, axes: int) -> int | None:
     """Return the index of an axis after a reduction removed other axes."""
     saved = getattr(node, "_saved_dim", None)
     if saved is None:

@@ -31,7 +31,7 @@ from hashlens.explanations.request import (
     names_of,
     texts_of,
 )
-from hashlens.explanations.subject import EXPLAINED, Subject, reading_of, subject_of
+from hashlens.explanations.subject import READING_FIELDS, Subject, reading_of, subject_of
 from hashlens.nets.class_names import declared_classes
 from hashlens.nets.output import output_notes
 
@@ -160,21 +160,30 @@ def explain(
             seed=int(settings.seed),
         )
         explanation = chosen.run(request, **options)
-    if bad := int((~np.isfinite(explanation.values)).sum()):
-        raise ExplainError(
-            f"{chosen.name}: {bad:,} of {explanation.values.size:,} values are NaN or infinite, because the "
-            "model has no gradient there: change x slightly, or use kernel_shap"
-        )
+    _require_finite(explanation)
     if settings.mask is not None:
         explanation = without_padding(explanation, inputs, settings)
-    if chosen.group == "gradient" and not explanation.values.any():
-        explanation = replace(explanation, notes=(*explanation.notes, NO_SLOPE))
+    notes = [NO_SLOPE] if chosen.group == "gradient" and not explanation.values.any() else []
     output_kind = ""
     if subject.evidence.gives_scores:
         output_kind = str(subject.evidence.decide())
-        explanation = replace(explanation, notes=(*explanation.notes, *notes_on(subject)))
+        notes += notes_on(subject)
     cost = {"model_calls": subject.calls, "rows_run": subject.rows, "seconds": time.perf_counter() - started}
-    return replace(explanation, diagnostics=explanation.diagnostics | cost, output=output_kind)
+    return replace(
+        explanation,
+        diagnostics=explanation.diagnostics | cost,
+        notes=(*explanation.notes, *notes),
+        output=output_kind,
+    )
+
+
+def _require_finite(explanation: Explanation) -> None:
+    """Raise ExplainError if a value of an explanation is NaN or infinite."""
+    if bad := int((~np.isfinite(explanation.values)).sum()):
+        raise ExplainError(
+            f"{explanation.method}: {bad:,} of {explanation.values.size:,} values are NaN or infinite, because the "
+            "model has no gradient there: change x slightly, or use kernel_shap"
+        )
 
 
 def _reading_of(method: Method, reading: Reading | None, options: dict[str, Any]) -> tuple[Reading, dict[str, Any]]:
@@ -245,7 +254,7 @@ def _check_options(method: Method, options: dict[str, Any]) -> None:
         for name, parameter in inspect.signature(explain).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     ]
-    shared += EXPLAINED
+    shared += READING_FIELDS
     for option in options:
         if option not in known:
             raise ExplainError(f"{method.name} has no option {option!r}: {nearest(option, [*known, *shared])}")

@@ -284,9 +284,9 @@ class Explanation(Result):
         """
         try:
             with np.load(path, allow_pickle=False) as archive:
-                diagnostics = json.loads(bytes(archive[MEMBER]))
+                body = json.loads(bytes(archive[MEMBER]))
                 arrays = {name: archive[name] for name in archive.files if name != MEMBER}
-                version = int(diagnostics["schema_version"])
+                version = int(body["schema_version"])
         except FileNotFoundError as error:
             raise ExplainError(f"{path}: no such file") from error
         except Exception as error:
@@ -294,7 +294,7 @@ class Explanation(Result):
         if version > cls.schema_version:
             raise ExplainError(f"{path} was written by a newer hashlens: install that")
         try:
-            explanation = replace(cls.from_dict(diagnostics), **arrays)
+            explanation = replace(cls.from_dict(body), **arrays)
         except (ReportError, TypeError) as error:
             raise ExplainError(f"{path} is not a saved explanation: {error}") from error
         if wrong := explanation._inconsistency():

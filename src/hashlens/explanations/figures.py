@@ -45,24 +45,24 @@ def _pictures(explanation: "Explanation", row: int) -> tuple[Figure, ...]:
             return (*lines, _rule(explanation, title))
         return (*lines, _bars(explanation, row, title)) if explanation.features else lines
     if explanation.image is not None:
-        return (_made(explanation, row),)
+        return (_generated_image(explanation, row),)
     title = "\n".join(wrap(_title(explanation, row), TITLE))
     if explanation.kind in ("image", "spectrogram") and explanation.inputs is not None:
-        pictures: tuple[Figure, ...] = (_over_image(explanation, row, title),)
+        pictures: tuple[Figure, ...] = (_saliency_panels(explanation, row, title),)
         if explanation.rule is not None:
             return (*pictures, _rule(explanation, title))
         return (*pictures, _bars(explanation, row, title)) if explanation.features else pictures
-    counts = _bars(explanation, row, title) if explanation.rule is None else _rule(explanation, title)
+    bars = _bars(explanation, row, title) if explanation.rule is None else _rule(explanation, title)
     if explanation.kind == "text" and explanation.features:
-        return _words(explanation, row, title), counts
-    return (counts,)
+        return _words(explanation, row, title), bars
+    return (bars,)
 
 
 def _title(explanation: "Explanation", row: int) -> str:
     if "maximised" in explanation.diagnostics:
-        return f"{_of_layer(explanation)}: {_maximised(explanation, row)}"
+        return f"{_layer_title(explanation)}: {_objective_name(explanation, row)}"
     if explanation.image is not None and "layer" in explanation.diagnostics:
-        return _of_layer(explanation)
+        return _layer_title(explanation)
     method = explanation.method.replace("_", " ")
     if method == "contrast":
         turned = np.atleast_1d(explanation.diagnostics["turns_to_class"])
@@ -70,12 +70,12 @@ def _title(explanation: "Explanation", row: int) -> str:
     return f"{method}: {explanation.class_name(row)}" if row < len(explanation.target) else method
 
 
-def _maximised(explanation: "Explanation", row: int) -> str:
+def _objective_name(explanation: "Explanation", row: int) -> str:
     names = explanation.diagnostics.get("maximised", str(row))
     return str(names[row] if isinstance(names, list) else names)
 
 
-def _of_layer(explanation: "Explanation") -> str:
+def _layer_title(explanation: "Explanation") -> str:
     layer = explanation.diagnostics.get("layer")
     return explanation.method.replace("_", " ") + (f" of {layer}" if layer else "")
 
@@ -85,8 +85,8 @@ def _grid(explanation: "Explanation") -> Pixels:
     assert explanation.image is not None
     rows = range(min(GRID, len(explanation)))
     panels = tuple(as_pixels(explanation.image[row]) for row in rows)
-    names = tuple(_maximised(explanation, row) for row in rows)
-    return Pixels(_of_layer(explanation), names, panels, columns=COLUMNS if len(rows) > COLUMNS else len(rows))
+    names = tuple(_objective_name(explanation, row) for row in rows)
+    return Pixels(_layer_title(explanation), names, panels, columns=COLUMNS if len(rows) > COLUMNS else len(rows))
 
 
 def as_pixels(image: Floats) -> Floats:
@@ -98,7 +98,7 @@ def as_pixels(image: Floats) -> Floats:
     return np.asarray((array - low) / (high - low if high > low else 1.0))
 
 
-def _over_image(explanation: "Explanation", row: int, title: str) -> Pixels:
+def _saliency_panels(explanation: "Explanation", row: int, title: str) -> Pixels:
     assert explanation.inputs is not None
     image = as_pixels(explanation.inputs[row])
     # A map over time alone is repeated for each row of a spectrogram.
@@ -136,7 +136,7 @@ def _draw_outlines(image: Floats, segments: npt.NDArray[np.int64]) -> Floats:
     return result
 
 
-def _made(explanation: "Explanation", row: int) -> Pixels:
+def _generated_image(explanation: "Explanation", row: int) -> Pixels:
     assert explanation.image is not None
     made = as_pixels(explanation.image[row])
     if explanation.inputs is None or explanation.inputs[row].shape != explanation.image[row].shape:
@@ -170,7 +170,7 @@ def _bars(explanation: "Explanation", row: int, title: str) -> Bars:
     ranked = [part for part in ranked if part[1]] or ranked
     base = explanation.diagnostics.get("base_value")
     if base is not None:
-        return _shares(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
+        return _waterfall(explanation, row, ranked, float(np.atleast_1d(base)[row if np.size(base) > 1 else 0]), title)
     names, values = zip(*ranked, strict=True) if ranked else ((), ())
     value = "change" if explanation.method == "contrast" else "value"
     return Bars(title, value, tuple(names), ((value, tuple(values)),), number_format="{:.3g}", reach=0.0,
@@ -183,7 +183,7 @@ def _joined_name(names: Sequence[str]) -> str:
     return " and ".join(name if len(name) <= most else f"{name[: most // 2]}…{name[1 - most // 2 :]}" for name in names)
 
 
-def _shares(explanation: "Explanation", row: int, ranked: list[tuple[str, float]], base: float, title: str) -> Bars:
+def _waterfall(explanation: "Explanation", row: int, ranked: list[tuple[str, float]], base: float, title: str) -> Bars:
     """Return a waterfall figure: the shares end to end, from the base value to the prediction."""
     total = float(np.asarray(explanation.values[row], np.float64).sum())
     left = len(explanation.features) - len(ranked)
@@ -212,16 +212,16 @@ def _weight(word: str, weights: Mapping[str, float]) -> float:
     return weights[word] if word in weights else max(inside, key=abs, default=0.0)
 
 
-def comparison_figures(evaluation_set: "ExplanationComparison") -> tuple[Figure, ...]:
+def comparison_figures(comparison: "ExplanationComparison") -> tuple[Figure, ...]:
     """Return a panel for each metric: means with one standard error to each side."""
     from hashlens.explanations.metrics import METRICS
 
     figures = []
-    for metric in evaluation_set.metrics:
-        means = [evaluation_set.mean(method, metric) for method in evaluation_set.methods]
+    for metric in comparison.metrics:
+        means = [comparison.mean(method, metric) for method in comparison.methods]
         if np.isnan(means).all():
             continue
-        errors = [evaluation_set.standard_error(method, metric) for method in evaluation_set.methods]
+        errors = [comparison.standard_error(method, metric) for method in comparison.methods]
         ends = tuple(
             None if np.isnan(mean) or np.isnan(error) else (mean - error, mean + error)
             for mean, error in zip(means, errors, strict=True)
@@ -232,7 +232,7 @@ def comparison_figures(evaluation_set: "ExplanationComparison") -> tuple[Figure,
             Bars(
                 metric.replace("_", " "),
                 label,
-                evaluation_set.methods,
+                comparison.methods,
                 (("mean", values),),
                 (ends,),
                 number_format="{:,.0f}" if metric == "model_calls" else "{:.3g}",

@@ -21,7 +21,7 @@ from hashlens.seeds import torch_generator
 Tensor = torch.Tensor
 ROUNDING = 16
 """Rounding error of scores, in units in the last place."""
-IN_A_PIECE = 4
+POINTS_PER_PIECE = 4
 """Number of points on each piece of a path."""
 GradientFunction = Callable[[Subject, Tensor, Tensor], Tensor]
 
@@ -88,10 +88,10 @@ def smooth_grad(request: Request, samples: int = 50, noise: float = 0.15) -> Exp
     noise : float
         Standard deviation of the noise, as a share of the range of the example's values.
     """
-    return explained(request, "smooth_grad", smoothed(request, input_gradients, samples, noise))
+    return explained(request, "smooth_grad", mean_noisy_gradients(request, input_gradients, samples, noise))
 
 
-def smoothed(request: Request, gradient_function: GradientFunction, samples: int, noise: float) -> Tensor:
+def mean_noisy_gradients(request: Request, gradient_function: GradientFunction, samples: int, noise: float) -> Tensor:
     """Return mean gradients over noisy copies; the noise of a row does not depend on the batch."""
     require_whole(ExplainError, "samples", samples)
     if not is_number(noise) or not 0 <= noise < inf:
@@ -159,9 +159,9 @@ def integrate(
             allowed = max(tolerance * max(abs(change), abs(mean)), rounding)
             path = _Path(request.subject, baseline, x[row], target, gradient_function)
             result, points = (
-                _by_pieces(request, x[row], baseline, target)
+                _integrate_pieces(request, x[row], baseline, target)
                 if exact
-                else path.adapted(steps, max_steps, change, allowed)
+                else path.integrate(steps, max_steps, change, allowed)
             )
             values[row] += (result / len(baselines)).to(values)
             total += float(result.double().sum()) / len(baselines)
@@ -202,28 +202,28 @@ class _Path:
     target: Tensor
     gradient_function: GradientFunction
 
-    def adapted(self, steps: int, most: int, change: float, allowed: float) -> tuple[Tensor, int]:
+    def integrate(self, steps: int, most: int, change: float, allowed: float) -> tuple[Tensor, int]:
         """Return shares whose gap is at most `allowed`, or the best with `most` steps, and the number of steps used."""
         (result,), used = self._shares([(0.0, 1.0)], steps), steps
-        count = max(steps // IN_A_PIECE, 1)
-        if abs(float(result.double().sum()) - change) <= allowed or used + count * IN_A_PIECE > most:
+        count = max(steps // POINTS_PER_PIECE, 1)
+        if abs(float(result.double().sum()) - change) <= allowed or used + count * POINTS_PER_PIECE > most:
             return result, used
         pieces = self._pieces([(i / count, (i + 1) / count) for i in range(count)])
-        used += count * IN_A_PIECE
+        used += count * POINTS_PER_PIECE
         while abs(sum(float(piece.shares.double().sum()) for piece in pieces) - change) > allowed:
-            halved = min(max(len(pieces) // 4, 1), (most - used) // (2 * IN_A_PIECE))
+            halved = min(max(len(pieces) // 4, 1), (most - used) // (2 * POINTS_PER_PIECE))
             if halved <= 0:
                 break
-            pieces.sort(key=lambda piece: -piece.missing)
+            pieces.sort(key=lambda piece: -piece.gap)
             halves = [half for piece in pieces[:halved] for half in piece.halves]
             pieces = [*pieces[halved:], *self._pieces(halves)]
-            used += len(halves) * IN_A_PIECE
+            used += len(halves) * POINTS_PER_PIECE
         return torch.stack([piece.shares for piece in pieces]).sum(dim=0), used
 
     def _pieces(self, spans: list[tuple[float, float]]) -> list["_Piece"]:
         ends = torch.tensor(spans, dtype=torch.float64).flatten()
         scores = self.subject.scores(self._points(ends))[:, int(self.target)].reshape(-1, 2)
-        shares = self._shares(spans, IN_A_PIECE)
+        shares = self._shares(spans, POINTS_PER_PIECE)
         changes = scores.diff(dim=1).flatten().tolist()
         return [_Piece(*span, share, abs(float(share.double().sum()) - change))
                 for span, share, change in zip(spans, shares, changes, strict=True)]  # fmt: skip
@@ -246,7 +246,7 @@ class _Piece:
     low: float
     high: float
     shares: Tensor
-    missing: float
+    gap: float
 
     @property
     def halves(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -261,18 +261,18 @@ def _gauss_legendre(points: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[n
     return (nodes + 1) / 2, weights / 2
 
 
-def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:
+def _integrate_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) -> tuple[Tensor, int]:
     """Integrate over the linear pieces between baseline and input."""
     from hashlens.explanations.region import region_gradients
     from hashlens.regions.along import along
     from hashlens.regions.at import at
-    from hashlens.regions.units import of_network
+    from hashlens.regions.units import require_network
 
     if torch.equal(x, baseline):
         return torch.zeros_like(x, dtype=torch.float64), 1
     pieces = along(request.scoring, baseline[None], x[None])
     # On a piece the gradient is constant: it is taken in the middle, farthest from the breakpoints.
-    program = of_network(pieces.program, "this segment")
+    program = require_network(pieces.program, "this segment")
     gradient = region_gradients(at(program, pieces.middles()), target.expand(len(pieces)), request.output)
     width = torch.as_tensor(pieces.end - pieces.start).to(gradient)
     result = (width.reshape(-1, *[1] * x.dim()) * gradient).sum(dim=0) * (pieces.b - pieces.a)[0]
@@ -281,7 +281,7 @@ def _by_pieces(request: Request, x: Tensor, baseline: Tensor, target: Tensor) ->
 
 def completeness_gap(total: float, change: float, rounding: float = 1e-12) -> float:
     """Return the gap between the sum of shares and the change of the score, relative to it; 0 if it is rounding."""
-    missing = abs(total - change)
-    if missing <= rounding:
+    gap = abs(total - change)
+    if gap <= rounding:
         return 0.0
-    return missing / abs(change) if change else inf
+    return gap / abs(change) if change else inf

@@ -8,7 +8,7 @@ from torch.autograd.graph import Node
 from hashlens.codes.gates import is_guard
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.gradients import gradient_of, integrate, row_scores, smoothed
+from hashlens.explanations.gradients import gradient_of, integrate, mean_noisy_gradients, row_scores
 from hashlens.explanations.request import Request
 from hashlens.explanations.subject import Subject
 
@@ -36,7 +36,7 @@ def _batch_gradients(subject: Subject, x: Tensor, target: Tensor) -> Tensor:
     with torch.enable_grad():
         leaf = x.detach().clone().requires_grad_()
         score = row_scores(subject.run(leaf * 1), target)
-        hooks = [node.register_hook(_only_positive) for node in gates_behind(score)]
+        hooks = [node.register_hook(_only_positive) for node in gate_nodes(score)]
         try:
             return gradient_of(score, leaf)
         finally:
@@ -48,7 +48,7 @@ def _only_positive(inputs: tuple[Tensor | None, ...], outputs: tuple[Tensor | No
     return (None if inputs[0] is None else inputs[0].clamp(min=0), *inputs[1:])
 
 
-def gates_behind(score: Tensor) -> Iterator[Node]:
+def gate_nodes(score: Tensor) -> Iterator[Node]:
     """Yield the autograd nodes of all gates that a score was computed through."""
     seen: set[Node] = set()
     waiting = [score.grad_fn]
@@ -63,11 +63,11 @@ def gates_behind(score: Tensor) -> Iterator[Node]:
         waiting.extend(following for following, _ in node.next_functions)
 
 
-def _noted(request: Request) -> tuple[str, ...]:
+def _notes(request: Request) -> tuple[str, ...]:
     with torch.enable_grad():
         x = request.inputs[:1].detach().clone().requires_grad_()
         score = row_scores(request.subject.run(x * 1), request.target[:1])
-    return request.notes if any(True for _ in gates_behind(score)) else (*request.notes, NO_GATE)
+    return request.notes if any(True for _ in gate_nodes(score)) else (*request.notes, NO_GATE)
 
 
 def guided_backprop(request: Request) -> Explanation:
@@ -78,7 +78,7 @@ def guided_backprop(request: Request) -> Explanation:
     :func:`hashlens.compare_explanations`.
     """
     result = guided_gradients(request.subject, request.inputs, request.target)
-    return explained(request, "guided_backprop", result, notes=_noted(request))
+    return explained(request, "guided_backprop", result, notes=_notes(request))
 
 
 def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanation:
@@ -87,7 +87,7 @@ def guided_integrated_gradients(request: Request, steps: int = 64) -> Explanatio
     The values need not add up to the change of the score, unlike those of integrated gradients.
     """
     result = integrate(request, guided_gradients, steps, steps, float("inf"))
-    result["notes"] = _noted(request)
+    result["notes"] = _notes(request)
     del result["diagnostics"]["completeness_gap"]
     return explained(request, "guided_integrated_gradients", **result)
 
@@ -100,5 +100,5 @@ def smooth_guided_grad(request: Request, samples: int = 50, noise: float = 0.15)
     request, samples, noise
         As in :func:`hashlens.explanations.gradients.smooth_grad`.
     """
-    result = smoothed(request, guided_gradients, samples, noise)
-    return explained(request, "smooth_guided_grad", result, notes=_noted(request))
+    result = mean_noisy_gradients(request, guided_gradients, samples, noise)
+    return explained(request, "smooth_guided_grad", result, notes=_notes(request))

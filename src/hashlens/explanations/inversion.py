@@ -110,7 +110,7 @@ class Loss:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the sum over images of the distance and the penalties."""
-        shares = self.input_range.standardised(x)
+        shares = self.input_range.standardise(x)
         rough = sum((shares.diff(dim=axis).square().flatten(1).mean(dim=1) for axis in (2, 3)), start=0.0)
         large = shares.pow(ALPHA).flatten(1).mean(dim=1)
         return (self.distance(x) + self.weight * (self.total_variation * rough + self.alpha_norm * large)).sum()

@@ -17,7 +17,7 @@ from hashlens.explanations.perturbed import (
     explain_parts,
     number_or_list,
     perturb,
-    perturbed_one,
+    perturb_one,
 )
 from hashlens.explanations.request import Request
 from hashlens.seeds import numpy_generator
@@ -47,13 +47,13 @@ class Neighbourhood:
     unchanged: Array
 
     @property
-    def effective(self) -> float:
+    def effective_samples(self) -> float:
         """Effective sample size: the number of perturbed inputs of equal weight that it is worth."""
         weights = self.weights[~self.unchanged]
         return float(weights.sum() ** 2 / max((weights**2).sum(), SMALLEST)) if weights.any() else 0.0
 
     @property
-    def constant(self) -> bool:
+    def is_constant(self) -> bool:
         """Whether the output is the same for all inputs with a noticeable weight."""
         outputs = self.outputs[self.weights > NO_CHANGE]
         return bool(np.ptp(outputs) <= NO_CHANGE * np.abs(outputs).max())
@@ -97,16 +97,20 @@ def lime(
         Categorical columns of a table; by default those with at most ten distinct values in the background.
     """
     _check(samples, kernel_width, ridge)
-    values, fits, effective, notes = [], [], [], list(request.notes)
+    values, fits, effective_samples, notes = [], [], [], list(request.notes)
     examples = perturb(request, unit, segments, categorical)
     for example in examples:
-        nearby = _nearby(example, samples, kernel_width)
+        nearby = _neighbourhood(example, samples, kernel_width)
         weights, fit = _fit(nearby.regressors, nearby, ridge)
         values.append(weights * example.parts.own_regressors)
         fits.append(fit)
-        effective.append(nearby.effective)
+        effective_samples.append(nearby.effective_samples)
         notes += [note for note in _notes(nearby) if note not in notes]
-    diagnostics = {"r2": number_or_list(fits), "samples": samples, "effective_samples": number_or_list(effective)}
+    diagnostics = {
+        "r2": number_or_list(fits),
+        "samples": samples,
+        "effective_samples": number_or_list(effective_samples),
+    }
     return explain_parts(request, "lime", examples, values, diagnostics=diagnostics, notes=tuple(notes))
 
 
@@ -140,14 +144,14 @@ def cle(
     """
     _check(samples, kernel_width, ridge)
     require_whole(ExplainError, "terms", terms)
-    example = perturbed_one(request, "cle", unit, segments, categorical)
+    example = perturb_one(request, "cle", unit, segments, categorical)
     _check_spans(spans, len(example.parts.names))
-    nearby = _nearby(example, samples, kernel_width)
+    nearby = _neighbourhood(example, samples, kernel_width)
     single, fit_of_lime = _fit(nearby.regressors, nearby, ridge)
-    joined, notes = _join(spans, np.abs(single * example.parts.own_regressors))
+    joined, notes = _interaction_terms(spans, np.abs(single * example.parts.own_regressors))
     d = len(example.parts.names)
     design = np.column_stack([nearby.regressors, *(nearby.like_example[:, list(term)].all(axis=1) for term in joined)])
-    chosen = _chosen(design, nearby, terms)
+    chosen = _select_forward(design, nearby, terms)
     weights, fit = _fit(design[:, chosen], nearby, ridge)
     values = np.zeros(d)
     interactions = []
@@ -159,7 +163,7 @@ def cle(
     interactions.sort(key=lambda term: -abs(term.weight))
     diagnostics = {
         "r2": fit, "r2_without_interactions": fit_of_lime, "terms": len(chosen), "samples": samples,
-        "effective_samples": nearby.effective,
+        "effective_samples": nearby.effective_samples,
     }  # fmt: skip
     return explain_parts(
         request, "cle", [example], [values], interactions=tuple(interactions), diagnostics=diagnostics,
@@ -185,7 +189,7 @@ def _check_spans(spans: Sequence[int], d: int) -> None:
         )
 
 
-def _nearby(example: PerturbedExample, samples: int, kernel_width: float | None) -> Neighbourhood:
+def _neighbourhood(example: PerturbedExample, samples: int, kernel_width: float | None) -> Neighbourhood:
     parts = example.parts
     generator = numpy_generator(example.request.seed, "lime", example.row)
     present = generator.random((samples, len(parts.names))) < generator.random((samples, 1))
@@ -201,8 +205,8 @@ def _nearby(example: PerturbedExample, samples: int, kernel_width: float | None)
 
 def _fit(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, float]:
     """Return the coefficients ``(p,)`` of a weighted ridge regression with a free intercept, and its weighted R2."""
-    if nearby.constant or design.shape[1] == 0:
-        return np.zeros(design.shape[1]), float(nearby.constant)
+    if nearby.is_constant or design.shape[1] == 0:
+        return np.zeros(design.shape[1]), float(nearby.is_constant)
     root = np.sqrt(nearby.weights)[:, None]
     columns, outputs = _centre(design, nearby) * root, _centre(nearby.outputs[:, None], nearby) * root
     penalty = np.sqrt(ridge) * np.eye(columns.shape[1])
@@ -218,7 +222,7 @@ def _centre(columns: Array, nearby: Neighbourhood) -> Array:
     return centred
 
 
-def _join(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+def _interaction_terms(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
     """Return the interaction terms; if there are too many, only those of the strongest parts."""
     joined: list[tuple[int, ...]] = []
     notes: list[str] = []
@@ -235,15 +239,15 @@ def _join(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tu
     return joined, tuple(notes)
 
 
-def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
+def _select_forward(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
     """Select columns by forward selection, each orthogonalised against those before it."""
-    if nearby.constant:
+    if nearby.is_constant:
         return []
     root = np.sqrt(nearby.weights)[:, None]
     columns, left = _centre(design, nearby) * root, (_centre(nearby.outputs[:, None], nearby) * root)[:, 0]
     start = (columns**2).sum(axis=0)
     chosen: list[int] = []
-    n, total = nearby.effective, float((left**2).sum())
+    n, total = nearby.effective_samples, float((left**2).sum())
     remaining = total
     while len(chosen) < min(terms, len(design) - 1) and remaining > NO_CHANGE * total:
         lengths = (columns**2).sum(axis=0)
@@ -264,8 +268,9 @@ def _chosen(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
 
 def _notes(nearby: Neighbourhood) -> tuple[str, ...]:
     d = nearby.regressors.shape[1]
-    if nearby.effective < 2 * d:
+    if nearby.effective_samples < 2 * d:
         return (
-            f"the fit rests on {nearby.effective:.0f} effective samples for {d} parts: raise samples or kernel_width",
+            f"the fit rests on {nearby.effective_samples:.0f} effective samples for {d} parts: raise samples or "
+            "kernel_width",
         )
-    return (CONSTANT,) if nearby.constant else ()
+    return (CONSTANT,) if nearby.is_constant else ()

@@ -32,7 +32,7 @@ from hashlens.seeds import torch_generator
 Tensor = torch.Tensor
 JITTER = 14
 """Largest random shift of images, as a divisor of their shorter side."""
-LOUDER = 32
+NOISE_CANDIDATES = 32
 """Number of noise images tried if the first has no gradient."""
 NO_SLOPE = (
     "no image was found with a higher activation of {names} than the start: give x= or background= with "
@@ -120,10 +120,10 @@ def activation_maximization(
     require_whole(ExplainError, "jitter", jitter, least=0)
     goals = goals_of(request, channels, unit, noise(request, 1, size, input_range))
     goals, start = _pair(request, goals, size, input_range)
-    awake = _with_gradients(request, goals, start, input_range) if request.x is None else start
+    active_start = _with_gradients(request, goals, start, input_range) if request.x is None else start
     shifts = shifts_of(request, steps, jitter)
     made = torch.cat([
-        ascend(partial(_total, request, goals[rows]), awake[rows], input_range, steps=steps, step_size=step_size,
+        ascend(partial(_total, request, goals[rows]), active_start[rows], input_range, steps=steps, step_size=step_size,
                smoothness=total_variation, smallness=l2, shifts=shifts)
         for rows in batches(request, len(goals))
     ])  # fmt: skip
@@ -230,15 +230,17 @@ def _with_gradients(request: Request, goals: list[Goal], start: Tensor, input_ra
     """
     start, candidates = start.clone(), examples_of(request)
     candidates = (
-        noise(request, LOUDER, tuple(start.shape[1:]), input_range, size=1.0) if candidates is None else candidates
+        noise(request, NOISE_CANDIDATES, tuple(start.shape[1:]), input_range, size=1.0)
+        if candidates is None
+        else candidates
     )
     for rows in batches(request, len(goals)):
         gradient = finite_gradient(partial(_total, request, goals[rows]), start[rows])
-        asleep = (gradient.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
-        for row in asleep.tolist():
+        inactive = (gradient.flatten(1) == 0).all(dim=1).nonzero().flatten() + rows.start
+        for row in inactive.tolist():
             with torch.no_grad():
-                likings = _objectives_without_gradient(request, [goals[row]] * len(candidates), candidates)
-            start[row] = candidates[int(np.argmax(likings))]
+                objectives = _objectives_without_gradient(request, [goals[row]] * len(candidates), candidates)
+            start[row] = candidates[int(np.argmax(objectives))]
     return start
 
 

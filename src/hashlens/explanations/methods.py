@@ -54,8 +54,9 @@ class Method:
         return function(request, **options)
 
 
-PLACED = ("image", "signal", "spectrogram")
-NUMERIC = (*PLACED, "table")
+POSITIONAL = ("image", "signal", "spectrogram")
+"""Kinds of input whose values lie at positions in space or time."""
+NUMERIC = (*POSITIONAL, "table")
 ALL = (*NUMERIC, "text")
 METHODS = (
     Method("gradient", "gradient", NUMERIC, "gradient of the score with respect to the input", "Simonyan et al. (2014)",
@@ -71,11 +72,11 @@ METHODS = (
            "gradients:smooth_grad", aliases=("smoothgrad",)),
     Method("smooth_guided_grad", "gradient", NUMERIC, "mean guided gradient over noisy copies", "XDeep (2019)",
            "guided:smooth_guided_grad", aliases=("smooth_guided_backprop",)),
-    Method("grad_cam", "cam", PLACED, "where the channels of a layer are evidence for the class",
+    Method("grad_cam", "cam", POSITIONAL, "where the channels of a layer are evidence for the class",
            "Selvaraju et al. (2017)", "cam:grad_cam", aliases=("gradcam",)),
-    Method("grad_cam_plus_plus", "cam", PLACED, "the same, each position weighted by its own gradient",
+    Method("grad_cam_plus_plus", "cam", POSITIONAL, "the same, each position weighted by its own gradient",
            "Chattopadhay et al. (2018)", "cam:grad_cam_plus_plus", aliases=("gradcampp", "gradcam++", "grad_cam++")),
-    Method("score_cam", "cam", PLACED, "the same, each channel weighted by the score of the input masked by it",
+    Method("score_cam", "cam", POSITIONAL, "the same, each channel weighted by the score of the input masked by it",
            "Wang et al. (2020)", "cam:score_cam", aliases=("scorecam",)),
     Method("lime", "perturbation", ALL, "weights of a linear model fitted near the input", "Ribeiro et al. (2016)",
            "lime:lime", needs_module=False),

@@ -20,11 +20,11 @@ KINDS = {
 
 
 def explanation_page(explanation: "Explanation") -> Page:
-    """Return the page of an explanation, titled with its method and the explained class; a rule is its verdict."""
+    """Return the page of an explanation, titled with its method and the explained class; a rule is the verdict."""
     shown = replace(explanation, notes=())
     page = plain_page("Explanation", blocks(shown.__rich__()), shown.figures())
-    diagnostics = [text for text in (page.verdict, page.reason, *page.notes) if text]
-    verdict = diagnostics.pop(0) if explanation.rule else ""
+    texts = [text for text in (page.verdict, page.reason, *page.notes) if text]
+    verdict = texts.pop(0) if explanation.rule else ""
     n, method = len(explanation), explanation.method.replace("_", " ").capitalize()
     classes = {explanation.class_name(row) for row in range(len(explanation.target))}
     one, many = KINDS[explanation.kind]
@@ -34,6 +34,6 @@ def explanation_page(explanation: "Explanation") -> Page:
         subtitle=f"1 {one}" if n == 1 else f"{n:,} {many}",
         verdict=verdict,
         # A page without a verdict does not show a reason.
-        reason="; ".join(diagnostics) if verdict else "",
-        notes=explanation.notes if verdict else (*diagnostics, *explanation.notes),
+        reason="; ".join(texts) if verdict else "",
+        notes=explanation.notes if verdict else (*texts, *explanation.notes),
     )

@@ -50,7 +50,7 @@ class Parts(Protocol):
         """Default kernel width: the distance over which the weights of inputs decrease."""
 
 
-class Masked:
+class MaskedParts:
     """Parts that are present or not."""
 
     names: tuple[str, ...]
@@ -76,7 +76,7 @@ class Masked:
 
 
 @dataclass(frozen=True, eq=False)
-class Segments(Masked):
+class Segments(MaskedParts):
     """Segments of an example ``(c, h, w)``, ``(h, w)``, ``(c, l)`` or ``(l,)``, and the examples that replace them.
 
     ``segments`` has the axes of the example, or all but its first if the channels are replaced together.
@@ -94,13 +94,13 @@ class Segments(Masked):
 
     def inputs(self, present: Array, replaced_by: Array) -> Tensor:
         """Return examples ``(n, ...)``."""
-        stays = torch.as_tensor(present[:, self.segments], device=self.image.device)
-        stays = stays if stays.dim() > self.image.dim() else stays[:, None]
-        return torch.where(stays, self.image, self.backgrounds[torch.as_tensor(replaced_by)])
+        kept = torch.as_tensor(present[:, self.segments], device=self.image.device)
+        kept = kept if kept.dim() > self.image.dim() else kept[:, None]
+        return torch.where(kept, self.image, self.backgrounds[torch.as_tensor(replaced_by)])
 
 
 @dataclass(frozen=True, eq=False)
-class Words(Masked):
+class Words(MaskedParts):
     """The distinct words of a text; a word is removed at all of its occurrences."""
 
     text: str
@@ -110,12 +110,12 @@ class Words(Masked):
 
     def inputs(self, present: Array, replaced_by: Array) -> list[str]:
         """Return texts without the words that are not present."""
-        return [self._left(stays) for stays in present]
+        return [self._remaining_text(kept) for kept in present]
 
-    def _left(self, stays: Array) -> str:
+    def _remaining_text(self, kept: Array) -> str:
         pieces, position = [], 0
         for start, end, word in self.places:
-            pieces.append(self.text[position : end if stays[word] else start])
+            pieces.append(self.text[position : end if kept[word] else start])
             position = end
         return "".join(pieces) + self.text[position:]
 
@@ -146,8 +146,8 @@ class Columns:
 
     def inputs(self, present: Array, replaced_by: Array) -> Tensor:
         """Return rows ``(n, d)``."""
-        stays = torch.as_tensor(present, device=self.row.device)
-        return torch.where(stays, self.row, self.background[torch.as_tensor(replaced_by)])
+        kept = torch.as_tensor(present, device=self.row.device)
+        return torch.where(kept, self.row, self.background[torch.as_tensor(replaced_by)])
 
     @cached_property
     def values(self) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from hashlens.arguments import excerpt, is_whole
 from hashlens.errors import ExplainError, nearest
 from hashlens.explanations.explain import explained
 from hashlens.explanations.explanation import Explanation
-from hashlens.explanations.methods import PLACED
+from hashlens.explanations.methods import POSITIONAL
 from hashlens.explanations.parts import Columns, Parts, Segments, Words
 from hashlens.explanations.request import Request
 from hashlens.explanations.superpixels import checked_segments, superpixels, time_segments
@@ -97,10 +97,10 @@ def perturb(
     """
     if unit not in ("probability", "score"):
         raise ExplainError(f"unit must be 'probability' or 'score', received {excerpt(unit)}")
-    if request.features is not None and request.kind not in PLACED:
+    if request.features is not None and request.kind not in POSITIONAL:
         raise ExplainError(f"features are segments of an image or signal: a {request.kind} takes none")
     parts: list[Parts]
-    if request.kind in PLACED:
+    if request.kind in POSITIONAL:
         parts = [*_segments(request, segments)]
     elif request.kind == "table":
         parts = [*_columns(request, categorical)]
@@ -109,7 +109,7 @@ def perturb(
     return [PerturbedExample(request, row, each, unit == "probability") for row, each in enumerate(parts)]
 
 
-def perturbed_one(
+def perturb_one(
     request: Request, method: str, unit: str, segments: int | None, categorical: Sequence[int | str] | None
 ) -> PerturbedExample:
     """Return the single example with its parts; raise ExplainError if there are several."""
@@ -198,7 +198,7 @@ def _stretch_names(segments: Array) -> tuple[str, ...]:
 def _backgrounds(request: Request, example: Tensor, segments: Array) -> Tensor:
     """Return the replacements: the backgrounds, or the mean of each part (for images, of each channel)."""
     if request.background is not None:
-        return _fitting(request.background, example)
+        return _checked_background(request.background, example)
     flat = torch.as_tensor(segments.reshape(-1), device=example.device)
     channels = example.reshape(-1, len(flat))
     sums = torch.zeros(len(channels), int(flat.max()) + 1, dtype=example.dtype, device=example.device)
@@ -206,7 +206,7 @@ def _backgrounds(request: Request, example: Tensor, segments: Array) -> Tensor:
     return (sums / flat.bincount())[:, flat].reshape(1, *example.shape)
 
 
-def _fitting(background: Tensor, example: Tensor) -> Tensor:
+def _checked_background(background: Tensor, example: Tensor) -> Tensor:
     result = background[None] if background.dim() == example.dim() else background
     if result.shape[1:] != example.shape or not len(result):
         wanted = ", ".join(map(str, example.shape))
@@ -223,18 +223,18 @@ def _columns(request: Request, categorical: Sequence[int | str] | None) -> list[
         raise ExplainError(
             f"values of a table are replaced by others: give background=, rows (m, {d}) of training data"
         )
-    background = _fitting(request.background, x[0])
+    background = _checked_background(request.background, x[0])
     names = request.feature_names or tuple(f"column {number}" for number in range(d))
     if len(names) != d:
         raise ExplainError(f"feature_names must be {d} names, one for each column, received {len(names)}")
-    categories = _guessed_categories(background) if categorical is None else _find_names(categorical, names)
+    categories = _guess_categories(background) if categorical is None else _find_names(categorical, names)
     return [Columns(row, background, names, categories) for row in x]
 
 
-def _guessed_categories(background: Tensor) -> Array:
+def _guess_categories(background: Tensor) -> Array:
     distinct = np.array([len(column.unique()) for column in background.T])
-    diagnostics: Array = (distinct == 1) | (distinct <= min(MAX_CATEGORIES, len(background) // 2))
-    return diagnostics
+    categorical: Array = (distinct == 1) | (distinct <= min(MAX_CATEGORIES, len(background) // 2))
+    return categorical
 
 
 def _find_names(categorical: Sequence[int | str], names: tuple[str, ...]) -> Array:

@@ -23,7 +23,7 @@ Tensor = torch.Tensor
 ModuleOutput = tuple[str, Tensor, int]
 """Output of a module: the path of the module, the tensor, and the version of the tensor when it was returned."""
 OnOutput = Callable[[str, Tensor], None]
-SPECIAL = 2
+SPECIAL_TOKENS = 2
 """Largest number of tokens that are no positions of the image: a class token and a distillation token."""
 OPERATORS_NAMED = 4
 MAPS = {3: "(n, c, l)", 4: "(n, c, h, w)"}
@@ -165,10 +165,10 @@ def last_maps(request: Request) -> Place:
             (node, *by_node[node]) for node in result.nodes
             if node in by_node and node in result.axes and result.parts[node] <= {by_node[node][1].output_nr}
         ]  # fmt: skip
-        return _chosen(request, result, candidates, modules, score)
+        return _last_with_resolution(request, result, candidates, modules, score)
 
 
-def _chosen(
+def _last_with_resolution(
     request: Request,
     dominators: Dominators,
     candidates: list[tuple[Node, str, Tensor]],
@@ -176,24 +176,27 @@ def _chosen(
     score: Tensor,
 ) -> Place:
     """Return the last place with the resolution of the last convolution; raise ExplainError if tokens follow it."""
-    n, axes = len(request.inputs[: request.subject.few]), 4 if request.kind == "image" or dominators.finest(4) else 3
-    finest, tokens = dominators.finest(axes), list[tuple[Node, str, Tensor]]()
+    n, axes = (
+        len(request.inputs[: request.subject.few]),
+        4 if request.kind == "image" or dominators.last_resolution(4) else 3,
+    )
+    finest, tokens = dominators.last_resolution(axes), list[tuple[Node, str, Tensor]]()
     for node, name, output in candidates:
         channel_axis = dominators.axes[node]
         if output.numel() == 0 or len(request.subject.own_rows(output, n)) != n:
             continue
-        if output.dim() == axes and "Pool" not in node.name() and finest <= _places(output, channel_axis) > 1:
-            if tokens and dominators.gated_between(tokens[0][0], node):
-                raise ExplainError(_way_out(request, tokens, output, channel_axis, modules, score))
+        if output.dim() == axes and "Pool" not in node.name() and finest <= _position_count(output, channel_axis) > 1:
+            if tokens and dominators.has_gate_between(tokens[0][0], node):
+                raise ExplainError(_advice_for_tokens(request, tokens, output, channel_axis, modules, score))
             return Place(_name(name, output, modules), name or None, channel_axis)
         if output.dim() == 3 and channel_axis == 2 and output.shape[1] > 1:
             tokens.append((node, name, output))
     raise ExplainError(
-        _way_out(request, tokens, None, 1, modules, score) if tokens else NO_MAPS.format(maps=MAPS[axes])
+        _advice_for_tokens(request, tokens, None, 1, modules, score) if tokens else NO_MAPS.format(maps=MAPS[axes])
     )
 
 
-def _way_out(
+def _advice_for_tokens(
     request: Request,
     tokens: list[tuple[Node, str, Tensor]],
     maps: Tensor | None,
@@ -210,7 +213,7 @@ def _way_out(
         if maps is None
         else [size for i, size in enumerate(maps.shape) if i not in (0, channel_axis)]
     )
-    if (layout := _laid_out(count, tuple(shape))) is not None:
+    if (layout := _token_layout(count, tuple(shape))) is not None:
         first, grid = layout
         grid_tokens = f"a[:, {first}:]" if first else "a"
         reshape = f"lambda a: {grid_tokens}.transpose(1, 2).unflatten(2, {grid})"
@@ -220,12 +223,12 @@ def _way_out(
     )
 
 
-def _laid_out(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
+def _token_layout(count: int, shape: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
     """Return the number of special tokens and the grid shape of the others, from the shape of earlier maps."""
     first = count - prod(shape)
     if 0 <= first < prod(shape):
         return first, shape
-    for first in range(SPECIAL + 1):
+    for first in range(SPECIAL_TOKENS + 1):
         scale = (prod(shape) / max(count - first, 1)) ** (1 / len(shape)) if shape else 0.0
         grid = tuple(round(side / scale) for side in shape) if scale > 1 else ()
         if (
@@ -243,7 +246,7 @@ def _all_matter(score: Tensor, tokens: Tensor) -> bool:
     return bool(gradient[:, 1:].any())
 
 
-def _places(maps: Tensor, channel_axis: int) -> int:
+def _position_count(maps: Tensor, channel_axis: int) -> int:
     return prod(size for i, size in enumerate(maps.shape) if i not in (0, channel_axis))
 
 

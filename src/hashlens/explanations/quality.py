@@ -27,7 +27,7 @@ from hashlens.explanations.request import (
     more_inputs,
     names_of,
 )
-from hashlens.explanations.subject import EXPLAINED, reading_of, subject_of
+from hashlens.explanations.subject import READING_FIELDS, reading_of, subject_of
 from hashlens.nets.class_names import declared_classes
 from hashlens.progress import bar
 
@@ -163,7 +163,7 @@ def score_explanation(
             f"an explanation by {explanation.method} cannot be scored: it has no values for parts of an input"
         )
     shared = {"kind": explanation.kind, "background": background}
-    check_names(score_explanation, options, EXPLAINED)
+    check_names(score_explanation, options, READING_FIELDS)
     reading, _ = reading_of(score_explanation, reading, options)
     reading = replace(reading, output=reading.output or explanation.output.partition(" ")[0] or None)
     evaluation_set = _compare(model, explanation.inputs, explanation.target, reading, shared)

@@ -16,16 +16,16 @@ Tensor = torch.Tensor
 Floats = npt.NDArray[np.float64]
 NEARBY = 0.02
 """Distance that inputs are moved for sensitivity, as a share of an example's range."""
-MOVED = 5
+MOVES = 5
 SEEDS = 5
-DRAWN = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anchor", "random")
+RANDOM_METHODS = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anchor", "random")
 """Methods that draw random numbers; all others do not depend on the seed."""
 
 
 def sensitivity(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the largest relative change of the values over nearby inputs (Yeh et al., 2019)."""
     flat = evaluation_set.x.flatten(1)
-    return _move(evaluation_set, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
+    return _largest_change(evaluation_set, candidate, NEARBY * (flat.max(dim=1).values - flat.min(dim=1).values))
 
 
 def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
@@ -43,16 +43,16 @@ def region_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Flo
         evaluation_set.notes.append(f"No region stability: {error}.")
         return evaluation_set.unknown
     # Half the distance to the nearest boundary, so that rounding cannot cross it.
-    return _move(evaluation_set, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
+    return _largest_change(evaluation_set, candidate, torch.as_tensor(np.where(np.isfinite(radius), radius, 1.0) / 2))
 
 
-def _move(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -> Floats:
+def _largest_change(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) -> Floats:
     """Return the largest relative change of values over moves of each example by at most `reach` ``(n,)``."""
     x, values = evaluation_set.x, candidate.values
     across = reach.to(x).reshape(-1, *[1] * (x.dim() - 1))
     size = values.flatten(1).norm(dim=1)
     worst = torch.zeros(len(x), dtype=torch.float64)
-    for step in range(MOVED):
+    for step in range(MOVES):
         drawn = torch.rand(x.shape, generator=torch_generator(evaluation_set.seed, "moved", step)).to(x) * 2 - 1
         change = (candidate.recompute(x=x + across * drawn) - values).flatten(1).norm(dim=1)
         worst = torch.maximum(worst, torch.where(size > 0, change / size.clamp(min=1e-300), (change > 0).double()))
@@ -61,7 +61,7 @@ def _move(evaluation_set: EvaluationSet, candidate: Candidate, reach: Tensor) ->
 
 def rank_stability(evaluation_set: EvaluationSet, candidate: Candidate) -> Floats:
     """Return the mean rank correlation of the absolute values between seeds."""
-    if candidate.name not in DRAWN:
+    if candidate.name not in RANDOM_METHODS:
         return np.ones(len(evaluation_set.x))
     runs = [candidate.recompute(seed=evaluation_set.seed + i) for i in range(SEEDS)]
     pairs = [(runs[one], runs[other]) for one in range(SEEDS) for other in range(one)]

@@ -23,7 +23,7 @@ from hashlens.nets.output import Output, OutputLike
 Tensor = torch.Tensor
 MAX_VALUE = 2**31
 """Bound above any number of classes, and of rows in a batch."""
-EXPLAINED = ("seed", "forward", "mask", "device", "batch_size", "output")
+READING_FIELDS = ("seed", "forward", "mask", "device", "batch_size", "output")
 """Fields of a reading that have an effect on explanations."""
 
 
@@ -179,7 +179,7 @@ def reading_of(
     caller: Callable[..., Any], reading: Reading | None, options: Mapping[str, Any]
 ) -> tuple[Reading, dict[str, Any]]:
     """Return the reading, and the other options; raise ExplainError for a wrong field."""
-    of_reading, others = split_options(options, EXPLAINED)
+    of_reading, others = split_options(options, READING_FIELDS)
     try:
         return Reading.from_options(caller, reading, of_reading), others
     except HashlensError as error:

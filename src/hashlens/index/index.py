@@ -19,11 +19,11 @@ from hashlens.index.exact import Distances, Numbers, nearest_rows, rows_within
 from hashlens.index.graph import Graph
 from hashlens.index.inverted_lists import InvertedLists
 from hashlens.index.neighbours import Neighbours, WithinRadius
-from hashlens.index.recall import least_value, recall_of, sampled_queries
+from hashlens.index.recall import recall_of, sampled_queries, smallest_value
 from hashlens.index.rows import Rows
 from hashlens.index.searcher import Searcher, checked_options
 from hashlens.index.store import INDEX_FOLDER, load_index, save_index
-from hashlens.index.weighted import layer_weights, ranked_again
+from hashlens.index.weighted import layer_weights, rerank
 from hashlens.tables import Table, table
 
 KINDS = ("exact", "ivf", "hnsw")
@@ -250,7 +250,7 @@ class Index:
         if weights is None:
             return Neighbours(rows.ids[numbers], distances, numbers, queries.ids, method)
         by_layer = layer_weights(rows, weights)
-        best, numbers, proven = ranked_again(rows, packed, distances, numbers, by_layer, k)
+        best, numbers, proven = rerank(rows, packed, distances, numbers, by_layer, k)
         method = f"{wanted:,} candidates ({method}) ranked again by weights"
         return Neighbours(rows.ids[numbers], best, numbers, queries.ids, method, proven if exact else None)
 
@@ -329,7 +329,7 @@ class Index:
             raise IndexFault("an exact index finds all nearest rows: there is nothing to tune")
         k = self._checked_k(k)
         packed = sampled_queries(self._rows.matching(queries), sample, seed)
-        self._searcher.value = least_value(self._recall(packed, k), self._searcher.most, recall)
+        self._searcher.value = smallest_value(self._recall(packed, k), self._searcher.most, recall)
         return self._searcher.value
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

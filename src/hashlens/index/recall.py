@@ -41,7 +41,7 @@ def recall_of(found: Callable[[int], Distances], rows: Rows, queries: Packed, k:
     return lambda value: float(np.mean(found(value) <= farthest))
 
 
-def least_value(measured: Callable[[int], float], most: int, recall: float) -> int:
+def smallest_value(measured: Callable[[int], float], most: int, recall: float) -> int:
     """Return the smallest search parameter, of 1, 2, 3, 4, 6, 8, 12, ... and `most`, that reaches a recall.
 
     Raises

@@ -39,14 +39,14 @@ class Rows:
         Chosen layers, laid out one after another.
     ids : numpy.ndarray
         int64 or str ``(n,)``, unique: identifiers of the rows.
-    noted : frozenset of str
+    logged : frozenset of str
         Messages about added rows that were logged already.
     """
 
     parts: tuple[Codes, ...]
     layers: tuple[Layer, ...]
     ids: Ids
-    noted: frozenset[str] = frozenset()
+    logged: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, codes: Codes, layers: Sequence[str] | None = None, ids: npt.ArrayLike | None = None) -> "Rows":
@@ -161,10 +161,10 @@ class Rows:
         both = np.concatenate([self.ids, added]) if len(self) else added
         refuse_repeated(both, "the index and the added rows")
         (*before, last, codes), note = codes_with_one_numbering([*self.parts, codes], error=IndexFault)
-        if note and note not in self.noted:
+        if note and note not in self.logged:
             _log.warning("%s", note)
-        joined = [concatenate([last, codes])] if _small(last, codes) else [last, codes]
-        return replace(self, parts=(*before, *joined), ids=both, noted=self.noted | {note})
+        joined = [concatenate([last, codes])] if _can_be_joined(last, codes) else [last, codes]
+        return replace(self, parts=(*before, *joined), ids=both, logged=self.logged | {note})
 
     def blocks(self, whole: bool = False, size: int = BLOCK_BYTES) -> Iterator[tuple[int, Packed]]:
         """Yield blocks one after another: the number of the first row, and contiguous packed rows.
@@ -214,7 +214,7 @@ def _are_names(layers: object) -> bool:
     return isinstance(layers, (list, tuple)) and all(isinstance(glob, str) for glob in layers)
 
 
-def _small(*parts: Codes) -> bool:
+def _can_be_joined(*parts: Codes) -> bool:
     """Return whether parts are small and similar enough to be joined."""
     mapped = any(isinstance(part.packed, np.memmap) for part in parts)
     layouts = {tuple(layer.name for layer in part.layers) for part in parts}

@@ -68,7 +68,7 @@ def weighted_distances(rows: Rows, queries: Packed, numbers: Numbers, weights: W
     return distances
 
 
-def ranked_again(
+def rerank(
     rows: Rows, queries: Packed, plain: npt.NDArray[np.int32], numbers: Numbers, weights: Weights, k: int
 ) -> tuple[npt.NDArray[np.float64], Numbers, npt.NDArray[np.bool_]]:
     """Return the k best candidates by weighted distance, ties by row number, and for which queries this is proven.

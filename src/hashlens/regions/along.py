@@ -22,7 +22,7 @@ from hashlens.plain import UNWRITTEN, fields_from_plain, from_plain
 from hashlens.regions.inputs import matching_examples, program_of
 from hashlens.regions.program import Flow, Gate, Program
 from hashlens.regions.rounding import tolerances
-from hashlens.regions.units import Unit, Units, of_network
+from hashlens.regions.units import Unit, Units, require_network
 from hashlens.report.blocks import blocks
 from hashlens.report.figures import Pieces
 from hashlens.report.page import Page
@@ -114,7 +114,7 @@ class Along(Result):
     def flips(self, breakpoint: int) -> tuple[Unit, ...]:
         """Return every unit that flips at one breakpoint; for a max-pool, the elements that lose and win."""
         piece = int(self.after[breakpoint])
-        codes = of_network(self.codes, "this segment")
+        codes = require_network(self.codes, "this segment")
         before, after = codes.unpack(slice(piece - 1, piece + 1))
         return tuple(unit for unit in Units(codes.layers, np.flatnonzero(before != after)) if unit is not None)
 
@@ -174,7 +174,7 @@ class Along(Result):
 
     def _code_pairs(self) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]]:
         """Yield the codes before and after breakpoints, some breakpoints at a time."""
-        codes = of_network(self.codes, "this segment")
+        codes = require_network(self.codes, "this segment")
         step = max(1, (1 << 25) // max(1, codes.code_bits))
         for chunk in np.split(self.after, range(step, len(self.after), step)):
             if len(chunk):

@@ -43,11 +43,11 @@ def random_directions(x: Any, k: int = 1, seed: int = 0) -> Float64[Tensor, "{le
     torch.Size([5, 2, 3])
     """
     rows = examples(x)
-    (drawn,) = drawn_directions(rows, k, seed, len(rows))
+    (drawn,) = draw_directions(rows, k, seed, len(rows))
     return drawn
 
 
-def drawn_directions(rows: Tensor, k: int, seed: int, step: int) -> Iterator[Tensor]:
+def draw_directions(rows: Tensor, k: int, seed: int, step: int) -> Iterator[Tensor]:
     """Yield the directions of :func:`random_directions` for `step` examples at a time."""
     require_whole(DataError, "k", k)
     generator = numpy_generator(seed, "directions")

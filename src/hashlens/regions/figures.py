@@ -236,11 +236,11 @@ def _by_face(plane: Plane, colour: str) -> _ColouredPolygons:
     if colour == "code":
         palette = code_colours()
         return _ColouredPolygons(*polygons, _hash(plane.fingerprints, len(palette)), palette)
-    shade, palette, scale = painted_by_gradient(plane.gradient_norms, plane.areas)
+    shade, palette, scale = gradient_colours(plane.gradient_norms, plane.areas)
     return _ColouredPolygons(*polygons, shade, palette, scale=scale)
 
 
-def painted_by_gradient(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, ...], Scale]:
+def gradient_colours(norms: Floats, areas: Floats) -> tuple[Ints, tuple[str, ...], Scale]:
     """Return the colours of faces by the norm of the gradient, as indices of a palette, with the palette's scale."""
     scale = _scale("norm of the gradient along the plane", norms, areas)
     share = (norms - scale.low) / (scale.high - scale.low)

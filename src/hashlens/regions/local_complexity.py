@@ -12,7 +12,7 @@ from hashlens.arguments import is_number, require_whole
 from hashlens.errors import DataError
 from hashlens.progress import track
 from hashlens.regions.along import count_pieces
-from hashlens.regions.directions import drawn_directions
+from hashlens.regions.directions import draw_directions
 from hashlens.regions.inputs import examples, program_of
 from hashlens.regions.program import Program
 from hashlens.result import Result
@@ -21,7 +21,6 @@ from hashlens.tables import Table, number, table
 Tensor = torch.Tensor
 RADIUS_SHARE = 0.1
 """The default radius is this share of the typical distance between two examples."""
-_WAY_OUT = "give local_complexity a radius"
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +147,7 @@ def local_complexity(
         program, centers = program_of(model, rows, dtype)
         # Examples at a time, if each diameter may take the memory of 16 rows.
         step = program.chunk(16 * directions)
-        parts = zip(torch.split(centers, step), drawn_directions(centers, directions, seed, step), strict=True)
+        parts = zip(torch.split(centers, step), draw_directions(centers, directions, seed, step), strict=True)
         chunks = track(parts, "counting linear regions", ceil(len(centers) / step))
         counts = [_counts(program, center, radius * drawn.to(dtype)) for center, drawn in chunks]
     return LocalComplexity(radius, typical, np.concatenate(counts))

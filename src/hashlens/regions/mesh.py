@@ -185,7 +185,7 @@ def _renumber(half: Ints, owner: Ints, following: Ints, stays: npt.NDArray[np.bo
     used, tail = np.unique(tails, return_inverse=True)
     successor = number[following[stays]]
     head = tail[successor]
-    # Two convex faces share at most one edge, so the faces at its sides and its ends name it.
+    # Two ends have one half-edge in each direction: in order of tail and head, and of head and tail, twins are paired.
     forward = np.lexsort((head, tail))
     backward = np.lexsort((tail, head))
     twin = np.empty(len(tail), np.int64)

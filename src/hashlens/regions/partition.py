@@ -23,7 +23,7 @@ BUDGET = 1 << 22
 """Largest number of entries of the widest tensor of the processed rows; rows waiting at a gate take as much again."""
 
 
-def _names(gate: Gate) -> int:
+def _label_count(gate: Gate) -> int:
     """Return the largest number of lines that a gate may cut along."""
     window = gate.positions.shape[1] if isinstance(gate, WindowMax) else 1
     return int(gate.layer.bits) * window
@@ -54,7 +54,7 @@ def partition(
         for tensor in (plane_slice.points(mesh.center[None]), plane_slice.directions)
     )
     whole = Flow(program, program.rows(origin), program.rows(directions)[:, None])
-    labels = np.concatenate([[0], np.cumsum([_names(gate) for gate in program.gates])])
+    labels = np.concatenate([[0], np.cumsum([_label_count(gate) for gate in program.gates])])
     chunk = max(1, BUDGET // (3 * program.width))
     work = [(whole, 0, np.zeros(1, np.int64), np.zeros((1, 0), np.uint8))]
     while work:

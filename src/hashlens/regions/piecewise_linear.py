@@ -70,9 +70,9 @@ class PiecewiseLinear:
         """Return the output ``(rows, *shape)`` of the pieces in `state`, also for inputs outside these pieces."""
         bent = self._scale(state, values)
         offsets = self.pieces.offsets
-        if _are(offsets, 0.0):
+        if _all_equal(offsets, 0.0):
             return bent
-        return bent + self._chosen(state, offsets, values)
+        return bent + self._choose(state, offsets, values)
 
     def map_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the tangents ``(directions, rows, *shape)`` of the output."""
@@ -80,11 +80,11 @@ class PiecewiseLinear:
 
     def slack(self, state: Tensor, values: Tensor) -> Tensor:
         """Return the slack of each bit, its distance from flipping in units of the gate's input, ``(rows, bits)``."""
-        return self._sided(state, [values - breakpoint for breakpoint in self.pieces.breakpoints])
+        return self._signed_slack(state, [values - breakpoint for breakpoint in self.pieces.breakpoints])
 
     def slack_tangents(self, state: Tensor, tangents: Tensor) -> Tensor:
         """Return the derivatives of :meth:`slack`, ``(directions, rows, bits)``."""
-        return self._sided(state, [tangents] * len(self.pieces.breakpoints))
+        return self._signed_slack(state, [tangents] * len(self.pieces.breakpoints))
 
     def slack_norm(self, state: Tensor, tangents: Tensor, order: float) -> Tensor:
         """Return the norm over directions of :meth:`slack_tangents`, ``(rows or 1, bits)``."""
@@ -152,11 +152,11 @@ class PiecewiseLinear:
     def _scale(self, state: Tensor, rows: Tensor) -> Tensor:
         """Return rows, or tangents with one more axis in front, times the slopes."""
         slopes = self.pieces.slopes
-        if _are(slopes, 0.0, 1.0):
+        if _all_equal(slopes, 0.0, 1.0):
             return rows * state[..., 0]
-        return rows * self._chosen(state, slopes, rows)
+        return rows * self._choose(state, slopes, rows)
 
-    def _chosen(self, state: Tensor, choices: tuple[Number, ...], like: Tensor) -> Tensor:
+    def _choose(self, state: Tensor, choices: tuple[Number, ...], like: Tensor) -> Tensor:
         """Return the entry of `choices` for the piece of each unit, ``(rows, *shape)``."""
         chosen = torch.as_tensor(choices[0], dtype=like.dtype, device=like.device)
         for plane, choice in enumerate(choices[1:]):
@@ -164,12 +164,12 @@ class PiecewiseLinear:
             chosen = torch.where(state[..., plane], above, chosen)
         return chosen
 
-    def _sided(self, state: Tensor, distances: list[Tensor]) -> Tensor:
+    def _signed_slack(self, state: Tensor, distances: list[Tensor]) -> Tensor:
         sided = torch.stack(distances, dim=-1)
         return torch.where(state, sided, -sided).flatten(sided.dim() - state.dim() + 1)
 
 
-def _are(numbers: tuple[Number, ...], *expected: float) -> bool:
+def _all_equal(numbers: tuple[Number, ...], *expected: float) -> bool:
     """Return whether the numbers equal the expected ones (a single expected number applies to all)."""
     wanted = expected * len(numbers) if len(expected) == 1 else expected
     return all(isinstance(number, float) for number in numbers) and numbers == wanted
@@ -213,7 +213,7 @@ def _hard_sigmoid(bound: Bound) -> Pieces:
     return Pieces((-3.0, 3.0), (0.0, 1 / 6, 0.0), (0.0, 0.5, 1.0))
 
 
-def _shrunk(shift: float) -> Callable[[Bound], Pieces]:
+def _shrink(shift: float) -> Callable[[Bound], Pieces]:
     def pieces(bound: Bound) -> Pieces:
         at = float(bound["lambd"])
         return Pieces((-at, at), (1.0, 0.0, 1.0), (shift * at, 0.0, -shift * at))
@@ -233,8 +233,8 @@ BENDS: dict[str, Callable[[Bound], Pieces]] = {
     "clamp_max": _between("min", "max"),
     "threshold": _threshold,
     "hardsigmoid": _hard_sigmoid,
-    "hardshrink": _shrunk(0.0),
-    "softshrink": _shrunk(1.0),
+    "hardshrink": _shrink(0.0),
+    "softshrink": _shrink(1.0),
     "abs": lambda bound: Pieces((0.0,), (-1.0, 1.0), (0.0, 0.0)),
 }
 """Every elementwise hard gate by ATen operator name, with its pieces from the operator's arguments."""

@@ -23,7 +23,7 @@ from hashlens.regions.predict_classes import has_classes, no_classes, predict_cl
 from hashlens.regions.program import Program, states
 from hashlens.regions.rounding import noise_of, tolerances
 from hashlens.regions.slices import Box, Slice
-from hashlens.regions.units import Units, of_network
+from hashlens.regions.units import Units, require_network
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
 from hashlens.result import Result
@@ -125,7 +125,7 @@ class Plane(Result):
     def units(self) -> Units:
         """Unit that flips between each pair in `adjacency`; if several do, the first in order of execution."""
         first = [np.zeros(0, np.int64)]
-        codes = of_network(self.codes, "this plane")
+        codes = require_network(self.codes, "this plane")
         step = max(1, (1 << 25) // max(1, codes.code_bits))
         for pairs in np.split(self.adjacency, range(step, len(self.adjacency), step)):
             if not len(pairs):
@@ -158,7 +158,7 @@ class Plane(Result):
     def region(self, faces: int | Sequence[int] | npt.NDArray[np.int64] | None = None) -> Region:
         """Return the full-dimensional linear regions of faces, with affine map, radius and so on; by default of all."""
         chosen = self.centers if faces is None else self.centers[self._faces(faces)]
-        return at(of_network(self.program, "this plane"), self.slice.points(chosen))
+        return at(require_network(self.program, "this plane"), self.slice.points(chosen))
 
     def _faces(self, faces: Any) -> npt.NDArray[np.int64]:
         """Return indices of faces; raise DataError if there are no such faces."""
@@ -250,7 +250,7 @@ class Plane(Result):
         """
         if per_side < 2:
             raise DataError(f"a grid has at least 2 points per side, received {per_side}")
-        program = of_network(self.program, "this plane")
+        program = require_network(self.program, "this plane")
         left, right, bottom, top = self.box
         seen: set[bytes] = set()
         s, step = np.linspace(left, right, per_side), program.chunk()

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from hashlens.nets.output import Output
-from hashlens.regions.figures import painted_by_gradient
+from hashlens.regions.figures import gradient_colours
 from hashlens.regions.plane import plane_sentences
 from hashlens.report.figures import Polygons
 from hashlens.report.page import Page
@@ -65,7 +65,7 @@ class SavedPlane(Result):
         areas, norms = (
             np.array([getattr(region, name) for region in self.regions]) for name in ("area", "gradient_norm")
         )
-        shade, palette, scale = painted_by_gradient(norms, areas)
+        shade, palette, scale = gradient_colours(norms, areas)
         sides = {
             tuple(sorted(side)) for region in self.regions for side in pairwise((*region.corners, region.corners[0]))
         }  # each edge belongs to two regions

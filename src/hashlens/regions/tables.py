@@ -11,7 +11,7 @@ from hashlens.data.labels import class_name
 from hashlens.regions.along import Along
 from hashlens.regions.at import Region
 from hashlens.regions.predict_classes import has_classes, predict_classes
-from hashlens.regions.units import of_network
+from hashlens.regions.units import require_network
 from hashlens.report.colours import code_colours
 from hashlens.report.figures import Figure
 from hashlens.result import Result
@@ -211,7 +211,7 @@ def piece_table(
     """Return the table of pieces of `along`, which must hold a single segment."""
     value, slope = (tensor.reshape(len(along), -1).cpu() for tensor in (along.value, along.slope))
     classes: list[int | None] = [None] * len(along)
-    read_as = of_network(along.program, "this segment").read_as
+    read_as = require_network(along.program, "this segment").read_as
     if has_classes(read_as, value.shape[1]):
         middle = ((along.start + along.end) / 2)[:, None]
         classes = list(predict_classes(value + value.new_tensor(middle) * slope, read_as).tolist())

@@ -96,7 +96,7 @@ class Units(Sequence["Unit | None"]):
         return (self[i] for i in range(len(self)))
 
 
-def of_network(part: T | None, what: str) -> T:
+def require_network(part: T | None, what: str) -> T:
     """Return a part of the network; raise ModelError if `what` was read from a file, without its network."""
     if part is None:
         raise ModelError(f"{what} was read from a file, without its network: compute it again to use this method")

@@ -130,14 +130,14 @@ def _ones(codes: Codes, of_rows: npt.NDArray[np.int64], classes: int) -> npt.NDA
 
 
 def _decorrelate(codes: Codes, bits: int, seed: int) -> Positions:
-    from hashlens.retrieval.decorrelation import decorrelated
+    from hashlens.retrieval.decorrelation import choose_decorrelated
 
     sample = codes
     if len(codes) > SAMPLE_ROWS:
         generator = numpy_generator(seed, "rows of bit selection")
         sample = codes[np.sort(generator.choice(len(codes), SAMPLE_ROWS, replace=False))]
     chosen = np.empty(bits, np.int64)
-    decorrelated(_columns(sample), len(sample), chosen)
+    choose_decorrelated(_columns(sample), len(sample), chosen)
     return chosen
 
 

@@ -188,7 +188,7 @@ def quality_curve(
     for part in (codes.train, codes.test):
         if part.labels is None:
             raise MeasureError("the curve of retrieval quality needs labels, and these codes have none")
-    works = list(_works(codes, wanted, methods, inputs, penultimate, k, seed))
+    works = list(_steps(codes, wanted, methods, inputs, penultimate, k, seed))
     points: list[QualityPoint] = []
     with bar("quality against bits", len(works)) as advance:
         for step, work in works:
@@ -201,7 +201,7 @@ def quality_curve(
 Work = tuple[str, Callable[[], Sequence[QualityPoint]]]
 
 
-def _works(
+def _steps(
     codes: Split[Codes],
     lengths: tuple[int, ...],
     methods: Sequence[Selection],
@@ -236,14 +236,16 @@ def _select(
     for bits in lengths:
         quality, reason = None, ""
         if bits in usable:
-            quality = retrieval_quality(_kept(codes.test, order[:bits]), _kept(codes.train, order[:bits]), k=k)
+            quality = retrieval_quality(
+                _keep_positions(codes.test, order[:bits]), _keep_positions(codes.train, order[:bits]), k=k
+            )
         else:
             reason = f"{NETWORK}: these codes have {codes.train.code_bits:,} bits."
         points.append(QualityPoint(NETWORK, method, bits, labels_seen, quality, reason))
     return points
 
 
-def _kept(codes: Codes, positions: Any) -> Codes:
+def _keep_positions(codes: Codes, positions: Any) -> Codes:
     mask = np.zeros(codes.code_bits, np.bool_)
     mask[positions] = True
     return codes.keep(mask)
@@ -272,7 +274,9 @@ class _Control:
         for bits in self.lengths:
             quality, reason = None, ""
             if bits <= most:
-                quality = retrieval_quality(_kept(test, np.arange(bits)), _kept(train, np.arange(bits)), k=self.k)
+                quality = retrieval_quality(
+                    _keep_positions(test, np.arange(bits)), _keep_positions(train, np.arange(bits)), k=self.k
+                )
             else:
                 reason = f"{HYPERPLANES} take at most {most:,} bits."
             points.append(self._point(HYPERPLANES, bits, quality, reason))

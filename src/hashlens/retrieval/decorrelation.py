@@ -12,7 +12,7 @@ from hashlens.retrieval.popcount import popcount
 
 
 @compiled
-def decorrelated(columns: Any, rows: int, chosen: Any) -> None:
+def choose_decorrelated(columns: Any, rows: int, chosen: Any) -> None:
     """Choose bits by variance times 1 - the largest squared correlation with a bit chosen before.
 
     Co-occurrences are counted on packed words, so that a step over d candidates reads d / 8 bytes for each row.
