@@ -5,8 +5,8 @@ VENV ?= .venv
 DATA ?= data
 AXE = 4.14.1
 BIN = $(VENV)/bin
-# Python compiles a file when it is first imported, and most of what is installed never is.
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+# Python compiles a file when it is first imported, unless the environment forbids it; most of what is installed never is.
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile) -c constraints.txt
 
 .PHONY: demo test test-all browser check docs bench clean
 
