@@ -17,15 +17,16 @@ def evaluation_mode(model: Module) -> Iterator[None]:
     evaluation mode too (such as those of quantisation observers), the global settings of torch and its global random
     generators.
     """
-    modes = [(module, module.training) for module in model.modules() if hasattr(module, "training")]
-    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
+    modules = list(model.modules())
+    modes = [(module, module.training) for module in modules if hasattr(module, "training")]
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in modules)
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=_cuda_devices(model)))
         stack.callback(_restore_modes, modes)
-        stack.callback(_restore_buffers, _buffers_of(model))
+        stack.callback(_restore_buffers, _buffers_of(modules))
         stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
         torch.backends.mha.set_fastpath_enabled(False)
-        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
+        if any(isinstance(module, torch.nn.RNNBase) for module in modules):
             # The fused recurrent kernel hides its gates; the plain one does not.
             stack.callback(torch._C._set_mkldnn_enabled, torch._C._get_mkldnn_enabled())
             torch._C._set_mkldnn_enabled(False)
@@ -70,11 +71,11 @@ def _restore_modes(modes: list[tuple[Module, bool]]) -> None:
             module.training = training
 
 
-def _buffers_of(model: Module) -> list[tuple[Module, str, torch.Tensor, torch.Tensor]]:
+def _buffers_of(modules: list[Module]) -> list[tuple[Module, str, torch.Tensor, torch.Tensor]]:
     """Return each buffer with its module, its name and a copy."""
     return [
         (module, name, buffer, buffer.detach().clone())
-        for module in model.modules()
+        for module in modules
         for name, buffer in module.named_buffers(recurse=False)
         if not torch.nn.parameter.is_lazy(buffer) and not buffer.is_meta
     ]
@@ -91,5 +92,7 @@ def _restore_buffers(buffers: list[tuple[Module, str, torch.Tensor, torch.Tensor
 
 
 def _cuda_devices(model: Module) -> list[int]:
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return []
     devices = {tensor.device for tensor in model.parameters()} | {tensor.device for tensor in model.buffers()}
     return sorted({device.index or 0 for device in devices if device.type == "cuda"})

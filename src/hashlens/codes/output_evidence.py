@@ -94,6 +94,10 @@ class OutputEvidence:
         """Whether more rows cannot change the decision."""
         operator = self._source.operator if self._source else ""
         decisive = operator in (SOFTMAX, SIGMOID, LOG_SOFTMAX)
+        if self._rows and self._rows[0].shape[1] == 1:
+            decisive |= operator in (AFFINE, *POSITIVE)
+        elif operator == AFFINE:  # only rows that all lie in [0, 1] may be probabilities
+            decisive = not all(in_unit_interval(rows) for rows in self._rows)
         return self._decided is not None or isinstance(self.declared, str) or decisive or self.rows >= MIN_ROWS
 
     def add(self, raw: Any, n: int) -> Tensor | None:
@@ -176,7 +180,7 @@ class OutputEvidence:
             return "logits", "it gives no scores to decide from", False
         rows = torch.cat(self._rows).double()
         count, k = len(rows), rows.shape[1]
-        in_unit_range = bool(((rows >= 0) & (rows <= 1)).all())
+        in_unit_range = in_unit_interval(rows)
         reason = f"{operator} is its last operator"
         if operator == SOFTMAX and k > 1:
             if in_unit_range and adds_up(torch.cat(self._rows), loose=True):
@@ -291,6 +295,11 @@ def _near(x: Tensor, count: int) -> Tensor:
     drawn = torch.randn((count, *x.shape[1:]), generator=torch_generator(0, "near"), dtype=torch.float64)
     span = float(x.max() - x.min()) or float(x.abs().max()) or 1.0
     return x[torch.arange(count) % len(x)] + 0.1 * span * drawn.to(x)
+
+
+def in_unit_interval(scores: Tensor) -> bool:
+    """Return whether all scores lie in [0, 1]."""
+    return bool(((scores >= 0) & (scores <= 1)).all())
 
 
 def adds_up(scores: Tensor, loose: bool) -> bool:

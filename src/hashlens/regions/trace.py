@@ -75,6 +75,15 @@ def trace(
     check_output(output)
     with evaluation_mode(network):
         read_as = output_of(network, x[:MIN_ROWS].to(device=device, dtype=dtype), output)
+    program = _record(network, example, dtype, device, read_as)
+    _check_that_examples_stay_apart(network, program, example)
+    return program
+
+
+def _record(
+    network: torch.nn.Module, example: Tensor, dtype: torch.dtype, device: torch.device, read_as: Output
+) -> Program:
+    """Run a network on one example, and return the program of its operators."""
     recorder = _Recorder(example)
     with evaluation_mode(network), RunningModule(network, recorder.enter, recorder.leave) as running:
         runner = running.runner()
@@ -104,9 +113,7 @@ def trace(
         raise wire.error
     if not isinstance(wire, Wire):
         raise ModelError("the output of the model does not depend on its input")
-    program = recorder.program(type(network).__name__, wire, dtype, device, read_as)
-    _check_that_examples_stay_apart(network, program, example)
-    return program
+    return recorder.program(type(network).__name__, wire, dtype, device, read_as)
 
 
 def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, example: Tensor) -> None:
@@ -114,7 +121,7 @@ def _check_that_examples_stay_apart(network: torch.nn.Module, program: Program, 
     away = torch.randn(example.shape, generator=torch_generator(0, "trace"), dtype=torch.float64).to(example)
     size = float(example.abs().max()) or 1.0
     pair = torch.cat([example, 0.8 * example + 0.02 * size * away])
-    alone = torch.cat([states(program, program.rows(one))[0] for one in torch.split(pair, 1)])
+    alone = states(program, program.rows(pair))[0]  # a program keeps its rows apart
     if not bool(torch.isfinite(alone).all()):
         raise ModelError(
             "the output of the model is NaN or infinite: look for weights or examples that are, or overflow"
@@ -141,9 +148,13 @@ def _in_dtype(model: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     if all(tensor.dtype == dtype and not tensor.is_inference() for tensor in floating):
         return model
     try:
-        return copied(model).to(dtype=dtype)
+        copy = copied(model).to(dtype=dtype)
     except Exception as error:
         raise ModelError(f"the model cannot be copied to {dtype}: {error}; give it in {dtype}") from error
+    for module in copy.modules():
+        if getattr(module, "training", False):  # a frozen module has no mode
+            module.training = False
+    return copy
 
 
 def _check_not_frozen(model: torch.nn.Module, dtype: torch.dtype) -> None:
