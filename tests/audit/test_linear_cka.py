@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,15 @@ def test_it_is_the_plain_estimator(seed, rows, p, q):
         assert found == pytest.approx(plain_hsic(*signs) / np.sqrt(alone[0] * alone[1]), abs=1e-9)
     else:
         assert np.isnan(found) or min(alone) > -1e-9
+
+
+def test_autocast_of_the_caller_changes_no_number():
+    random = np.random.default_rng(0)
+    bits = random.random((601, 70)) < 0.3
+    a, b = hl.Codes.from_bits(bits), hl.Codes.from_bits(bits ^ (random.random((601, 70)) < 0.02))
+    expected = linear_cka(a, b)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert linear_cka(a, b) == expected
 
 
 def test_order_and_sign_of_bits_do_not_matter_and_unrelated_codes_have_none():

@@ -6,10 +6,12 @@ import torch
 
 from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
+from hashlens.measures.features import full_precision
 
 MIN_ROWS = 4
 
 
+@full_precision()
 def linear_cka(a: Codes, b: Codes) -> float:
     """Return the debiased linear CKA of two codes of the same n examples, bits taken as -1 and 1.
 

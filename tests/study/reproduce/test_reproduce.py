@@ -3,7 +3,9 @@
 from importlib import import_module
 
 import pytest
+import torch
 
+import hashlens as hl
 from hashlens.data.digits import TRAIN_ROWS
 from hashlens.errors import DataError, OutputError, ReportError, StudyError
 from hashlens.report.page import page_html
@@ -282,6 +284,18 @@ def test_beginning_afresh_deletes_no_study_but_its_own(kind, ours, tmp_path):
     with pytest.raises(OutputError, match=rf"{ours} is .* no reproduction 'digits-width', so it is not deleted"):
         reproduce("digits-width", out=tmp_path, overwrite=True)
     assert path.read_bytes() == before
+
+
+def test_test_images_of_another_shape_are_named_with_their_shape(monkeypatch, tmp_path):
+    sizes = {"train": (48_000, 1, 28, 28), "test": (10_000, 1, 20, 20)}
+
+    def load(source):
+        shape = sizes[source.split("#")[1].split("[")[0]]
+        return hl.load_data((torch.zeros(1).expand(shape), torch.zeros(shape[0], dtype=torch.int64)))
+
+    monkeypatch.setattr(import_module("hashlens.study.reproduce.reproduce"), "load_data", load)
+    with pytest.raises(DataError, match=r"received 10,000 of shape \(1, 20, 20\) on test"):
+        reproduce("mnist-width", tmp_path, out=tmp_path / "out")
 
 
 def test_machine_names_no_host():

@@ -143,14 +143,14 @@ def _load_examples(name: str, preset: Preset, spec: Any, data: str | Path | None
         return None
     try:
         examples = Split(load_data(spec.data.train), load_data(spec.data.test))
-        shape = tuple(next(examples.train.batches(1)).inputs.shape[1:])
+        shapes = [tuple(next(part.batches(1)).inputs.shape[1:]) for part in (examples.train, examples.test)]
     except DataError as error:
         raise DataError(f"{error}; {hint}" if hint else str(error)) from error
     if expected_data is None:
         return examples
-    for split, part, expected in (
-        ("train", examples.train, expected_data.train),
-        ("test", examples.test, expected_data.test),
+    for split, part, expected, shape in (
+        ("train", examples.train, expected_data.train, shapes[0]),
+        ("test", examples.test, expected_data.test, shapes[1]),
     ):
         if len(part) != expected or shape != expected_data.input_shape:
             raise DataError(
