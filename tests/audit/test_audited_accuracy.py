@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
-from hashlens.audit.doubt_fit import REASONS
+from hashlens.audit.goodness_of_fit import REASONS
 
 from .overlapping import RATES, TABLES, gaussians, half_sharper, noisy, table_draw
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from hashlens.arguments import call_source
 from hashlens.audit.audited_accuracy import AuditedAccuracy, audited_accuracy
 from hashlens.audit.blind_spots import BlindSpots, blind_spots
-from hashlens.audit.headline import copies_only, doubt, findings, headline, searched
+from hashlens.audit.headline import copies_only, doubt, findings, has_leak_search, headline
 from hashlens.audit.label_issues import LabelIssues, label_issues
 from hashlens.audit.leaks import Leaks, leaks
 from hashlens.audit.measured_null import smallest_expected_false
@@ -327,7 +327,7 @@ def _sample(train: Codes, test: Codes, reading: Reading) -> list[Codes]:
 
 def _suspected(leaked: Leaks | None, labelled: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_] | None:
     """Return which of the labelled test examples are suspected as leaked; None if leaks could not be searched for."""
-    if leaked is None or not searched(leaked):
+    if leaked is None or not has_leak_search(leaked):
         return None
     suspected = np.isin(np.flatnonzero(labelled), leaked.suspected_rows)
     if suspected.all():

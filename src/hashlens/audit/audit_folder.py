@@ -135,14 +135,14 @@ def _group(group: dict[str, Any], issues: dict[str, dict[str, Any]]) -> dict[str
     return {"rows": rows, "ids": ids}
 
 
-def _read(path: Path, columns: tuple[Column, ...], text: Mapping[str, bool]) -> dict[str, npt.NDArray[Any]]:
+def _read(path: Path, columns: tuple[Column, ...], text_ids: Mapping[str, bool]) -> dict[str, npt.NDArray[Any]]:
     """Return the columns of a table, by the names of the attributes of its result."""
     import pyarrow as pa
     import pyarrow.csv
 
     # Ids that are text stay text where they look like numbers.
-    named = {"id": text["train" if path.stem.endswith("train") else "test"], "train_id": text["train"]}
-    texts = [column.name for column in columns if column.dtype is str or named.get(column.name)]
+    is_text = {"id": text_ids["train" if path.stem.endswith("train") else "test"], "train_id": text_ids["train"]}
+    texts = [column.name for column in columns if column.dtype is str or is_text.get(column.name)]
     options = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(texts, pa.string()))
     cells = pyarrow.csv.read_csv(path, convert_options=options)
     present = {column.name: column for column in columns if column.attribute and column.name in cells.column_names}

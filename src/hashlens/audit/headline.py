@@ -28,14 +28,14 @@ def findings(audit: "Audit") -> str:
     )
 
 
-def searched(leaks: "Leaks | None") -> bool:
+def has_leak_search(leaks: "Leaks | None") -> bool:
     """Return whether leaks could be searched for: in some layer, or among equal inputs that count as leaked."""
     return leaks is not None and (_is_searched_by_code(leaks) or (leaks.copies is not None and leaks.copies.suspected))
 
 
 def copies_only(leaks: "Leaks | None") -> bool:
     """Return whether only exact copies of training inputs could be searched for, not near-duplicates."""
-    return searched(leaks) and leaks is not None and not _is_searched_by_code(leaks)
+    return has_leak_search(leaks) and leaks is not None and not _is_searched_by_code(leaks)
 
 
 def doubt(predicted: Labels, labels: Labels, classes: int) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from hashlens.audit.doubt_fit import misfit
+from hashlens.audit.goodness_of_fit import misfit
 from hashlens.audit.noise_rate import noise_grid
 from hashlens.audit.temperature import LEAST, Probabilities
 from hashlens.measures.classes import Labels
@@ -25,7 +25,7 @@ class LabelNoise:
     rate : float
         Expected share of wrong labels.
     misfit : str
-        Why the rate may be wrong, as :func:`hashlens.audit.doubt_fit.misfit` finds; empty where it finds nothing.
+        Why the rate may be wrong, as :func:`hashlens.audit.goodness_of_fit.misfit` finds; empty where it finds nothing.
     """
 
     transition: Probabilities

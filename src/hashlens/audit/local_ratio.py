@@ -44,7 +44,16 @@ def nearest_others(
 ) -> tuple[Int32[npt.NDArray[np.int32], "m {k}"], Int64[Rows, "m {k}"]]:
     """Find the k codes nearest to each of `rows` among all other rows of the same codes.
 
-    With `view`, the codes of these rows in another view of the images, those codes are the queries.
+    Parameters
+    ----------
+    codes : Codes
+        n rows to search.
+    rows : numpy.ndarray
+        int64 ``(m,)``: rows of `codes`, none of which is its own neighbour.
+    k : int
+        Number of neighbours, less than n.
+    view : Codes, optional
+        m rows: the codes of `rows` in another view of the images, which are then the queries.
 
     Returns
     -------

@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float64]
 NEARBY = 0.02
 """Distance that inputs are moved for sensitivity, as a share of an example's range."""
 MOVES = 5
+"""Number of random moves of each example."""
 SEEDS = 5
 RANDOM_METHODS = ("smooth_grad", "smooth_guided_grad", "lime", "cle", "kernel_shap", "anchor", "random")
 """Methods that draw random numbers; all others do not depend on the seed."""

@@ -78,15 +78,15 @@ class RadiusTable(Result):
         columns = ["example", "label", "output", "radius", "in 1/255", "nearest unit", "on boundaries of"]
         rows = [
             [
-                at.id,
-                "–" if at.label is None else self._class_name(at.label),
-                self._prediction(at),
-                f"{at.radius:.4g}",
-                f"{at.radius_255:.4g}",
-                at.unit or "none",
-                number(at.on_boundaries),
+                example.id,
+                "–" if example.label is None else self._class_name(example.label),
+                self._prediction(example),
+                f"{example.radius:.4g}",
+                f"{example.radius_255:.4g}",
+                example.unit or "none",
+                number(example.on_boundaries),
             ]
-            for at in self.examples[:MAX_ROWS]
+            for example in self.examples[:MAX_ROWS]
         ]
         if not on_boundary:
             columns, rows = columns[:-1], [row[:-1] for row in rows]
@@ -102,11 +102,11 @@ class RadiusTable(Result):
         kind = "infinity-norm" if self.norm == inf else "2-norm"
         return table(f"Distance to the nearest boundary ({kind})", columns, rows, " ".join(notes))
 
-    def _prediction(self, at: ExampleRadius) -> str:
-        if at.predicted is None:
-            return f"{at.output[0]:.4g}"
-        score = at.output[at.predicted if len(at.output) > 1 else 0]
-        return f"{self._class_name(at.predicted)} ({score:.4g})"
+    def _prediction(self, example: ExampleRadius) -> str:
+        if example.predicted is None:
+            return f"{example.output[0]:.4g}"
+        score = example.output[example.predicted if len(example.output) > 1 else 0]
+        return f"{self._class_name(example.predicted)} ({score:.4g})"
 
     def _class_name(self, label: int) -> str:
         return class_name(self.class_names, label)

@@ -1,6 +1,6 @@
 """The accuracy if all labels were right: how often small networks allow an estimate, and how often its interval holds.
 
-    python benchmarks/bench_doubt_fit.py --draws 10 [--data moons digits classification] [--ways calibrated ...]
+    python benchmarks/bench_goodness_of_fit.py --draws 10 [--data moons digits classification] [--ways calibrated ...]
 
 Networks have two hidden layers of 64 units and are trained on data of scikit-learn, in five ways. *Calibrated*: 60
 steps of training. *Over-confident*: 600 steps. *Smoothed labels*: 200 steps with three tenths of each label spread
@@ -17,7 +17,7 @@ import torch
 from sklearn.datasets import load_digits, make_classification, make_moons
 
 from hashlens.audit.audited_accuracy import audited_accuracy
-from hashlens.audit.doubt_fit import misfit
+from hashlens.audit.goodness_of_fit import misfit
 from hashlens.audit.noise_rate import noise_grid
 from hashlens.audit.temperature import with_temperature
 

@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 
-from hashlens.audit.doubt_fit import REASONS, fit_p_values, misfit
+from hashlens.audit.goodness_of_fit import REASONS, fit_p_values, misfit
 from hashlens.audit.noise_rate import noise_grid
 
 from .overlapping import gaussians, half_sharper, nearest_swapped, noisy, powered, smoothed, swapped
@@ -64,7 +64,7 @@ def test_rows_are_looked_at_in_blocks(monkeypatch):
     _, labels, _, probabilities = table(1, 500)
     grid = noise_grid(probabilities, labels)
     whole = fit_p_values(probabilities, labels, grid)
-    monkeypatch.setattr(import_module("hashlens.audit.doubt_fit"), "ROWS", 70)
+    monkeypatch.setattr(import_module("hashlens.audit.goodness_of_fit"), "ROWS", 70)
     assert fit_p_values(probabilities, labels, grid) == pytest.approx(whole)
 
 
