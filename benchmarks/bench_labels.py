@@ -26,7 +26,7 @@ import torch
 
 import hashlens as hl
 from hashlens.audit.label_issues import label_issues
-from hashlens.audit.label_noise import joint, label_noise, probability_wrong
+from hashlens.audit.label_noise import joint_probability, label_noise, probability_wrong
 from hashlens.audit.out_of_sample import out_of_sample
 from hashlens.audit.predictions import predict
 from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
@@ -74,7 +74,7 @@ def judged(sources, labels):
     """Return scores as `label_issues` makes them, of probabilities from anywhere."""
     classes = geometric_mean(sources)
     noise = label_noise(classes, labels)
-    return probability_wrong(joint(classes, labels, noise), labels, noise.rate)[0]
+    return probability_wrong(joint_probability(classes, labels, noise), labels, noise.rate)[0]
 
 
 def all_scores(by_evidence, agreement, probabilities, shares, labels):

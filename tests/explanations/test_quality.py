@@ -243,7 +243,7 @@ def test_a_network_without_linear_regions_is_told():
 def test_one_explanation_is_scored_without_explaining_anew():
     found = explain(TABLE, ROWS, "integrated_gradients", background=BACKGROUND.mean(dim=0))
     scores = found.score(TABLE)
-    assert set(scores) == {name for name, metric in METRICS.items() if metric.standard and not metric.again}
+    assert set(scores) == {name for name, metric in METRICS.items() if metric.standard and not metric.reruns_method}
     compared = compare_explanations(TABLE, ROWS, ["ig"], ["deletion_mean", "infidelity", "completeness_gap"])
     assert found.score(TABLE, "completeness_gap")["completeness_gap"] == pytest.approx(
         np.mean(found.diagnostics["completeness_gap"])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashlens.arguments import excerpt, require_whole
-from hashlens.audit.label_noise import joint, label_noise, probability_wrong
+from hashlens.audit.label_noise import joint_probability, label_noise, probability_wrong
 from hashlens.audit.neighbour_votes import Votes, neighbour_votes
 from hashlens.audit.out_of_sample import OutOfSample
 from hashlens.audit.temperature import fitted_temperature, geometric_mean, with_temperature
@@ -361,7 +361,7 @@ def _rank(
     if evidence == "codes" and calibrated:
         counted = label_noise(geometric_mean([*calibrated, *voted]), labels)
         noise = replace(noise, rate=counted.rate, misfit=counted.misfit)
-    joint_probabilities = joint(classes, labels, noise)
+    joint_probabilities = joint_probability(classes, labels, noise)
     odds, probability = probability_wrong(joint_probabilities, labels, noise.rate)
     joint_probabilities[rows, labels] = -1.0
     suggested = class_evidence.names[joint_probabilities.argmax(axis=1)]

@@ -90,7 +90,7 @@ def _smoothed_shares(counts: Probabilities, rate: float) -> Probabilities:
     return shares
 
 
-def joint(probabilities: Probabilities, labels: Labels, noise: LabelNoise) -> Probabilities:
+def joint_probability(probabilities: Probabilities, labels: Labels, noise: LabelNoise) -> Probabilities:
     """Return the joint probability of each class and the observed label, float64 ``(n, c)``."""
     return probabilities * noise.transition.T[labels]
 
@@ -108,7 +108,7 @@ def probability_wrong(
     Parameters
     ----------
     joint_probabilities : numpy.ndarray
-        float64 ``(n, c)``, as :func:`joint` returns it.
+        float64 ``(n, c)``, as :func:`joint_probability` returns it.
     labels : numpy.ndarray
         int64 ``(n,)``: the observed labels.
     rate : float

@@ -28,7 +28,7 @@ class Metric:
     measure : callable
         Function from the evaluation set and a candidate to a value of each example, float64 ``(n,)``; NaN where there
         is none.
-    again : bool
+    reruns_method : bool
         Whether it needs to run the method again.
     standard : bool
         Whether ``metrics="standard"`` includes it.
@@ -36,7 +36,7 @@ class Metric:
 
     better: str
     measure: Callable[[EvaluationSet, Candidate], Floats]
-    again: bool = False
+    reruns_method: bool = False
     standard: bool = True
 
 
@@ -82,14 +82,14 @@ METRICS = {
     "deletion_blur": Metric(LOWER, _removal("blur", False)),
     "insertion_blur": Metric(HIGHER, _removal("blur", True)),
     "infidelity": Metric(LOWER, _infidelity),
-    "sensitivity_max": Metric(LOWER, sensitivity, again=True),
-    "mprt": Metric(LOWER, mprt, again=True),
-    "random_logit": Metric(LOWER, random_logit, again=True),
-    "region_stability": Metric(LOWER, region_stability, again=True, standard=False),
+    "sensitivity_max": Metric(LOWER, sensitivity, reruns_method=True),
+    "mprt": Metric(LOWER, mprt, reruns_method=True),
+    "random_logit": Metric(LOWER, random_logit, reruns_method=True),
+    "region_stability": Metric(LOWER, region_stability, reruns_method=True, standard=False),
     "completeness_gap": Metric(LOWER, _completeness_gap),
-    "rank_stability": Metric(HIGHER, rank_stability, again=True, standard=False),
-    "seconds": Metric(LOWER, _seconds, again=True),
-    "model_calls": Metric(LOWER, _model_calls, again=True),
+    "rank_stability": Metric(HIGHER, rank_stability, reruns_method=True, standard=False),
+    "seconds": Metric(LOWER, _seconds, reruns_method=True),
+    "model_calls": Metric(LOWER, _model_calls, reruns_method=True),
 }
 
 

@@ -85,7 +85,7 @@ def place_of(request: Request, example: Tensor | None = None) -> Place:
     if name in modules and name and not scripted:
         return Place(request.layer)
     operators: list[str] = []
-    inputs = request.inputs[: request.subject.few] if example is None else example
+    inputs = request.inputs[: request.subject.trial_rows] if example is None else example
     with _operators(request.module, lambda name, _: operators.append(name)), torch.no_grad():
         request.subject.run(inputs)
     if request.layer not in operators and scripted:  # an operator may have the name of a scripted module
@@ -146,7 +146,7 @@ def last_maps(request: Request) -> Place:
     made: list[tuple[str, Tensor]] = []
     modules: list[ModuleOutput] = []
     with torch.enable_grad():
-        leaf = request.inputs[: request.subject.few].detach().clone().requires_grad_()
+        leaf = request.inputs[: request.subject.trial_rows].detach().clone().requires_grad_()
         x = leaf * 1
         with (
             _module_outputs(request.module, modules),
@@ -177,7 +177,7 @@ def _last_with_resolution(
 ) -> Place:
     """Return the last place with the resolution of the last convolution; raise ExplainError if tokens follow it."""
     n, axes = (
-        len(request.inputs[: request.subject.few]),
+        len(request.inputs[: request.subject.trial_rows]),
         4 if request.kind == "image" or dominators.last_resolution(4) else 3,
     )
     finest, tokens = dominators.last_resolution(axes), list[tuple[Node, str, Tensor]]()

@@ -155,8 +155,8 @@ def score_explanation(
         If the explanation has no values of the inputs, or a metric needs the method to be run again.
     """
     standard = isinstance(metrics, str) and metrics == "standard"
-    wanted = tuple(name for name in find_metrics(metrics) if not (standard and METRICS[name].again))
-    if again := [name for name in wanted if METRICS[name].again]:
+    wanted = tuple(name for name in find_metrics(metrics) if not (standard and METRICS[name].reruns_method))
+    if again := [name for name in wanted if METRICS[name].reruns_method]:
         raise ExplainError(f"{again[0]} needs the method to be run again: use compare_explanations")
     if explanation.inputs is None or explanation.image is not None:
         raise ExplainError(
@@ -217,7 +217,7 @@ def _metric(evaluation_set: EvaluationSet, candidate: Candidate, name: str) -> "
     try:
         return METRICS[name].measure(evaluation_set, candidate)
     except ExplainError as error:
-        if not METRICS[name].again:
+        if not METRICS[name].reruns_method:
             raise
         evaluation_set.notes.append(f"No {name.replace('_', ' ')} of {candidate.name}: {error}.")
         return evaluation_set.unknown

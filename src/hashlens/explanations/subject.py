@@ -64,7 +64,7 @@ class Subject:
         self.batch_size = min(self.batch_size, self._static or self.batch_size)
 
     @property
-    def few(self) -> int:
+    def trial_rows(self) -> int:
         """Number of rows of a trial run: two, or one if the network takes only one."""
         return min(2, self.batch_size)
 
