@@ -192,13 +192,15 @@ def audited_accuracy(
     seed : int
         Seed of the bootstrap samples.
 
-    Notes ----- The estimate assumes that wrong labels are spread evenly over the other classes. It fits their share
-    together with a temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each bootstrap sample. If
-    this model does not fit the labels (:mod:`hashlens.audit.goodness_of_fit`), there is no estimate. Two errors remain:
-    wrong labels that the network has learnt look like its own uncertainty, and a small miscalibration may look like
-    wrong labels. So the interval also covers the accuracy at a second share of wrong labels: the share of disagreeing
-    labels among the most confident tenth of the examples. It is at least as wide as the exact interval of the measured
-    accuracy. With more than 5,000 examples the bootstrap draws 5,000 random groups of them.
+    Notes
+    -----
+    The estimate assumes that wrong labels are spread evenly over the other classes. It fits their share together with a
+    temperature of the network (:mod:`hashlens.audit.noise_rate`), again for each bootstrap sample. If this model does
+    not fit the labels (:mod:`hashlens.audit.goodness_of_fit`), there is no estimate. Two errors remain: wrong labels
+    that the network has learnt look like its own uncertainty, and a small miscalibration may look like wrong labels. So
+    the interval also covers the accuracy at a second share of wrong labels: the share of disagreeing labels among the
+    most confident tenth of the examples. It is at least as wide as the exact interval of the measured accuracy. With
+    more than 5,000 examples the bootstrap draws 5,000 random groups of them.
 
     Examples
     --------
