@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from hashlens.ted import TEDClassifier, left_out
+from hashlens.ted import TEDClassifier, draw_missing
 
 ROWS, TRAIN = 30_000, 24_000
 REASONS = (
@@ -56,7 +56,7 @@ def main(arguments):
     said = np.array(REASONS, object)[reasons]
     for share in asked.missing:
         E = said[:TRAIN].copy()
-        E[left_out(reasons[:TRAIN], reasons[:TRAIN] < 3, share)] = None
+        E[draw_missing(reasons[:TRAIN], reasons[:TRAIN] < 3, share)] = None
         estimator = HistGradientBoostingClassifier(
             max_iter=asked.rounds, categorical_features="from_dtype", random_state=0
         )

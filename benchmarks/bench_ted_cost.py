@@ -44,7 +44,7 @@ def seconds(work):
 
 def ratios(repeats, only):
     table = retention(8000, seed=0)
-    lacking = table.spoilt(1, missing=0.9)
+    lacking = table.corrupt_explanations(1, missing=0.9)
     _, codes = np.unique(table.labels * 100 + table.explanations, return_inverse=True)
     print("| estimator | fit | added, ms | predict | impute |\n| --- | --- | --- | --- | --- |")
     for name, estimator in ESTIMATORS.items():

@@ -95,7 +95,7 @@ ESTIMATORS = [
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimators_of_scikit_learn(estimator):
-    table = TRAIN.spoilt(0, missing=0.5)
+    table = TRAIN.corrupt_explanations(0, missing=0.5)
     model = TEDClassifier(make_pipeline(StandardScaler(), estimator)).fit(table.rows, table.labels, table.E)
     assert model.score(TEST.rows, TEST.labels) > 0.6
     of_label = {label: {pair[1] for pair in model.pairs_ if pair[0] == label} for label in (0, 1)}
@@ -108,7 +108,7 @@ def test_estimators_of_scikit_learn(estimator):
 
 def test_lightgbm():
     lightgbm = pytest.importorskip("lightgbm")
-    table = TRAIN.spoilt(0, missing=0.5)
+    table = TRAIN.corrupt_explanations(0, missing=0.5)
     estimator = lightgbm.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1)
     model = TEDClassifier(estimator).fit(pd.DataFrame(table.rows), table.labels, table.E)
     score = model.score_ted(pd.DataFrame(TEST.rows), TEST.labels, TEST.explanations)
@@ -126,7 +126,7 @@ def test_without_probabilities_a_pair_is_predicted_and_told():
 
 
 def test_missing_ones_are_imputed_within_their_label_and_then_all_pairs_are_learnt():
-    table = TRAIN.spoilt(0, missing=0.6)
+    table = TRAIN.corrupt_explanations(0, missing=0.6)
     known = np.array([value is not None for value in table.E])
     expected = table.E.copy()
     for label in (0, 1):
@@ -141,7 +141,7 @@ def test_missing_ones_are_imputed_within_their_label_and_then_all_pairs_are_lear
 
 
 def test_missing_ones_are_dropped():
-    table = TRAIN.spoilt(0, missing=0.6)
+    table = TRAIN.corrupt_explanations(0, missing=0.6)
     known = np.array([value is not None for value in table.E])
     by_hand = TEDClassifier(tree()).fit(table.rows[known], table.labels[known], table.E[known])
     model = fitted(table=table, missing="drop")
@@ -149,7 +149,7 @@ def test_missing_ones_are_dropped():
 
 
 def test_missing_ones_are_a_class_of_each_label_that_is_never_predicted():
-    table = TRAIN.spoilt(0, missing=0.6)
+    table = TRAIN.corrupt_explanations(0, missing=0.6)
     model = fitted(RandomForestClassifier(20, random_state=0), table=table, missing="unknown")
     assert model.pairs_[0] == (0, None)
     assert [pair for pair in model.pairs_ if pair[1] is None] == [(0, None), (1, None)]
@@ -187,7 +187,7 @@ def test_data_frames_with_categories_go_through_the_pipeline_of_the_user():
     frame = pd.DataFrame(TABLE.rows, columns=TABLE.columns)
     frame["position"] = frame["position"].map({1: "one", 2: "two", 3: "three", 4: "four"}).astype("category")
     encoder = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["position"]), remainder="passthrough")
-    table = TRAIN.spoilt(0, missing=0.5)
+    table = TRAIN.corrupt_explanations(0, missing=0.5)
     model = TEDClassifier(make_pipeline(encoder, tree())).fit(frame[:1000], table.labels, table.E)
     assert list(model.feature_names_in_) == list(TABLE.columns)
     unseen = frame[1000:].assign(position="five")
@@ -195,7 +195,7 @@ def test_data_frames_with_categories_go_through_the_pipeline_of_the_user():
 
 
 def test_weights_reach_the_estimator_and_the_imputation():
-    table = TRAIN.spoilt(0, missing=0.5)
+    table = TRAIN.corrupt_explanations(0, missing=0.5)
     weights = np.random.default_rng(0).integers(0, 3, len(table))
     several = np.repeat(np.arange(len(table)), weights)
     for estimator in (GaussianNB(), make_pipeline(StandardScaler(with_mean=False, with_std=False), GaussianNB())):
@@ -211,7 +211,7 @@ def test_weights_reach_the_estimator_and_the_imputation():
 
 
 def test_explanations_are_routed_through_pipeline_search_and_cross_validation():
-    table = TABLE.spoilt(0, missing=0.5)
+    table = TABLE.corrupt_explanations(0, missing=0.5)
     with sklearn.config_context(enable_metadata_routing=True):
         ted = TEDClassifier(tree()).set_fit_request(E=True)
         pipeline = make_pipeline(StandardScaler(), ted).fit(table.rows, table.labels, E=table.E)

@@ -93,8 +93,9 @@ def test_predictions_say_what_is_sure_and_which_reasons_compete(tmp_path):
         ("no", "b", "a", 1),
         ("yes", "d", "c", 1),
     }
-    assert [at.row for at in found.to_look_at] == [3, 1]
+    assert [at.row for at in found.rows_to_check] == [3, 1]
     check_result(found, tmp_path)
+    assert "to_look_at" in found.to_dict()  # the key of earlier files
 
 
 def test_the_commands_fit_score_and_predict(folder, tmp_path, capsys):

@@ -15,6 +15,7 @@ def test_a_score_is_a_result(tmp_path):
         model = TEDClassifier(estimator).fit(TABLE.rows, TABLE.labels, TABLE.E)
         score = model.score_ted(TABLE.rows, TABLE.labels, TABLE.E)
         check_result(score, tmp_path / type(estimator).__name__)
+        assert "to_look_at" in score.to_dict()  # the key of earlier files
 
 
 def test_its_page_has_confusions_and_the_surest_wrong_rows():
@@ -24,11 +25,11 @@ def test_its_page_has_confusions_and_the_surest_wrong_rows():
     assert titles == [
         "Right answers", "How far to trust the probabilities", "Explanations that are confused", "Rows to check",
     ]  # fmt: skip
-    probabilities = [row.probability for row in score.to_look_at]
+    probabilities = [row.probability for row in score.rows_to_check]
     assert probabilities == sorted(probabilities, reverse=True)
     top = model.predict_explanation(TABLE.rows, top_k=1)
     assert score.sure == (top.probabilities[:, 0] * top.label_probabilities >= 0.8).mean()
-    first = score.to_look_at[0]
+    first = score.rows_to_check[0]
     assert TABLE.explanations[first.row] != top.explanations[first.row, 0]
     assert first.predicted_explanation == str(top.explanations[first.row, 0])
 

@@ -3,8 +3,8 @@
 from hashlens.ted.classifier import TEDClassifier
 from hashlens.ted.credit import credit
 from hashlens.ted.explanations import MultiLabel
-from hashlens.ted.missing import left_out
-from hashlens.ted.noise import noisy
+from hashlens.ted.missing import draw_missing
+from hashlens.ted.noise import add_noise
 from hashlens.ted.predictions import TEDPredictions
 from hashlens.ted.retention import retention
 from hashlens.ted.score import TEDScore
@@ -20,8 +20,8 @@ __all__ = [
     "TaughtTable",
     "TopExplanations",
     "Trunk",
+    "add_noise",
     "credit",
-    "left_out",
-    "noisy",
+    "draw_missing",
     "retention",
 ]

@@ -145,7 +145,7 @@ def credit(n: int | None = None, seed: int = 0, *, csv: str | Path | None = None
     table = TaughtTable(
         names, rows.astype(np.float32), (decisions < 2).astype(np.int64), decisions, REASONS, dropped=dropped
     )
-    return table.spoilt(seed, **options)
+    return table.corrupt_explanations(seed, **options)
 
 
 def _read_heloc(path: Path, n: int | None) -> tuple[tuple[str, ...], Floats, int]:

@@ -161,13 +161,13 @@ def accuracies(cell: Cell, rows: int, trees: int, seed: int, alone: bool) -> dic
 
 def make_table(cell: Cell, rows: int, seed: int) -> TaughtTable:
     """Return the table of a cell, with its wrong and missing training explanations."""
-    spoilt = {name: cell[name] for name in ("noise", "noise_kind", "missing", "missing_kind")}
+    corruption = {name: cell[name] for name in ("noise", "noise_kind", "missing", "missing_kind")}
     try:
         if cell["table"] == "retention":
-            return retention(rows, seed, explanations=cell["explanations"], **spoilt)
+            return retention(rows, seed, explanations=cell["explanations"], **corruption)
         if cell["explanations"] != max(MERGED):
             raise StudyError("credit has 8 explanations: leave out the axis explanations, or vary it on retention")
-        return credit(rows, seed, **spoilt)
+        return credit(rows, seed, **corruption)
     except TEDError as error:
         raise StudyError(str(error)) from error
 

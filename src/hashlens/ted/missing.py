@@ -17,7 +17,7 @@ ODDS = 9.0
 """Ratio of the odds of losing an explanation between the groups that lose most and least."""
 
 
-def left_out(
+def draw_missing(
     explanations: Numbers, labels: Numbers, share: float, kind: MissingKind = "random", seed: int = 0
 ) -> npt.NDArray[np.bool_]:
     """Return which rows lose their explanation; their number is exactly `share` of all rows.

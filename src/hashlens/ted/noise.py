@@ -14,7 +14,7 @@ NoiseKind = Literal["within label", "across labels", "by annotator"]
 NOISE_KINDS: tuple[NoiseKind, ...] = get_args(NoiseKind)
 
 
-def noisy(
+def add_noise(
     explanations: Numbers, labels: Numbers, share: float, kind: NoiseKind = "within label", seed: int = 0, *,
     annotators: int = 5,
 ) -> Numbers:  # fmt: skip

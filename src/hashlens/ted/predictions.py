@@ -1,10 +1,11 @@
 """Predictions of a TED model: its confidence, competing explanations, and rows to inspect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from hashlens.plain import written_as
 from hashlens.report.figures import Bars, Figure
 from hashlens.report.page import Page, Section, charts
 from hashlens.result import Result
@@ -74,7 +75,7 @@ class TEDPredictions(Result):
         The predictions of each label.
     rivals : tuple of Confusion
         The two likeliest explanations of rows of which the model is not sure, the most frequent first.
-    to_look_at : tuple of UnsureRow
+    rows_to_check : tuple of UnsureRow
         Rows with the least probable pair, the least probable first.
     """
 
@@ -83,7 +84,7 @@ class TEDPredictions(Result):
     sure: float
     labels: tuple[LabelPredictions, ...]
     rivals: tuple[Confusion, ...]
-    to_look_at: tuple[UnsureRow, ...]
+    rows_to_check: tuple[UnsureRow, ...] = field(metadata=written_as("to_look_at"))
 
     def __rich__(self) -> Table:
         rows = [(label.label, number(label.rows), f"{label.sure:.1%}") for label in self.labels]
@@ -110,7 +111,7 @@ class TEDPredictions(Result):
                 example.second,
                 f"{example.second_probability:.3f}",
             )
-            for example in self.to_look_at
+            for example in self.rows_to_check
         ]
         least_sure = [table("The least sure rows", columns, unsure)] if unsure else []
         competing = [confusion_table(self.rivals, "likeliest", "next")] if self.rivals else []
@@ -152,7 +153,7 @@ def predictions_of(top: Any, sure_from: float = 0.8) -> TEDPredictions:
             [names[row][1] for row in unsure],
             [str(top.labels[row]) for row in unsure],
         ),
-        to_look_at=tuple(
+        rows_to_check=tuple(
             UnsureRow(int(row), str(top.labels[row]), names[row][0], float(probabilities[row, 0]), names[row][1],
                       float(probabilities[row, 1]))
             for row in least

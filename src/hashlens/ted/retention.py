@@ -147,7 +147,7 @@ def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **optio
         Number of explanations, including the one for staying; ``MERGED`` lists the rules that share one.
     **options
         ``noise``, ``noise_kind``, ``annotators``, ``missing``, ``missing_kind``: noise and missing explanations in the
-        training explanations, as in :meth:`TaughtTable.spoilt`.
+        training explanations, as in :meth:`TaughtTable.corrupt_explanations`.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def retention(n: int = 10_000, seed: int = 0, *, explanations: int = 26, **optio
         explanations=explanation_of_rule[rules],
         reasons=tuple(_describe_group(group) for group in groups),
     )
-    return table.spoilt(seed, **options)
+    return table.corrupt_explanations(seed, **options)
 
 
 def _describe_group(group: Sequence[int]) -> str:

@@ -1,6 +1,6 @@
 """The score of a TED model: accuracies of label, explanation and both, and the mistakes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from hashlens.arguments import excerpt, is_number
 from hashlens.errors import TEDError
 from hashlens.intervals import clopper_pearson
+from hashlens.plain import written_as
 from hashlens.report.figures import Figure, Intervals
 from hashlens.report.page import Block, Page, Section, charts
 from hashlens.result import Result
@@ -93,7 +94,7 @@ class TEDScore(Result):
         Share of right pairs by their probability, over the explained rows; None without probabilities or explanations.
     confusions : tuple of Confusion
         Confusions of explanations, the most frequent first.
-    to_look_at : tuple of WrongRow
+    rows_to_check : tuple of WrongRow
         Rows with wrong explanations, those with the highest probability first.
     """
 
@@ -108,7 +109,7 @@ class TEDScore(Result):
     right_if_unsure: float | None
     reliability: Reliability | None
     confusions: tuple[Confusion, ...]
-    to_look_at: tuple[WrongRow, ...]
+    rows_to_check: tuple[WrongRow, ...] = field(metadata=written_as("to_look_at"))
 
     @property
     def accuracies(self) -> dict[str, Accuracy]:
@@ -155,7 +156,7 @@ class TEDScore(Result):
         wrong = [
             (str(example.row), example.label, example.explanation, example.predicted_label,
              example.predicted_explanation, number(example.probability, 3))
-            for example in self.to_look_at
+            for example in self.rows_to_check
         ]  # fmt: skip
         columns = ("row", "label", "explanation", "predicted label", "predicted explanation", "probability")
         wrong_rows = [table("Wrong explanations, most confident first", columns, wrong, names=1)] if wrong else []
@@ -221,7 +222,7 @@ def score_model(
             [wrong.predicted_explanation for wrong in wrong_rows],
             [wrong.label for wrong in wrong_rows],
         ),
-        to_look_at=tuple(sorted(wrong_rows, key=lambda wrong: -(wrong.probability or 0.0))[:SHOWN_ROWS]),
+        rows_to_check=tuple(sorted(wrong_rows, key=lambda wrong: -(wrong.probability or 0.0))[:SHOWN_ROWS]),
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.ted.missing import MissingKind, left_out
-from hashlens.ted.noise import NoiseKind, noisy
+from hashlens.ted.missing import MissingKind, draw_missing
+from hashlens.ted.noise import NoiseKind, add_noise
 
 Numbers = npt.NDArray[np.int64]
 
@@ -56,7 +56,7 @@ class TaughtTable:
             self, rows=self.rows[rows], labels=self.labels[rows], explanations=self.explanations[rows], E=self.E[rows]
         )
 
-    def spoilt(
+    def corrupt_explanations(
         self,
         seed: int = 0,
         *,
@@ -66,7 +66,7 @@ class TaughtTable:
         missing: float = 0.0,
         missing_kind: MissingKind = "random",
     ) -> "TaughtTable":
-        """Return the table with noisy training explanations, some of which are removed.
+        """Return the table with training explanations some of which are wrong, and some missing.
 
         Parameters
         ----------
@@ -75,21 +75,21 @@ class TaughtTable:
         noise : float
             Share of rows whose explanation is changed, from 0 to 1.
         noise_kind : {"within label", "across labels", "by annotator"}
-            Kind of noise, as in :func:`hashlens.ted.noisy`.
+            Kind of noise, as in :func:`hashlens.ted.add_noise`.
         annotators : int
             Number of annotators, for noise by annotator.
         missing : float
             Share of rows without an explanation, from 0 to 1.
         missing_kind : {"random", "by class", "by rule"}
-            Kind of missing explanations, as in :func:`hashlens.ted.left_out`.
+            Kind of missing explanations, as in :func:`hashlens.ted.draw_missing`.
 
         Raises
         ------
         TEDError
             If an argument is invalid.
         """
-        noisy_explanations = noisy(self.explanations, self.labels, noise, noise_kind, seed, annotators=annotators)
-        is_lost = left_out(self.explanations, self.labels, missing, missing_kind, seed)
+        noisy_explanations = add_noise(self.explanations, self.labels, noise, noise_kind, seed, annotators=annotators)
+        is_lost = draw_missing(self.explanations, self.labels, missing, missing_kind, seed)
         E = noisy_explanations.astype(object)
         E[is_lost] = None
         return replace(self, E=E)
