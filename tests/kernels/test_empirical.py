@@ -4,14 +4,14 @@ import torch
 from torch import nn
 
 from hashlens.errors import KernelError
-from hashlens.kernels import Dense, ReLU, empirical_ntk, finite, linearized, serial
+from hashlens.kernels import Dense, ReLU, empirical_ntk, finite_network, linearize, serial
 
 NETWORK = serial(Dense(None, 2.0, 0.1), ReLU(), Dense(None, 2.0, 0.1))
 
 
 @pytest.fixture(scope="module")
 def module():
-    return finite(NETWORK, (5,), 3, width=7, seed=1).double()
+    return finite_network(NETWORK, (5,), 3, width=7, seed=1).double()
 
 
 X = torch.from_numpy(np.random.default_rng(0).standard_normal((6, 5)))
@@ -49,7 +49,7 @@ def test_the_module_is_left_as_it_was(module):
 
 
 def test_weights_that_are_not_trained_do_not_count(module):
-    whole, alone = empirical_ntk(module, X), finite(NETWORK, (5,), 3, width=7, seed=1).double()
+    whole, alone = empirical_ntk(module, X), finite_network(NETWORK, (5,), 3, width=7, seed=1).double()
     for parameter in alone[0].parameters():
         parameter.requires_grad_(False)
     last = empirical_ntk(alone, X)
@@ -60,7 +60,7 @@ def test_weights_that_are_not_trained_do_not_count(module):
 
 def test_the_linear_network_is_the_first_order_of_its_series(module):
     start = {name: value.detach().clone() for name, value in module.named_parameters()}
-    linear = linearized(module)
+    linear = linearize(module)
     assert torch.allclose(linear(start, X), module(X))
     step = {name: torch.ones_like(value) for name, value in start.items()}
     moved = lambda size: {name: value + size * step[name] for name, value in start.items()}  # noqa: E731

@@ -24,7 +24,7 @@ from hashlens.kernels import (
     code_kernel,
     compute,
     empirical_ntk,
-    finite,
+    finite_network,
     serial,
 )
 
@@ -52,10 +52,10 @@ NETWORKS = {
 def of_finite(network, x, width, seed):
     """Return the covariance over last weights, and the tangent kernel, of one random network."""
     inputs = torch.from_numpy(x)
-    many = finite(network, x.shape[1:], 4 * width, width, seed=seed).double()
+    many = finite_network(network, x.shape[1:], 4 * width, width, seed=seed).double()
     with torch.no_grad():
         outputs = many(inputs)
-    one = finite(network, x.shape[1:], 1, width, seed=seed).double()
+    one = finite_network(network, x.shape[1:], 1, width, seed=seed).double()
     return (outputs @ outputs.T / outputs.shape[1]).numpy(), empirical_ntk(one, inputs)
 
 
@@ -96,8 +96,8 @@ def test_bits_of_a_wide_random_network_agree_as_often_as_the_limit_says():
     """In codes as they are read: 1 - angle / pi, within what so many independent bits allow."""
     network = serial(Dense(), ReLU(), Dense(**WEIGHTS), ReLU(), Dense())
     width = 20_000
-    module = finite(network, (6,), 1, 64, seed=3)
-    wide = torch.nn.Sequential(*finite(serial(*network.layers[:2], Dense()), (6,), 1, width, seed=3))
+    module = finite_network(network, (6,), 1, 64, seed=3)
+    wide = torch.nn.Sequential(*finite_network(serial(*network.layers[:2], Dense()), (6,), 1, width, seed=3))
     x = torch.from_numpy(VECTORS).float()
     for made, layers, size, slack in ((wide, 1, width, 0.0), (module, 2, 64, 0.25)):
         codes = hl.encode(made, x)
@@ -116,7 +116,7 @@ def test_agreement_over_layers_converges_with_the_root_of_the_width():
     for width in widths:
         found = []
         for seed in range(12):
-            bits = hl.encode(finite(network, (6,), 1, width, seed=seed), x).unpack()
+            bits = hl.encode(finite_network(network, (6,), 1, width, seed=seed), x).unpack()
             own = bits.reshape(len(VECTORS), 2, width)
             found.append((own[:, None] == own[None]).mean(-1).transpose(2, 0, 1) - limit)
         errors.append(np.sqrt(np.mean(np.square(found), axis=(0, 2, 3))))
@@ -126,8 +126,8 @@ def test_agreement_over_layers_converges_with_the_root_of_the_width():
 
 def test_what_has_no_finite_network_is_refused():
     with pytest.raises(KernelError, match=r"layer 0 \(Dense\) has no width"):
-        finite(serial(Dense(), ReLU(), Dense()), (6,), 1)
+        finite_network(serial(Dense(), ReLU(), Dense()), (6,), 1)
     with pytest.raises(KernelError, match="must end in a Dense or Conv layer"):
-        finite(serial(Dense(3), ReLU()), (6,), 1)
+        finite_network(serial(Dense(3), ReLU()), (6,), 1)
     with pytest.raises(KernelError, match=r"layer 0 \(Conv\) cannot follow features of shape \(6,\)"):
-        finite(serial(Conv(3), Flatten(), Dense()), (6,), 1)
+        finite_network(serial(Conv(3), Flatten(), Dense()), (6,), 1)

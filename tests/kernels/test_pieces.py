@@ -15,7 +15,7 @@ from hashlens.kernels import (
     Flatten,
     ReLU,
     empirical_ntk,
-    finite,
+    finite_network,
     layerwise_weight_decay,
     nngp,
     ntk,
@@ -95,7 +95,7 @@ def test_weight_decay_is_in_proportion_to_fan_in():
 
 def test_a_locally_connected_network_with_equal_filters_is_a_convolution():
     network = serial(Conv(None, 3, 2, 1, bias_variance=0.1), ReLU(), Flatten(), Dense())
-    shared, local = (finite(network, (2, 5, 4), 1, 6, shared_filters=one).double() for one in (True, False))
+    shared, local = (finite_network(network, (2, 5, 4), 1, 6, shared_filters=one).double() for one in (True, False))
     with torch.no_grad():
         local[0].weight.copy_(shared[0].weight.flatten(1).expand_as(local[0].weight))
         local[0].bias.copy_(shared[0].bias.expand_as(local[0].bias))
@@ -107,7 +107,9 @@ def test_a_wide_locally_connected_network_has_the_kernel_of_the_convolution():
     network = serial(Conv(bias_variance=0.1), ReLU(), Flatten(), Dense())
     x = generator.standard_normal((3, 2, 4, 4))
     found = [
-        empirical_ntk(finite(network, (2, 4, 4), 1, 128, shared_filters=False, seed=seed).double(), torch.from_numpy(x))
+        empirical_ntk(
+            finite_network(network, (2, 4, 4), 1, 128, shared_filters=False, seed=seed).double(), torch.from_numpy(x)
+        )
         for seed in range(12)
     ]
     error = np.std(found, axis=0, ddof=1) / 12**0.5

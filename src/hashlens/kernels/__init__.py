@@ -6,9 +6,9 @@ from hashlens.kernels.augmented import predict_ensemble, random_horizontal_flip
 from hashlens.kernels.centred import Centred
 from hashlens.kernels.compare import CodeKernelComparison, compare_codes
 from hashlens.kernels.compute import Kernels, code_kernel, compute, diagonals, nngp, ntk
-from hashlens.kernels.empirical import empirical_ntk, linearized
+from hashlens.kernels.empirical import empirical_ntk, linearize
 from hashlens.kernels.estimators import NNGPClassifier, NNGPRegressor, NTKClassifier, NTKRegressor
-from hashlens.kernels.finite import finite
+from hashlens.kernels.finite import finite_network
 from hashlens.kernels.from_module import from_module
 from hashlens.kernels.layers import AvgPool, Conv, Dense, Flatten, GlobalAvgPool, LayerNorm
 from hashlens.kernels.network import InfiniteNetwork, Residual, serial
@@ -54,12 +54,12 @@ __all__ = [
     "critical_size",
     "diagonals",
     "empirical_ntk",
-    "finite",
+    "finite_network",
     "from_module",
     "gpytorch_kernel",
     "kernel_on_disk",
     "layerwise_weight_decay",
-    "linearized",
+    "linearize",
     "nngp",
     "ntk",
     "predict",

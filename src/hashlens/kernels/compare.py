@@ -13,7 +13,7 @@ from hashlens.codes import Codes, Reading, ReadingOptions, encode
 from hashlens.data import load_data
 from hashlens.errors import KernelError
 from hashlens.kernels.compute import code_kernel
-from hashlens.kernels.finite import finite
+from hashlens.kernels.finite import finite_network
 from hashlens.kernels.from_module import Init, from_module
 from hashlens.kernels.network import InfiniteNetwork
 from hashlens.report.figures import Figure, Lines
@@ -138,7 +138,7 @@ def compare_codes(
     own = _pairs(_agreements(codes))
     random_distances = []
     for draw in range(draws):
-        random = finite(limiting, tuple(x.shape[1:]), 1, seed=torch_seed(read.seed, "codes", draw))
+        random = finite_network(limiting, tuple(x.shape[1:]), 1, seed=torch_seed(read.seed, "codes", draw))
         random_distances.append(_distances(_pairs(_agreements(encode(random, rows))), limit))
     return CodeKernelComparison(
         layers=names,

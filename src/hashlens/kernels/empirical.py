@@ -118,7 +118,7 @@ def _gradient_function(module: nn.Module, outputs: Outputs) -> Callable[[Tensor]
     return of_examples
 
 
-def linearized(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
+def linearize(module: nn.Module) -> Callable[[Weights, Tensor], Tensor]:
     """Return the linearisation of a network in its weights, around the current weights of a module.
 
     Parameters

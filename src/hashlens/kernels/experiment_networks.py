@@ -13,7 +13,7 @@ from hashlens.data.examples import ArrayExamples
 from hashlens.kernels.centred import Centred
 from hashlens.kernels.experiment_data import Draw, FiniteInfiniteResources
 from hashlens.kernels.experiment_kernels import accuracy_and_mse, kernels_of, limit_of
-from hashlens.kernels.finite import finite
+from hashlens.kernels.finite import finite_network
 from hashlens.kernels.predict import Predictor
 from hashlens.kernels.weight_decay import layerwise_weight_decay
 from hashlens.seeds import torch_seed
@@ -93,7 +93,7 @@ def _network_outputs(cell: Cell, repeat: int, number: int, resources: FiniteInfi
 def _train_network(cell: Cell, repeat: int, number: int, resources: FiniteInfiniteResources) -> TrainedOutputs:
     draw, device = resources.draw(cell, repeat), torch.device(resources.device or "cpu")
     seed = torch_seed(resources.spec.seed, "start", repeat, number)
-    network: nn.Module = finite(
+    network: nn.Module = finite_network(
         limit_of(cell), draw.x.shape[1:], draw.targets.shape[1], cell["width"],
         shared_filters=cell["predictor"] == "finite", seed=seed,
     ).to(device)  # fmt: skip

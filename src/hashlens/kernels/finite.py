@@ -187,7 +187,7 @@ class Sum(nn.Module):
         return found
 
 
-def finite(
+def finite_network(
     network: InfiniteNetwork, input_shape: Sequence[int], outputs: int, width: int | None = None, *,
     shared_filters: bool = True, seed: int = 0,
 ) -> nn.Sequential:  # fmt: skip
@@ -217,7 +217,7 @@ def finite(
     Examples
     --------
     >>> from hashlens.kernels import Dense, ReLU, serial
-    >>> finite(serial(Dense(), ReLU(), Dense()), (4,), 1, width=8)(torch.ones(2, 4)).shape
+    >>> finite_network(serial(Dense(), ReLU(), Dense()), (4,), 1, width=8)(torch.ones(2, 4)).shape
     torch.Size([2, 1])
     """
     require_whole(KernelError, "outputs", outputs)
