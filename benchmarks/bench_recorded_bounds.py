@@ -30,8 +30,9 @@ def main():
     runs, started, found = recorded_runs(how.folder), time.perf_counter(), []
     for at in np.random.default_rng(SEED).choice(len(runs), RUNS, replace=False)[how.first : how.last]:
         run, counts = runs[at], range(BEGIN, END, how.every)
-        seed = int(run.name.split()[-1]) if how.sampled else None
-        ours = RegretBound(cv=CVError(ddof=0), sampled=seed).rule_values(run, counts)
+        sample_seed, fit_starts = (int(run.name.split()[-1]), 13) if how.sampled else (None, 1)
+        rule = RegretBound(cv=CVError(ddof=0), sample_seed=sample_seed, fit_starts=fit_starts)
+        ours = rule.rule_values(run, counts)
         recorded = RegretBound(cv=CVError(ddof=0), recorded=True).rule_values(run, counts)
         stops = [counts[int(np.argmax(one.fires))] if one.fires.any() else None for one in (ours, recorded)]
         agree = stops == [None, None] or (None not in stops and abs(stops[0] - stops[1]) <= NEAR)

@@ -45,10 +45,13 @@ def test_the_bound_has_the_unit_of_the_values():
     assert (other.bound, other.error) == (pytest.approx(1000 * one.bound, rel=1e-3), pytest.approx(1000 * one.error))
 
 
-def test_a_sample_of_the_space_understates_the_bound():
+@pytest.mark.parametrize("fit_starts", [1, 13])
+def test_a_sample_of_the_space_understates_the_bound(fit_starts):
     trace = smooth(40)
     for n in (20, 30, 40):
-        ours, sampled = (RegretBound(sampled=how).decide(trace.first(n)).bound for how in (None, 0))
+        ours, sampled = (
+            RegretBound(sample_seed=seed, fit_starts=fit_starts).decide(trace.first(n)).bound for seed in (None, 0)
+        )
         assert ours >= sampled - 1e-9
     assert ours > sampled
 

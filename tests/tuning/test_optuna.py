@@ -18,7 +18,7 @@ from sklearn.svm import SVR
 import hashlens as hl
 from hashlens.errors import TuningError
 from hashlens.testing.result_contract import check_result
-from hashlens.tuning import NoImprovement, RegretBound, StopCallback, report_folds, stored_trace, study_trace
+from hashlens.tuning import NoImprovement, RegretBound, StopCallback, load_study_trace, report_folds, study_trace
 from hashlens.tuning.stop_callback import DECISION, STOPPED
 from hashlens.tuning.storage import display_name
 
@@ -283,7 +283,7 @@ def test_reading_a_study_writes_nothing(tmp_path, place):
         database.execute("create table mine (a int)")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(TuningError, match=r"there is no storage|has no studies of Optuna"):
-        stored_trace(place.format(tmp_path), "x")
+        load_study_trace(place.format(tmp_path), "x")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -61,7 +61,7 @@ def test_the_recorded_runs_give_the_published_numbers():
     found = replay(
         recorded_runs(RECORDED),
         [
-            RegretBound(cv=error, frozen=True, recorded=True),
+            RegretBound(cv=error, fixed_error=True, recorded=True),
             RegretBound(cv=error, recorded=True),
             NoImprovement(k=10),
             NoImprovement(k=50),
@@ -86,7 +86,7 @@ def test_a_sampled_bound_is_the_recorded_one_where_the_default_start_leads_to_an
     """On this run, the default start alone does not stop at all; the recorded bound stops after 106 trials."""
     run = next(run for run in recorded_runs(RECORDED) if run.name == "nyc-tmdb-tmdb-movie-metadata 1")
     counts = [101, 105, 106, 110]
-    ours = RegretBound(cv=CVError(ddof=0), sampled=1).rule_values(run, counts)
+    ours = RegretBound(cv=CVError(ddof=0), sample_seed=1, fit_starts=13).rule_values(run, counts)
     recorded = RegretBound(cv=CVError(ddof=0), recorded=True).rule_values(run, counts)
     assert ours.bound == pytest.approx(recorded.bound, rel=1e-3)
     assert ours.fires.tolist() == recorded.fires.tolist()

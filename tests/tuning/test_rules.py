@@ -23,7 +23,7 @@ RULES = [
     NoImprovement(k=4, first=5),
     InterquartileRange(first=6),
     RegretBound(recorded=True),
-    RegretBound(recorded=True, frozen=True, patience=3),
+    RegretBound(recorded=True, fixed_error=True, patience=3),
     RegretBound(recorded=True, threshold=0.1, patience=2),
     ExpectedImprovement(recorded=True),
     ProbabilityOfImprovement(recorded=True, first=3),
@@ -102,11 +102,11 @@ def test_ties_zero_variance_and_missing_folds_are_no_ground_to_stop():
     assert not NoImprovement(k=2).decide(lost).stop
 
 
-def test_the_error_is_that_of_the_incumbent_or_frozen():
-    rule, frozen = RegretBound(recorded=True), RegretBound(recorded=True, frozen=True)
+def test_the_error_is_that_of_the_incumbent_or_fixed():
+    rule, fixed = RegretBound(recorded=True), RegretBound(recorded=True, fixed_error=True)
     for n in (20, 30, 39):
         assert rule.decisions(TRACE, [n])[0].error == CVError().of(FOLDS[TRACE.incumbents[n]])
-        assert frozen.decisions(TRACE, [n])[0].error == CVError().of(FOLDS[TRACE.incumbents[20]])
+        assert fixed.decisions(TRACE, [n])[0].error == CVError().of(FOLDS[TRACE.incumbents[20]])
 
 
 @pytest.mark.parametrize(
@@ -120,6 +120,7 @@ def test_the_error_is_that_of_the_incumbent_or_frozen():
         (lambda: ProbabilityOfImprovement(eps=2), "eps must be a probability, above 0 and below 1, received 2"),
         (lambda: RegretBound(threshold=-1), "threshold must be a finite number above 0, received -1"),
         (lambda: RegretBound(delta=1), "delta must be a number between 0 and 1, received 1"),
+        (lambda: RegretBound(fit_starts=0), "fit_starts must be a whole number, 1 or more, received 0"),
         (lambda: RegretBound().decide(Trace([1.0, 2.0])), r"RegretBound\(\) needs the fold values .* has none: report"),
         (lambda: RegretBound(threshold=1, recorded=True).stops_after(Trace(np.ones(30))), "no recorded 'regret_bound'"),
     ],
@@ -136,8 +137,8 @@ def test_a_decision_is_a_result(tmp_path):
 
 @pytest.mark.parametrize("seed", [-1, 0.5, "0", True])
 def test_a_sample_has_a_seed(seed):
-    with pytest.raises(TuningError, match="sampled, a seed, must be a whole number, 0 or more"):
-        RegretBound(sampled=seed)
+    with pytest.raises(TuningError, match="sample_seed must be a whole number, 0 or more"):
+        RegretBound(sample_seed=seed)
 
 
 def test_a_window_stands_behind_a_bar():

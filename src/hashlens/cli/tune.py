@@ -162,11 +162,11 @@ class _NamedTrials:
 
 def _read(place: str, direction: str | None) -> "tuple[Trace, ...]":
     from hashlens.errors import TuningError
-    from hashlens.tuning import read_traces, recorded_runs, stored_trace
+    from hashlens.tuning import load_study_trace, read_traces, recorded_runs
 
     storage, mark, name = place.rpartition("#")
     if not place or (mark and not Path(place).exists()):
-        found: tuple[Trace, ...] = (stored_trace(storage, name),)
+        found: tuple[Trace, ...] = (load_study_trace(storage, name),)
     elif Path(place).is_dir():
         found = recorded_runs(place)
     else:

@@ -15,7 +15,7 @@ from hashlens.tuning.space import Parameter, Space
 from hashlens.tuning.stop_callback import StopCallback
 from hashlens.tuning.stop_decision import StopDecision
 from hashlens.tuning.stop_rule import RuleValues, StopRule
-from hashlens.tuning.storage import stored_trace
+from hashlens.tuning.storage import load_study_trace
 from hashlens.tuning.study_trace import study_trace
 from hashlens.tuning.sufficient_network import SufficientNetwork
 from hashlens.tuning.trace import Trace
@@ -40,12 +40,12 @@ __all__ = [
     "SufficientNetwork",
     "Trace",
     "Tuned",
+    "load_study_trace",
     "overfitting_report",
     "read_traces",
     "recorded_runs",
     "replay",
     "report_folds",
-    "stored_trace",
     "study_trace",
     "tune",
 ]

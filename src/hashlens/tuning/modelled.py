@@ -23,21 +23,23 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 FEWEST_TRIALS = 20
 """Smallest number of trials to fit, if there are enough trials."""
-RESTARTS, WEIGHT_OF_STARTS = 12, 14.0
-"""Number of random starting points of a fit that follows the published code, and the weight of the logarithm of the
-number of starting points that lead to an optimum; both were chosen on 14 recorded runs."""
+WEIGHT_OF_STARTS = 14.0
+"""Weight of the logarithm of the number of starting points that lead to an optimum; it was chosen on 14 recorded runs,
+together with 13 starting points."""
 
 
 def modelled_gains(
-    trace: Trace, counts: Sequence[int], what: str, delta: float, sampled: int | None = None
+    trace: Trace, counts: Sequence[int], what: str, delta: float, sample_seed: int | None = None, fit_starts: int = 1
 ) -> RuleValues:
     """Return the possible gain after each of `counts` trials, as :mod:`hashlens.tuning.possible_gains` does."""
-    found = [_gain_after(trace, n, what, delta, sampled) for n in counts]
+    found = [_gain_after(trace, n, what, delta, sample_seed, fit_starts) for n in counts]
     bounds = np.array([bound for bound, _ in found], dtype=np.float64)
     return RuleValues(bounds, np.full(len(found), np.nan), tuple(refusal for _, refusal in found))
 
 
-def _gain_after(trace: Trace, n: int, what: str, delta: float, sampled: int | None) -> tuple[float, str]:
+def _gain_after(
+    trace: Trace, n: int, what: str, delta: float, sample_seed: int | None, fit_starts: int
+) -> tuple[float, str]:
     """Return the possible gain after `n` trials, NaN if it cannot be computed, and the reason not to stop, if any."""
     finite = int(np.isfinite(trace.losses[:n]).sum())
     if not trace.parameters:
@@ -64,7 +66,7 @@ def _gain_after(trace: Trace, n: int, what: str, delta: float, sampled: int | No
             f"ties: the {len(fitted)} best trials have {distinct} values: they do not show the remaining improvement"
         )
     places = space.places([trace.parameters[at] for at in fitted])
-    bound = _possible_gain(places.tobytes(), losses.tobytes(), space, what, delta, sampled)
+    bound = _possible_gain(places.tobytes(), losses.tobytes(), space, what, delta, sample_seed, fit_starts)
     if not math.isfinite(bound):
         return np.nan, f"values up to {np.abs(losses).max():.3g} are too large for a Gaussian process"
     if finite < min(n, FEWEST_TRIALS):
@@ -97,12 +99,14 @@ def _best_of_others(trace: Trace, rest: Ints, best: Ints) -> Ints:
 
 
 @lru_cache(maxsize=256)
-def _possible_gain(points: bytes, targets: bytes, space: Space, what: str, delta: float, sampled: int | None) -> float:
+def _possible_gain(
+    points: bytes, targets: bytes, space: Space, what: str, delta: float, sample_seed: int | None, fit_starts: int
+) -> float:
     """Return the possible gain; trials are passed as bytes, so that results can be cached."""
     places, losses = np.frombuffer(points).reshape(-1, len(space)), np.frombuffer(targets)
     # The fit always starts at the same points. If it started at the previous optimum, a bound would depend on when
     # earlier bounds were computed, and would agree less well with the recorded bounds.
-    starts = Hyperparameters.starts(len(space), 0 if sampled is None else RESTARTS)
+    starts = Hyperparameters.starts(len(space), fit_starts - 1)
     learned = fit(places, losses, space.categories, starts, WEIGHT_OF_STARTS)
     surrogate = Surrogate(places, losses, space.categories, learned)
     best = float(losses.min())
@@ -115,6 +119,6 @@ def _possible_gain(points: bytes, targets: bytes, space: Space, what: str, delta
     width = math.sqrt(0.4 * math.log(len(space) * len(losses) ** 2 * math.pi**2 / (6 * delta)))
     mean, deviation = surrogate.predict(places)
     upper, goal = float((mean + width * deviation).min()), lower_bound(width)
-    if sampled is not None:
-        return upper - minimize_over_sample(surrogate, space, goal, sampled)
+    if sample_seed is not None:
+        return upper - minimize_over_sample(surrogate, space, goal, sample_seed)
     return upper - minimize_acquisition(surrogate, space, goal)

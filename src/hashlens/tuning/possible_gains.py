@@ -12,7 +12,7 @@ REGRET, EXPECTED, PROBABLE = "regret_bound", "expected_improvement", "probabilit
 
 
 def possible_gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: bool, delta: float = 0.1,
-          sampled: int | None = None) -> RuleValues:  # fmt: skip
+          sample_seed: int | None = None, fit_starts: int = 1) -> RuleValues:  # fmt: skip
     """Return the possible gain after each of `counts` trials.
 
     Parameters
@@ -25,7 +25,7 @@ def possible_gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: 
         Measure of the gain.
     recorded : bool
         Whether to use the values recorded in the trace.
-    delta, sampled
+    delta, sample_seed, fit_starts
         As in :class:`RegretBound`; only for the regret bound.
 
     Returns
@@ -41,9 +41,9 @@ def possible_gains(trace: Trace, counts: Sequence[int], what: str, *, recorded: 
     if not recorded:
         from hashlens.tuning.modelled import modelled_gains
 
-        return modelled_gains(trace, counts, what, delta, sampled)
+        return modelled_gains(trace, counts, what, delta, sample_seed, fit_starts)
     if what not in trace.recorded:
-        raise TuningError(f"{trace.named} has no recorded {what!r}; {nearest(what, trace.recorded)}")
+        raise TuningError(f"{trace.display_name} has no recorded {what!r}; {nearest(what, trace.recorded)}")
     found = np.append(trace.recorded[what], np.nan)[np.asarray(counts, dtype=np.int64)]
     refusals = [""] * len(found)
     for at in map(int, np.flatnonzero(~np.isfinite(found))):

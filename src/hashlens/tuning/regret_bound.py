@@ -43,19 +43,20 @@ class RegretBound(StopRule):
         Error of a cross-validated value for the kind of splits used.
     delta : float
         Number in the formula of ``b``, between 0 and 1: the smaller, the larger the bound.
-    frozen : bool
+    fixed_error : bool
         Whether to use the error after `first` trials throughout, as in the published code; by default the error of the
         current incumbent is used.
     recorded : bool
         Whether to use the bound recorded in the trace instead of fitting a Gaussian process.
-    sampled : int, optional
-        Seed. If it is given, the bound is computed so as to agree with that of the published code. Two things change.
-        First, the smallest value of ``mu - b sigma`` is searched only among the fitted trials and 2,000 random points
-        of the space, which depend on this seed; with the seed of a recorded run, they are those of the published code.
-        Second, the fit starts at twelve random points besides the default one, the same for all seeds, and prefers
-        optima that many of these 13 lead to. By default, the fit starts at the default point only, and the smallest
-        value is searched by gradients, from the best of 2,048 points. This finds smaller values, and so larger bounds:
-        a sample underestimates the possible gain.
+    sample_seed : int, optional
+        Seed of a sample. If it is given, the smallest value of ``mu - b sigma`` is searched only among the fitted
+        trials and 2,000 random points of the space, as in the published code; with the seed of a recorded run, the
+        points are those of the published code. By default, it is searched by gradients, from the best of 2,048 points.
+        This finds smaller values, and so larger bounds: a sample underestimates the possible gain.
+    fit_starts : int
+        Number of starting points of the fit: the default one, and random ones that are always the same. If there are
+        several, the fit prefers optima that many of them lead to. With 13, and the seed of a recorded run as
+        `sample_seed`, the bound is computed so as to agree with that of the published code.
 
     References
     ----------
@@ -67,9 +68,10 @@ class RegretBound(StopRule):
     threshold: float | None = None
     cv: CVError = field(default_factory=CVError)
     delta: float = 0.1
-    frozen: bool = False
+    fixed_error: bool = False
     recorded: bool = False
-    sampled: int | None = None
+    sample_seed: int | None = None
+    fit_starts: int = 1
     unit: ClassVar[str] = "bound of the regret"
 
     def __post_init__(self) -> None:
@@ -78,21 +80,25 @@ class RegretBound(StopRule):
             raise TuningError(f"threshold must be a finite number above 0, received {excerpt(self.threshold)}")
         if not is_number(self.delta) or not 0 < self.delta < 1:
             raise TuningError(f"delta must be a number between 0 and 1, received {excerpt(self.delta)}")
-        if self.sampled is not None:
-            require_whole(TuningError, "sampled, a seed,", self.sampled, 0)
+        if self.sample_seed is not None:
+            require_whole(TuningError, "sample_seed", self.sample_seed, 0)
+        require_whole(TuningError, "fit_starts", self.fit_starts)
 
     def check(self, trace: Trace) -> None:
         """Raise TuningError if a trace has no fold values and there is no threshold."""
         if self.threshold is None and len(trace) and np.isfinite(trace.values).any() and not trace.has_folds:
             raise TuningError(
-                f"{self} needs the fold values of trials, and {trace.named} has none: report them with "
+                f"{self} needs the fold values of trials, and {trace.display_name} has none: report them with "
                 "hashlens.tuning.report_folds(trial, values), or give RegretBound a threshold"
             )
 
     def rule_values(self, trace: Trace, counts: Sequence[int]) -> RuleValues:
         """Return the bound and the error that it is compared with."""
         errors = self._errors(trace, counts)
-        bounds = possible_gains(trace, counts, REGRET, recorded=self.recorded, delta=self.delta, sampled=self.sampled)
+        bounds = possible_gains(
+            trace, counts, REGRET, recorded=self.recorded, delta=self.delta, sample_seed=self.sample_seed,
+            fit_starts=self.fit_starts,
+        )  # fmt: skip
         refusals = list(bounds.refusals)
         for at in np.flatnonzero(~(errors > 0)):
             refusals[at] = refusals[at] or (NO_FOLDS if np.isnan(errors[at]) else NO_VARIANCE)
@@ -102,6 +108,6 @@ class RegretBound(StopRule):
         """Return the error after each of `counts` trials; NaN where the incumbent has no fold values."""
         if self.threshold is not None:
             return np.full(len(counts), float(self.threshold))
-        at = np.array([min(self.first, n) if self.frozen else n for n in counts], dtype=np.int64)
+        at = np.array([min(self.first, n) if self.fixed_error else n for n in counts], dtype=np.int64)
         incumbents = trace.incumbents[at]
         return np.where(incumbents < 0, np.nan, self.cv.each(trace.fold_values)[incumbents])

@@ -107,7 +107,7 @@ class Space:
     parameters: tuple[Parameter, ...]
 
     @classmethod
-    def seen(cls, trials: Sequence[Mapping[str, Any]]) -> "Space":
+    def of_trials(cls, trials: Sequence[Mapping[str, Any]]) -> "Space":
         """Return the smallest space that contains all trials, if no space was declared."""
         names = list(dict.fromkeys(name for trial in trials for name in trial))
         return cls(

@@ -50,7 +50,7 @@ def open_study(
     return study
 
 
-def stored_trace(storage: str | Path, name: str) -> Trace:
+def load_study_trace(storage: str | Path, name: str) -> Trace:
     """Return the trace of a study stored by Optuna. Nothing is written.
 
     Parameters

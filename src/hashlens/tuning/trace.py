@@ -83,14 +83,14 @@ class Trace(Result):
         if self.parameters and len(self.parameters) != len(values):
             raise TuningError(f"{len(self.parameters)} trials have parameters, and {len(values)} have values")
         if self.parameters and not self.space:
-            object.__setattr__(self, "space", Space.seen(self.parameters).parameters)
+            object.__setattr__(self, "space", Space.of_trials(self.parameters).parameters)
         self._check_signs()
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
-    def named(self) -> str:
+    def display_name(self) -> str:
         """Name of the run, for use in a sentence."""
         return f"trace {self.name!r}" if self.name else "the trace"
 
@@ -134,7 +134,7 @@ class Trace(Result):
         """
         if not len(self.test_values):
             raise TuningError(
-                f"{self.named} has no test values: add a column test_value, or report_folds(trial, values, test)"
+                f"{self.display_name} has no test values: add a column test_value, or report_folds(trial, values, test)"
             )
         return np.where(self.incumbents < 0, np.nan, self.test_values[self.incumbents])
 
@@ -142,13 +142,14 @@ class Trace(Result):
         """Raise TuningError unless there is an incumbent, and each incumbent has a finite test value."""
         if not len(self) or self.incumbents[-1] < 0:
             raise TuningError(
-                f"{self.named} has no trial with a finite value, of {len(self)}: at least one must have ended with one"
+                f"{self.display_name} has no trial with a finite value, of {len(self)}: at least one must have ended "
+                "with one"
             )
         begin = int(np.argmax(self.incumbents >= 0))
         for at in self.incumbents[begin:][~np.isfinite(self.test_curve[begin:])]:
             raise TuningError(
-                f"{self.named}, trial {at}: the test value is {self.test_values[at]:g}, and the trial was the best so "
-                "far: each such trial needs a finite test value"
+                f"{self.display_name}, trial {at}: the test value is {self.test_values[at]:g}, and the trial was the "
+                "best so far: each such trial needs a finite test value"
             )
 
     def first(self, trials: int) -> "Trace":
@@ -213,7 +214,7 @@ class Trace(Result):
         if known.any() and opposite.sum() > known.sum() / 2:
             at = int(np.flatnonzero(opposite)[0])
             raise TuningError(
-                f"{self.named}, trial {at}: the value {self.values[at]:g} is minus the mean of its fold values, "
+                f"{self.display_name}, trial {at}: the value {self.values[at]:g} is minus the mean of its fold values, "
                 f"{means[at]:g}: minimize and maximize are mixed up; give both the same sign"
             )
 
