@@ -65,9 +65,12 @@ def test_a_bigan_without_autoencoder_loss_is_a_plain_bigan_bit_for_bit(digits):
 
 def gradients(model, images, role):
     """Gradients of a network after one step on all images, which moves nothing."""
-    held = tuple(torch.optim.SGD([p for r in of for p in model.networks[r].parameters()], lr=0) for of in model.trained)
+    held = tuple(
+        torch.optim.SGD([p for r in of for p in model.networks[r].parameters()], lr=0)
+        for of in model.roles_by_optimizer
+    )
     codes = torch.randn(len(images), SMALL["latent"], generator=torch_generator(0, "latent"))
-    for role_ in [r for of in model.trained for r in of]:
+    for role_ in [r for of in model.roles_by_optimizer for r in of]:
         model.networks[role_].train()
     model.step(hl.load_data(images).load(), held, lambda n: codes)(torch.arange(len(images)))
     return codes, [parameter.grad.clone() for parameter in model.networks[role].parameters()]

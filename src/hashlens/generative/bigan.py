@@ -47,7 +47,7 @@ class BiGAN(GenerativeModel):
 
     kind: ClassVar[str] = "bigan"
     roles: ClassVar[tuple[str, ...]] = ("generator", "encoder", "discriminator")
-    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("discriminator",), ("generator", "encoder"))
+    roles_by_optimizer: ClassVar[tuple[tuple[str, ...], ...]] = (("discriminator",), ("generator", "encoder"))
 
     def __init__(
         self,

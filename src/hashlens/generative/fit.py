@@ -96,7 +96,9 @@ def _train(
     if images.inputs.nbytes <= RESIDENT:
         images = replace(images, inputs=images.inputs.to(here))
     noise = torch_generator(settings.seed, LATENT)
-    optimizers = tuple(adam([networks[role] for role in roles], settings.learning_rate) for roles in model.trained)
+    optimizers = tuple(
+        adam([networks[role] for role in roles], settings.learning_rate) for roles in model.roles_by_optimizer
+    )
     step = model.step(images, optimizers, lambda n: settings.draw(n, noise).to(here))
     steps = len(split_batches(torch.arange(len(images)), settings.batch_size))
     watch = Watch(model, _random_images(images, settings.seed), steps)
@@ -130,9 +132,11 @@ def _state(
     model: GenerativeModel, optimizers: tuple[torch.optim.Optimizer, ...], noise: torch.Generator
 ) -> TrainingState:
     """Return the state that a step changes."""
-    changed = [role for roles in model.trained for role in roles]
+    changed = [role for roles in model.roles_by_optimizer for role in roles]
     changed += [AVERAGED + role for role in changed if AVERAGED + role in model.networks]
-    by_name = {" and ".join(roles): optimizer for roles, optimizer in zip(model.trained, optimizers, strict=True)}
+    by_name = {
+        " and ".join(roles): optimizer for roles, optimizer in zip(model.roles_by_optimizer, optimizers, strict=True)
+    }
     return TrainingState({role: model.networks[role] for role in changed}, by_name, generators={LATENT: noise})
 
 

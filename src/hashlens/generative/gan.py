@@ -38,7 +38,7 @@ class GAN(GenerativeModel):
 
     kind: ClassVar[str] = "gan"
     roles: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
-    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("discriminator",), ("generator",))
+    roles_by_optimizer: ClassVar[tuple[tuple[str, ...], ...]] = (("discriminator",), ("generator",))
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class InvertedGAN(GenerativeModel):
 
     kind: ClassVar[str] = "inverted-gan"
     roles: ClassVar[tuple[str, ...]] = ("generator", "encoder")
-    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("encoder",),)
+    roles_by_optimizer: ClassVar[tuple[tuple[str, ...], ...]] = (("encoder",),)
     advice: ClassVar[str] = "the generator makes nearly the same images for all codes: train its GAN anew"
 
     def __init__(

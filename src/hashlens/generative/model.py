@@ -56,7 +56,7 @@ class GenerativeModel(ABC):
 
     kind: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
-    trained: ClassVar[tuple[tuple[str, ...], ...]]
+    roles_by_optimizer: ClassVar[tuple[tuple[str, ...], ...]]
     """Roles of the networks that each optimizer trains."""
     advice: ClassVar[str] = 'lower the learning rate, or try loss="hinge" with spectral_norm=True'
     """Advice against collapse."""
@@ -86,7 +86,7 @@ class GenerativeModel(ABC):
         images : ArrayExamples
             Training images.
         optimizers : tuple of torch.optim.Optimizer
-            One optimizer for each entry of `trained`.
+            One optimizer for each entry of `roles_by_optimizer`.
         draw : callable
             Function that draws codes from the prior.
         """
@@ -146,7 +146,9 @@ class GenerativeModel(ABC):
     @property
     def averaged_roles(self) -> tuple[str, ...]:
         """Roles of the networks whose weights are averaged if ``ema`` is not 0."""
-        return tuple(role for role in ("generator", "encoder") if any(role in names for names in self.trained))
+        return tuple(
+            role for role in ("generator", "encoder") if any(role in names for names in self.roles_by_optimizer)
+        )
 
     @property
     def generator(self) -> nn.Module:

@@ -39,7 +39,7 @@ class VAE(GenerativeModel):
 
     kind: ClassVar[str] = "vae"
     roles: ClassVar[tuple[str, ...]] = ("generator", "encoder")
-    trained: ClassVar[tuple[tuple[str, ...], ...]] = (("generator", "encoder"),)
+    roles_by_optimizer: ClassVar[tuple[tuple[str, ...], ...]] = (("generator", "encoder"),)
     advice: ClassVar[str] = "lower the learning rate, or train for longer"
 
     def __init__(
