@@ -1,4 +1,4 @@
-"""LIME and CLE: a simple local model of the network."""
+"""LIME, and CLE (LIME with interaction terms): a simple local model of the network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ from hashlens.seeds import numpy_generator
 
 Array = npt.NDArray[Any]
 MAX_TERMS = 5_000
-NO_CHANGE, SMALLEST = 1e-12, 1e-300
+NEGLIGIBLE = 1e-12
+"""Weights, and relative changes and errors of the outputs, up to this one count as 0."""
+TINY = 1e-300
+"""Lower limit of a sum of squares, so that nothing is divided by 0."""
 CONSTANT = "the prediction is the same whatever is replaced: no part has an effect"
 
 
@@ -35,7 +38,8 @@ class Neighbourhood:
     Attributes
     ----------
     regressors, like_example : numpy.ndarray
-        ``(n, d)``: regressors of the linear model, and which parts are like those of the example.
+        ``(n, d)``: regressors of the linear model; and which parts are present, or (in a table) have the example's
+        category or a value between the same quartiles of the background.
     outputs, weights, unchanged : numpy.ndarray
         ``(n,)``: outputs of the network, weights in the regression, and whether the input is the example itself.
     """
@@ -48,15 +52,15 @@ class Neighbourhood:
 
     @property
     def effective_samples(self) -> float:
-        """Effective sample size: the number of perturbed inputs of equal weight that it is worth."""
+        """Effective sample size of the perturbed inputs: ``(sum of weights)^2 / sum of squared weights``."""
         weights = self.weights[~self.unchanged]
-        return float(weights.sum() ** 2 / max((weights**2).sum(), SMALLEST)) if weights.any() else 0.0
+        return float(weights.sum() ** 2 / max((weights**2).sum(), TINY)) if weights.any() else 0.0
 
     @property
     def is_constant(self) -> bool:
-        """Whether the output is the same for all inputs with a noticeable weight."""
-        outputs = self.outputs[self.weights > NO_CHANGE]
-        return bool(np.ptp(outputs) <= NO_CHANGE * np.abs(outputs).max())
+        """Whether the output is the same for all inputs whose weight is not negligible."""
+        outputs = self.outputs[self.weights > NEGLIGIBLE]
+        return bool(np.ptp(outputs) <= NEGLIGIBLE * np.abs(outputs).max())
 
 
 def lime(
@@ -72,9 +76,9 @@ def lime(
 
     Random parts of the example are replaced; their share is uniformly random. A ridge regression is fitted to the
     outputs of the network, with larger weights for inputs near the example. The values are in the unit of the output.
-    The value of a superpixel or word is the effect of its presence, and that of a category the effect of the row's
-    category. The value of a number is its coefficient times its difference from the mean of the background; numbers
-    are not binned.
+    The value of a superpixel or word is the effect of its presence. The value of a categorical column of a table is
+    the effect of having the row's category. The value of a numeric column is its coefficient times the difference of
+    the row from the mean of the background; numeric columns are not binned.
     ``diagnostics["r2"]`` is the weighted share of the variance that the linear model explains.
 
     Parameters
@@ -84,9 +88,10 @@ def lime(
     samples : int
         Number of perturbed inputs for each example.
     kernel_width : float, optional
-        Width of the kernel: weights are ``exp(-(distance / kernel_width)^2 / 2)``. For parts that are present or
-        replaced the distance is the cosine distance of the masks, and the default is 0.25. For tables it is in standard
-        deviations, and the default is 0.75 times the square root of the number of columns.
+        Width of the kernel: weights are ``exp(-(distance / kernel_width)^2 / 2)``, where the distance is that
+        from the example. For parts that are present or replaced, it is the cosine distance between the mask of the
+        present parts and the mask of all parts, and the default width is 0.25. For tables, it is the Euclidean distance
+        in standard deviations, and the default width is 0.75 times the square root of the number of columns.
     ridge : float
         Penalty on squared coefficients.
     unit : str
@@ -94,20 +99,21 @@ def lime(
     segments : int, optional
         Number of parts of an image, spectrogram or signal; by default 50, but at most one for every four positions.
     categorical : sequence of int or str, optional
-        Categorical columns of a table; by default those with at most ten distinct values in the background.
+        Categorical columns of a table; by default those with at most ten distinct values in the background, each
+        at least twice on average.
     """
     _check(samples, kernel_width, ridge)
-    values, fits, effective_samples, notes = [], [], [], list(request.notes)
+    values, r2_of_examples, effective_samples, notes = [], [], [], list(request.notes)
     examples = perturb(request, unit, segments, categorical)
     for example in examples:
         nearby = _neighbourhood(example, samples, kernel_width)
-        weights, fit = _fit(nearby.regressors, nearby, ridge)
-        values.append(weights * example.parts.own_regressors)
-        fits.append(fit)
+        coefficients, r2 = _fit(nearby.regressors, nearby, ridge)
+        values.append(coefficients * example.parts.example_regressors)
+        r2_of_examples.append(r2)
         effective_samples.append(nearby.effective_samples)
         notes += [note for note in _notes(nearby) if note not in notes]
     diagnostics = {
-        "r2": number_or_list(fits),
+        "r2": number_or_list(r2_of_examples),
         "samples": samples,
         "effective_samples": number_or_list(effective_samples),
     }
@@ -125,11 +131,11 @@ def cle(
     segments: int | None = None,
     categorical: Sequence[int | str] | None = None,
 ) -> Explanation:
-    """Explain as LIME does, with interaction terms: products of the indicators of several parts (XDeep, 2019).
+    """Explain as LIME does, with interaction terms: products of indicators of several parts (XDeep, Yang et al., 2019).
 
     Forward selection chooses among the terms of one part and of several parts, until the Bayesian information criterion
     no longer improves. All other terms have the value 0. The indicator of a column of a table is 1 if it has the row's
-    category, or a value in the same quarter of the background.
+    category, or a value between the same quartiles of the background.
 
     Parameters
     ----------
@@ -147,22 +153,23 @@ def cle(
     example = perturb_one(request, "cle", unit, segments, categorical)
     _check_spans(spans, len(example.parts.names))
     nearby = _neighbourhood(example, samples, kernel_width)
-    single, fit_of_lime = _fit(nearby.regressors, nearby, ridge)
-    joined, notes = _interaction_terms(spans, np.abs(single * example.parts.own_regressors))
+    lime_coefficients, r2_of_lime = _fit(nearby.regressors, nearby, ridge)
+    interaction_terms, notes = _interaction_terms(spans, np.abs(lime_coefficients * example.parts.example_regressors))
     d = len(example.parts.names)
-    design = np.column_stack([nearby.regressors, *(nearby.like_example[:, list(term)].all(axis=1) for term in joined)])
+    indicators = [nearby.like_example[:, list(term)].all(axis=1) for term in interaction_terms]
+    design = np.column_stack([nearby.regressors, *indicators])
     chosen = _select_forward(design, nearby, terms)
-    weights, fit = _fit(design[:, chosen], nearby, ridge)
+    coefficients, r2 = _fit(design[:, chosen], nearby, ridge)
     values = np.zeros(d)
     interactions = []
-    for i, weight in zip(chosen, weights, strict=True):
+    for i, coefficient in zip(chosen, coefficients, strict=True):
         if i < d:
-            values[i] = weight * example.parts.own_regressors[i]
+            values[i] = coefficient * example.parts.example_regressors[i]
         else:
-            interactions.append(Interaction(joined[i - d], float(weight)))
+            interactions.append(Interaction(interaction_terms[i - d], float(coefficient)))
     interactions.sort(key=lambda term: -abs(term.weight))
     diagnostics = {
-        "r2": fit, "r2_without_interactions": fit_of_lime, "terms": len(chosen), "samples": samples,
+        "r2": r2, "r2_without_interactions": r2_of_lime, "terms": len(chosen), "samples": samples,
         "effective_samples": nearby.effective_samples,
     }  # fmt: skip
     return explain_parts(
@@ -209,12 +216,14 @@ def _fit(design: Array, nearby: Neighbourhood, ridge: float) -> tuple[Array, flo
         return np.zeros(design.shape[1]), float(nearby.is_constant)
     root = np.sqrt(nearby.weights)[:, None]
     columns, outputs = _centre(design, nearby) * root, _centre(nearby.outputs[:, None], nearby) * root
+    # Rows that ask for coefficients of 0 make ordinary least squares a ridge regression.
     penalty = np.sqrt(ridge) * np.eye(columns.shape[1])
-    full, wanted = np.concatenate([columns, penalty]), np.concatenate([outputs, np.zeros((len(penalty), 1))])
-    weights = np.linalg.lstsq(full, wanted)[0]
+    penalised_columns = np.concatenate([columns, penalty])
+    penalised_outputs = np.concatenate([outputs, np.zeros((len(penalty), 1))])
+    coefficients = np.linalg.lstsq(penalised_columns, penalised_outputs)[0]
     total = float((outputs**2).sum())
-    left = float(((outputs - columns @ weights) ** 2).sum())
-    return weights[:, 0], 1 - left / total if total > 0 else 1.0
+    unexplained = float(((outputs - columns @ coefficients) ** 2).sum())
+    return coefficients[:, 0], 1 - unexplained / total if total > 0 else 1.0
 
 
 def _centre(columns: Array, nearby: Neighbourhood) -> Array:
@@ -222,21 +231,21 @@ def _centre(columns: Array, nearby: Neighbourhood) -> Array:
     return centred
 
 
-def _interaction_terms(spans: Sequence[int], sizes: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
-    """Return the interaction terms; if there are too many, only those of the strongest parts."""
-    joined: list[tuple[int, ...]] = []
+def _interaction_terms(spans: Sequence[int], effects: Array) -> tuple[list[tuple[int, ...]], tuple[str, ...]]:
+    """Return the interaction terms; if there are too many, only those of the parts with the largest `effects`."""
+    interaction_terms: list[tuple[int, ...]] = []
     notes: list[str] = []
     for span in sorted(set(spans)):
-        kept = len(sizes)
+        kept = len(effects)
         while comb(kept, span) > MAX_TERMS:
             kept -= 1
-        if kept < len(sizes):
+        if kept < len(effects):
             notes.append(
-                f"terms of {span} parts use only the {kept} of {len(sizes)} parts with the largest single weights"
+                f"terms of {span} parts use only the {kept} of {len(effects)} parts with the largest single weights"
             )
-        strongest = sorted(np.argsort(-sizes, kind="stable")[:kept].tolist())
-        joined += combinations(strongest, span)
-    return joined, tuple(notes)
+        strongest = sorted(np.argsort(-effects, kind="stable")[:kept].tolist())
+        interaction_terms += combinations(strongest, span)
+    return interaction_terms, tuple(notes)
 
 
 def _select_forward(design: Array, nearby: Neighbourhood, terms: int) -> list[int]:
@@ -244,24 +253,25 @@ def _select_forward(design: Array, nearby: Neighbourhood, terms: int) -> list[in
     if nearby.is_constant:
         return []
     root = np.sqrt(nearby.weights)[:, None]
-    columns, left = _centre(design, nearby) * root, (_centre(nearby.outputs[:, None], nearby) * root)[:, 0]
-    start = (columns**2).sum(axis=0)
+    columns, residual = _centre(design, nearby) * root, (_centre(nearby.outputs[:, None], nearby) * root)[:, 0]
+    squared_lengths_at_start = (columns**2).sum(axis=0)
     chosen: list[int] = []
-    n, total = nearby.effective_samples, float((left**2).sum())
-    remaining = total
-    while len(chosen) < min(terms, len(design) - 1) and remaining > NO_CHANGE * total:
-        lengths = (columns**2).sum(axis=0)
+    n, total = nearby.effective_samples, float((residual**2).sum())
+    unexplained = total
+    while len(chosen) < min(terms, len(design) - 1) and unexplained > NEGLIGIBLE * total:
+        squared_lengths = (columns**2).sum(axis=0)
         # A linear combination of the selected columns is only rounding error after orthogonalisation.
-        free = lengths > 1e-9 * np.maximum(start, SMALLEST)
-        gains = np.where(free, (columns.T @ left) ** 2 / np.where(free, lengths, 1), 0)
+        independent = squared_lengths > 1e-9 * np.maximum(squared_lengths_at_start, TINY)
+        gains = np.where(independent, (columns.T @ residual) ** 2 / np.where(independent, squared_lengths, 1), 0)
         best = int(gains.argmax())
-        after = max(remaining - float(gains[best]), 0.0)
-        if not free[best] or n * np.log(max(after, NO_CHANGE * total) / remaining) + np.log(n) >= 0:
+        after = max(unexplained - float(gains[best]), 0.0)
+        # The criterion n log(unexplained) + k log(n), for k terms and n effective samples, must decrease.
+        if not independent[best] or n * np.log(max(after, NEGLIGIBLE * total) / unexplained) + np.log(n) >= 0:
             break
-        direction = columns[:, best] / np.sqrt(lengths[best])
-        left = left - direction * (direction @ left)
+        direction = columns[:, best] / np.sqrt(squared_lengths[best])
+        residual = residual - direction * (direction @ residual)
         columns = columns - np.outer(direction, direction @ columns)
-        remaining = float((left**2).sum())
+        unexplained = float((residual**2).sum())
         chosen.append(best)
     return chosen
 

@@ -42,7 +42,7 @@ class Parts(Protocol):
         """Return the distance of each input from the example, ``(n,)``."""
 
     @property
-    def own_regressors(self) -> Array:
+    def example_regressors(self) -> Array:
         """Values of the regressors at the example, ``(d,)``; coefficient times value is a part's contribution."""
 
     @property
@@ -70,7 +70,7 @@ class MaskedParts:
         return distance
 
     @property
-    def own_regressors(self) -> Array:
+    def example_regressors(self) -> Array:
         """Return ones."""
         return np.ones(len(self.names))
 
@@ -178,7 +178,7 @@ class Columns:
         return distance
 
     @property
-    def own_regressors(self) -> Array:
+    def example_regressors(self) -> Array:
         """1 for a category; for other columns the row's value in standard deviations from the mean."""
         mean, spread = self._spread()
         return np.where(self.categorical, 1.0, (self.values[0] - mean) / spread)

@@ -1,4 +1,4 @@
-"""Finite networks that converge to an infinitely wide one, in both parameterisations."""
+"""Finite networks that converge to an infinitely wide one, in the NTK or the standard parameterisation."""
 
 import math
 from collections import OrderedDict
@@ -34,11 +34,12 @@ class Weighted(nn.Module):
     Parameters
     ----------
     layer : Dense or Conv
-        The infinitely wide layer: its variances, and the windows of a convolution.
+        The infinitely wide layer: its variances, and the size, stride and padding of a convolution.
     inputs, outputs : int
         Number of input and output features, or channels.
     parameterization : {"ntk", "standard"}
-        With ``ntk`` weights have variance 1 and are scaled in the forward pass.
+        With ``ntk``, weights and biases are drawn with variance 1 and scaled in the forward pass. With ``standard``,
+        they are drawn with the variances of the layer (that of weights divided by the fan-in).
     generator : torch.Generator
         Generator of the weights and biases.
     """
@@ -68,12 +69,12 @@ class Weighted(nn.Module):
 
 
 class LocallyConnected(nn.Module):
-    """A convolution whose filters are drawn and trained for each position apart.
+    """A convolution with separate filters for each position.
 
     Parameters
     ----------
     layer : Conv
-        The infinitely wide layer: its variances and windows.
+        The infinitely wide layer: its variances, size, stride and padding.
     shape : (int, int, int)
         Channels, height and width of its input.
     outputs : int
@@ -90,8 +91,8 @@ class LocallyConnected(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.windows, fan_in = layer.windows, shape[0] * layer.windows.area
-        self.size = tuple(self._positions(shape[1:]))
-        positions = math.prod(self.size)
+        self.output_size = self._output_size(shape[1:])
+        positions = math.prod(self.output_size)
         self.weight, self.weight_scale = _random_parameter(
             (positions, outputs, fan_in), layer.weight_variance / fan_in, parameterization, generator
         )
@@ -101,21 +102,24 @@ class LocallyConnected(nn.Module):
                 (positions, 1, outputs), layer.bias_variance, parameterization, generator
             )
 
-    def _positions(self, image: tuple[int, ...]) -> list[int]:
+    def _output_size(self, input_size: tuple[int, ...]) -> tuple[int, ...]:
+        """Return height and width of the output for an input of this height and width."""
         windows = self.windows
-        return [
+        return tuple(
             (length + 2 * padding - size) // stride + 1
-            for length, size, stride, padding in zip(image, windows.size, windows.stride, windows.padding, strict=True)
-        ]
+            for length, size, stride, padding in zip(
+                input_size, windows.size, windows.stride, windows.padding, strict=True
+            )
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output for images ``(n, inputs, height, width)``."""
         windows = self.windows
         patches = nn.functional.unfold(x, windows.size, padding=windows.padding, stride=windows.stride)
-        found = patches.permute(2, 0, 1) @ (self.weight * self.weight_scale).mT
+        outputs = patches.permute(2, 0, 1) @ (self.weight * self.weight_scale).mT
         if self.bias is not None:
-            found = found + self.bias * self.bias_scale
-        return found.permute(1, 2, 0).reshape(len(x), -1, *self.size)
+            outputs = outputs + self.bias * self.bias_scale
+        return outputs.permute(1, 2, 0).reshape(len(x), -1, *self.output_size)
 
 
 class Elementwise(nn.Module):
@@ -133,8 +137,8 @@ class Elementwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the function of each feature."""
-        found: Tensor = getattr(torch, self.name)(x)
-        return found
+        activations: Tensor = getattr(torch, self.name)(x)
+        return activations
 
     def extra_repr(self) -> str:
         """Return the name, for ``repr``."""
@@ -183,8 +187,8 @@ class Sum(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sum of the outputs of both branches."""
-        found: Tensor = self.branch(x) + self.shortcut(x)
-        return found
+        total: Tensor = self.branch(x) + self.shortcut(x)
+        return total
 
 
 def finite_network(
@@ -205,7 +209,7 @@ def finite_network(
         Number of features, or channels, of all other layers; by default the width of each layer.
     shared_filters : bool
         Whether a convolution has the same filters everywhere. If not, each position has its own: the network is locally
-        connected. With a VEC head its limit is the same.
+        connected. Its limit is the same if the network flattens its images (a VEC head) and does not pool.
     seed : int
         Seed of the weights; torch's global generators are not used.
 
@@ -228,8 +232,9 @@ def finite_network(
         raise KernelError("a finite network must end in a Dense or Conv layer: add Dense()")
     random_layers = _RandomLayers(network, seed, shared_filters)
     made, shape = _modules(network.layers[:-1], tuple(input_shape), random_layers, width, "")
-    final = random_layers.layer_with_weights(last, shape, outputs, str(len(network.layers) - 1))
-    return nn.Sequential(OrderedDict([*made.named_children(), (str(len(made)), final)]))
+    name = str(len(made))
+    final = random_layers.layer_with_weights(last, shape, outputs, name)
+    return nn.Sequential(OrderedDict([*made.named_children(), (name, final)]))
 
 
 @dataclass(frozen=True)
@@ -243,7 +248,7 @@ class _RandomLayers:
     def layer_with_weights(
         self, layer: Dense | Conv, shape: tuple[int, ...], outputs: int | None, name: str
     ) -> nn.Module:
-        """Return a layer with random weights, which depend on its name alone."""
+        """Return a layer whose random weights depend on the seed and on its name and shape, not on other layers."""
         kind = type(layer).__name__
         if outputs is None:
             raise KernelError(f"layer {name} ({kind}) has no width: give width= to all layers, or to it")
@@ -271,7 +276,7 @@ def _modules(
         else:
             module = _layer_without_weights(layer)
         made.append(module)
-        shape = tuple(module(torch.zeros(2, *shape)).shape[1:])
+        shape = tuple(module(torch.zeros(1, *shape)).shape[1:])
     return made, shape
 
 

@@ -15,7 +15,7 @@ def recipe_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimize
     """Return the optimizer of `recipe` for the parameters of `network`."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate, decay = recipe.learning_rate, recipe.weight_decay
-    # The optimizers are fused: updating each tensor of a small network separately costs as much as its gradients.
+    # The optimizers are fused: separate updates of the tensors of a small network cost as much as its gradients.
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
     return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, momentum=0.9, nesterov=True, fused=True)
@@ -34,12 +34,12 @@ class SupervisedStep:
     examples : ArrayExamples
         Examples on the network's device or on the CPU.
     targets : torch.Tensor
-        Classes, int64 ``(n,)``, or target values, ``(n, outputs)``; on the device of the inputs.
+        Classes, int64 ``(n,)``, or target values, ``(n, outputs)``; on the device of the examples.
     loss : callable
         Function from outputs and targets of a batch to their mean loss.
     classes : bool
-        Whether outputs are class scores. An example is then correct if its largest output is that of its class (of its
-        largest target).
+        Whether outputs are class scores. An example is then correct if its largest output is that of its class. With
+        target values, its class is that of its largest target.
     device, dtype : torch.device, torch.dtype
         Device and dtype of the network.
     """
@@ -54,7 +54,7 @@ class SupervisedStep:
     dtype: torch.dtype
 
     def __call__(self, rows: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Take one step, and return the mean loss and, for classes, which examples were correct."""
+        """Take one step; return the mean ``loss`` and, for classes, ``accuracy``: which examples were correct, bool."""
         inputs = as_inputs(self.examples.tensor(rows).to(self.device), self.dtype)  # type: ignore[arg-type]
         targets = self.targets[rows].to(self.device)
         outputs = self.network(inputs)

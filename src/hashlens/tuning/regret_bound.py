@@ -23,17 +23,19 @@ NO_VARIANCE = "zero variance: the fold values of the best trial are all the same
 class RegretBound(StopRule):
     """Stop when a bound of the regret is below the error of the incumbent's value.
 
+    The regret is the possible gain: how much better than the incumbent's value the best value of the space is.
+
     A Gaussian process with a Matern-5/2 kernel and learned noise is fitted to the best ``max(20, n / 2)`` of ``n``
-    trials, and to the best trial of each categorical choice that none of them has. With ``mu`` and ``sigma`` its mean
-    and standard deviation, the bound is
+    trials. If none of these has a choice of a categorical hyperparameter that was tried, the best trial with this
+    choice is added. With ``mu`` and ``sigma`` its mean and standard deviation, the bound is
 
     ``min over the fitted trials of (mu + b sigma) - min over the space of (mu - b sigma)``,
 
     with ``b^2 = 0.4 log(d m^2 pi^2 / (6 delta))`` for ``d`` hyperparameters and ``m`` fitted trials. The form of ``b``
-    is that of a theorem, in which such a bound of the possible gain holds with probability ``1 - delta``. As in the
-    published code, ``b^2`` is a fifth of that of the theorem, and ``d`` takes the place of the number of points of the
-    space. So ``1 - delta`` is not the probability that this bound holds. The bound is compared with the error of the
-    incumbent's cross-validated value (:class:`CVError`), or with a threshold.
+    is that of a theorem, in which such a bound holds with probability ``1 - delta``. As in the published code, ``b^2``
+    is a fifth of that of the theorem, and ``d`` takes the place of the number of points of the space. So ``1 - delta``
+    is not the probability that this bound holds. The bound is compared with the error of the incumbent's
+    cross-validated value (:class:`CVError`), or with a threshold.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ class RegretBound(StopRule):
     delta : float
         Number in the formula of ``b``, between 0 and 1: the smaller, the larger the bound.
     fixed_error : bool
-        Whether to use the error after `first` trials throughout, as in the published code; by default the error of the
-        current incumbent is used.
+        Whether to use the error of the incumbent after `first` trials (see :class:`StopRule`) throughout, as in the
+        published code; by default the error of the current incumbent is used.
     recorded : bool
         Whether to use the bound recorded in the trace instead of fitting a Gaussian process.
     sample_seed : int, optional
@@ -55,7 +57,7 @@ class RegretBound(StopRule):
         This finds smaller values, and so larger bounds: a sample underestimates the possible gain.
     fit_starts : int
         Number of starting points of the fit: the default one, and random ones that are always the same. If there are
-        several, the fit prefers optima that many of them lead to. With 13, and the seed of a recorded run as
+        several, an optimum is preferred if many of them lead to it. With 13, and the seed of a recorded run as
         `sample_seed`, the bound is computed so as to agree with that of the published code.
 
     References
@@ -100,14 +102,14 @@ class RegretBound(StopRule):
             fit_starts=self.fit_starts,
         )  # fmt: skip
         refusals = list(bounds.refusals)
-        for at in np.flatnonzero(~(errors > 0)):
-            refusals[at] = refusals[at] or (NO_FOLDS if np.isnan(errors[at]) else NO_VARIANCE)
+        for i in np.flatnonzero(~(errors > 0)):
+            refusals[i] = refusals[i] or (NO_FOLDS if np.isnan(errors[i]) else NO_VARIANCE)
         return RuleValues(bounds.bound, errors, tuple(refusals))
 
     def _errors(self, trace: Trace, counts: Sequence[int]) -> Floats:
         """Return the error after each of `counts` trials; NaN where the incumbent has no fold values."""
         if self.threshold is not None:
             return np.full(len(counts), float(self.threshold))
-        at = np.array([min(self.first, n) if self.fixed_error else n for n in counts], dtype=np.int64)
-        incumbents = trace.incumbents[at]
+        numbers_of_trials = np.array([min(self.first, n) if self.fixed_error else n for n in counts], dtype=np.int64)
+        incumbents = trace.incumbents[numbers_of_trials]
         return np.where(incumbents < 0, np.nan, self.cv.each(trace.fold_values)[incumbents])

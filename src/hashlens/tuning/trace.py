@@ -72,11 +72,11 @@ class Trace(Result):
         if self.direction not in DIRECTIONS:
             raise TuningError(f"direction must be minimize or maximize; {nearest(self.direction, DIRECTIONS)}")
         values = _column("values", self.values)
-        put = {"values": values, "fold_values": _folds(self.fold_values, len(values))}
+        arrays = {"values": values, "fold_values": _folds(self.fold_values, len(values))}
         for name in ("test_values", "seconds"):
-            put[name] = _column(name, getattr(self, name), len(values))
-        for name, column in put.items():
-            object.__setattr__(self, name, column)
+            arrays[name] = _column(name, getattr(self, name), len(values))
+        for name, array in arrays.items():
+            object.__setattr__(self, name, array)
         object.__setattr__(
             self, "recorded", {name: _column(name, column, len(values)) for name, column in self.recorded.items()}
         )
@@ -112,11 +112,11 @@ class Trace(Result):
 
     @cached_property
     def incumbents(self) -> Ints:
-        """Incumbent, the first best trial, after 0, 1, ... trials, int64 ``(trials + 1,)``; -1 if there is none."""
-        best = np.minimum.accumulate(self.losses) if len(self) else self.losses
-        better = np.r_[np.inf, best[:-1]] > best if len(self) else np.zeros(0, dtype=bool)
-        found = np.where(better, np.arange(len(self)), -1)
-        return np.r_[np.int64(-1), np.maximum.accumulate(found)] if len(self) else np.array([-1])
+        """Incumbent after 0, 1, ... trials, int64 ``(trials + 1,)``: the earliest of the best trials, or -1."""
+        lowest = np.minimum.accumulate(self.losses) if len(self) else self.losses
+        improves = np.r_[np.inf, lowest[:-1]] > lowest if len(self) else np.zeros(0, dtype=bool)
+        improving_trials = np.where(improves, np.arange(len(self)), -1)
+        return np.r_[np.int64(-1), np.maximum.accumulate(improving_trials)] if len(self) else np.array([-1])
 
     @cached_property
     def best(self) -> Floats:
@@ -142,14 +142,15 @@ class Trace(Result):
         """Raise TuningError unless there is an incumbent, and each incumbent has a finite test value."""
         if not len(self) or self.incumbents[-1] < 0:
             raise TuningError(
-                f"{self.display_name} has no trial with a finite value, of {len(self)}: at least one must have ended "
-                "with one"
+                f"{self.display_name} has no trial with a finite value, of {len(self)} in all: at least one is needed"
             )
         begin = int(np.argmax(self.incumbents >= 0))
-        for at in self.incumbents[begin:][~np.isfinite(self.test_curve[begin:])]:
+        untested = self.incumbents[begin:][~np.isfinite(self.test_curve[begin:])]
+        if len(untested):
+            trial = untested[0]
             raise TuningError(
-                f"{self.display_name}, trial {at}: the test value is {self.test_values[at]:g}, and the trial was the "
-                "best so far: each such trial needs a finite test value"
+                f"{self.display_name}, trial {trial}: the test value is {self.test_values[trial]:g}, and the trial was "
+                "the best so far: each such trial needs a finite test value"
             )
 
     def first(self, trials: int) -> "Trace":
@@ -183,23 +184,23 @@ class Trace(Result):
 
     def figures(self) -> tuple[Figure, ...]:
         """Return a figure of the value of the incumbent over trials, and of its test value if it is known."""
-        at = [n for n in range(1, len(self) + 1) if self.incumbents[n] >= 0]
-        lines = [Series("validation", tuple(map(float, at)), tuple((self.sign * self.best[at]).tolist()))]
+        counts = [n for n in range(1, len(self) + 1) if self.incumbents[n] >= 0]
+        lines = [Series("validation", tuple(map(float, counts)), tuple((self.sign * self.best[counts]).tolist()))]
         if len(self.test_values):
-            lines.append(Series("test", lines[0].x, tuple(self.test_curve[at].tolist())))
+            lines.append(Series("test", lines[0].x, tuple(self.test_curve[counts].tolist())))
         return (Lines("Best trial so far", "trials", "value", tuple(lines), dense=True),)
 
     def __rich__(self) -> Table:
         finite = int(np.isfinite(self.values).sum())
-        best = int(self.incumbents[-1])
+        incumbent = int(self.incumbents[-1])
         rows = [
             ("trials", number(len(self))),
             ("with a finite value", number(finite)),
-            ("best trial", number(best) if best >= 0 else "–"),
-            ("its value", number(float(self.values[best])) if best >= 0 else "–"),
+            ("best trial", number(incumbent) if incumbent >= 0 else "–"),
+            ("its value", number(float(self.values[incumbent])) if incumbent >= 0 else "–"),
         ]
-        if best >= 0 and len(self.test_values):
-            rows.append(("its test value", number(float(self.test_values[best]))))
+        if incumbent >= 0 and len(self.test_values):
+            rows.append(("its test value", number(float(self.test_values[incumbent]))))
         if len(self.seconds):
             rows.append(("seconds", number(float(np.nansum(self.seconds)), 1)))
         return table(f"Trace {self.name}".strip(), ("", self.direction), rows)
@@ -215,7 +216,7 @@ class Trace(Result):
             at = int(np.flatnonzero(opposite)[0])
             raise TuningError(
                 f"{self.display_name}, trial {at}: the value {self.values[at]:g} is minus the mean of its fold values, "
-                f"{means[at]:g}: minimize and maximize are mixed up; give both the same sign"
+                f"{means[at]:g}: minimize and maximize are mixed up; give values and fold values the same sign"
             )
 
 
@@ -256,15 +257,18 @@ def _folds(given: Any, trials: int) -> Floats:
     """Return fold values as one array; raise for a row of another length, naming its trial."""
     if not isinstance(given, np.ndarray) or given.dtype == object:
         rows = [None if row is None or not np.size(row) else _row(at, row) for at, row in enumerate(given)]
-        lengths = {len(row): at for at, row in reversed(list(enumerate(rows))) if row is not None}
-        if len(lengths) > 1:
-            (usual, _), (other, at) = sorted(lengths.items(), key=lambda pair: pair[1])[:2]
+        first_trials: dict[int, int] = {}  # by number of folds, in the order of the trials
+        for trial, row in enumerate(rows):
+            if row is not None:
+                first_trials.setdefault(len(row), trial)
+        if len(first_trials) > 1:
+            (usual, _), (other, at) = [*first_trials.items()][:2]
             raise TuningError(
                 f"trial {at} has {other} fold values, and trials before it have {usual}: values of other splits cannot "
                 "be compared"
             )
-        width = next(iter(lengths), 0)
-        given = np.array([np.full(width, np.nan) if row is None else row for row in rows]).reshape(len(rows), width)
+        folds = next(iter(first_trials), 0)
+        given = np.array([np.full(folds, np.nan) if row is None else row for row in rows]).reshape(len(rows), folds)
     array = np.asarray(given, dtype=np.float64)
     if array.ndim == 2 and not len(array):
         return np.empty((trials, 0))
