@@ -1,4 +1,4 @@
-"""A digest of each input as the network receives it: equal inputs have equal digests, for any network."""
+"""A digest of each input as the network receives it: equal inputs have equal digests for all networks of one dtype."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
