@@ -112,7 +112,7 @@ class Trace(Result):
 
     @cached_property
     def incumbents(self) -> Ints:
-        """Incumbent after 0, 1, ... trials, int64 ``(trials + 1,)``: the earliest of the best trials; -1 if there is none."""
+        """Earliest best trial after 0, 1, ... trials, int64 ``(trials + 1,)``; -1 if there is none."""
         lowest = np.minimum.accumulate(self.losses) if len(self) else self.losses
         improves = np.r_[np.inf, lowest[:-1]] > lowest if len(self) else np.zeros(0, dtype=bool)
         improving_trials = np.where(improves, np.arange(len(self)), -1)
