@@ -60,6 +60,11 @@ class Renamed(Result):
 
 
 @dataclass(frozen=True)
+class RenamedRecord:
+    name: str = field(default="", metadata=written_as("label"))
+
+
+@dataclass(frozen=True)
 class Few(Result):
     values: tuple[float, ...] = ()
     name: str = ""
@@ -208,3 +213,6 @@ def test_a_renamed_field_keeps_its_key_in_files():
     assert "values" not in body
     assert from_plain(Renamed, body).values.tolist() == [1, 2]
     assert from_plain(Renamed, {}).values.tolist() == []
+    records = (RenamedRecord("a"),)
+    assert to_plain(records) == [{"label": "a"}]
+    assert from_plain(tuple[RenamedRecord, ...], to_plain(records)) == records

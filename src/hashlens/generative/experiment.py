@@ -117,8 +117,8 @@ class Encoders(Experiment):
     variables = Variables(
         "encoders",
         (
-            Factor("model", default=BIGAN, allowed=MODELS, rests="first"),
-            Factor("ae_weight", "weight of the autoencoder's loss", type="float", default=0.0, rests="first"),
+            Factor("model", default=BIGAN, allowed=MODELS, fixed_at="first"),
+            Factor("ae_weight", "weight of the autoencoder's loss", type="float", default=0.0, fixed_at="first"),
         ),
         None,
         {

@@ -96,13 +96,13 @@ class Experiment(ABC):
         Factors, step and measures.
     Spec : type of StudySpec
         Fields of its study files. Axes and measures are added from the variables, unless they are declared.
-    runs : str
-        Name of its runs on pages, such as ``networks``.
+    runs_noun : str
+        Plural noun for its runs on pages, such as ``networks``.
     """
 
     variables: ClassVar[Variables]
     Spec: ClassVar[type[StudySpec]] = StudySpec
-    runs: ClassVar[str] = "runs"
+    runs_noun: ClassVar[str] = "runs"
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

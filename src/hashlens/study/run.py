@@ -118,7 +118,7 @@ def work(
     spec = todo.resources.spec
     steps = todo.experiment.steps(spec)
     remaining, label_of = status.runs - status.done - len(status.failures), run_labels(todo.runs)
-    with heartbeat(store, worker, lease), bar(status.study or spec.runs_are, remaining, steps) as advance:
+    with heartbeat(store, worker, lease), bar(status.study or spec.runs_noun, remaining, steps) as advance:
 
         def on_progress(run: Run, steps_done: int) -> None:
             for _ in range(steps_done):
@@ -257,7 +257,7 @@ def outcome_problem(outcome: Outcome, variables: Variables) -> str | None:
         if not is_number(row.value):
             return f"{row.measure} is a {type(row.value).__name__}, expected a number"
         if math.isnan(row.value):
-            if not info.may_lack:
+            if not info.may_be_nan:
                 return f"{row.measure} is not a number"
             continue
         low, high = (-math.inf if info.low is None else info.low), (math.inf if info.high is None else info.high)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from hashlens.errors import StudyError
+from hashlens.plain import written_as
 
 FactorType = Literal["text", "int", "float", "bool"]
 TYPES: dict[FactorType, type] = {"text": str, "int": int, "float": float, "bool": bool}
@@ -46,14 +47,14 @@ class Factor(Axis):
         Its level in studies that do not vary it.
     allowed : tuple
         All possible levels; empty if any level of the type is possible.
-    rests : {"last", "first"}
+    fixed_at : {"last", "first"}
         The level at which a page fixes it in charts over other axes.
     """
 
     type: FactorType = "text"
     default: Any = ""
     allowed: tuple[Any, ...] = ()
-    rests: Literal["last", "first"] = "last"
+    fixed_at: Literal["last", "first"] = field(default="last", metadata=written_as("rests"))
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class MeasureInfo:
         Name of a group of measures that are drawn in one chart, such as ``accuracy``.
     every_split : bool
         True if a summary shows it on every split, because its meaning differs between splits.
-    may_lack : bool
+    may_be_nan : bool
         True if its value may be undefined (NaN).
     scale : {"plain", "logit"}
         Scale on which an effect table partitions its variance: logit for shares that span orders of magnitude near 0
@@ -88,7 +89,7 @@ class MeasureInfo:
     better: Literal["higher", "lower"] | None = None
     group: str = ""
     every_split: bool = False
-    may_lack: bool = False
+    may_be_nan: bool = field(default=False, metadata=written_as("may_lack"))
     scale: Literal["plain", "logit"] = "plain"
 
     @property

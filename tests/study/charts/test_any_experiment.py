@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from hashlens.plain import from_plain
 from hashlens.report.page import page_html
 from hashlens.saved.results import load_result
 from hashlens.study.charts import curve, effect_table, summarize
@@ -17,7 +18,7 @@ from hashlens.testing.result_contract import check_result
 FACTORS = (
     Factor("coin", "which coin", "text", "fair"),
     Factor("tosses", type="int", default=10),
-    Factor("bias", type="float", default=0.0, rests="first"),
+    Factor("bias", type="float", default=0.0, fixed_at="first"),
     Factor("gloves", type="bool", default=False),
 )
 MEASURES = {
@@ -144,6 +145,19 @@ def test_claims_of_any_experiment(step):
     assert [decide(made, claim).verdict for claim in (falls, luckier, explains, open_)] == [
         "reproduced", "reproduced", "reproduced", "inconclusive",
     ]  # fmt: skip
+
+
+def test_variables_of_earlier_files_open():
+    plain = {
+        "experiment": "coins",
+        "factors": [{"name": "bias", "type": "float", "default": 0.0, "rests": "first"}],
+        "measures": {"heads": {"low": 0.0, "may_lack": True}},
+    }
+    assert from_plain(Variables, plain) == Variables(
+        "coins",
+        (Factor("bias", type="float", default=0.0, fixed_at="first"),),
+        measures={"heads": MeasureInfo(low=0.0, may_be_nan=True)},
+    )
 
 
 def test_results_come_back_with_their_terms(tmp_path):

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hashlens.errors import StudyError
-from hashlens.study.charts.intervals import Estimate, around_note, estimate_means, mean_intervals
+from hashlens.plain import from_plain
+from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, mean_intervals
 
 WORLDS = {
     "small R": (lambda rng, size: rng.beta(3.9, 191.1, size), 0.02, "share"),
@@ -65,7 +66,7 @@ def test_two_or_three_repeats_show_their_range(values):
     """Of the first, the t interval goes up to 0.64: it says nothing of two shares below 0.0005."""
     interval, shown = mean_intervals(values, "share").at(), estimate_means(values, "share").at()
     assert interval.high - interval.low > shown.high - shown.low
-    assert (shown.low, shown.high, shown.around) == (min(values), max(values), "range")
+    assert (shown.low, shown.high, shown.bounds_kind) == (min(values), max(values), "range")
     assert shown.mean == interval.mean
     assert shown.short == f"{np.mean(values):.3f} [{min(values):.3f}–{max(values):.3f}]"
 
@@ -74,11 +75,16 @@ def test_four_repeats_show_the_interval_and_one_nothing():
     values = [[0.1, 0.2, 0.3, 0.4], [0.1, 0.2, np.nan, np.nan], [0.1, np.nan, np.nan, np.nan], [np.nan] * 4]
     shown, interval = estimate_means(values, "share"), mean_intervals(values, "share")
     assert (shown.low[0], shown.high[0]) == (interval.low[0], interval.high[0])
-    assert [shown.at(row).around for row in range(4)] == ["interval", "range", "interval", "interval"]
+    assert [shown.at(row).bounds_kind for row in range(4)] == ["interval", "range", "interval", "interval"]
     assert (shown.low[1], shown.high[1]) == (0.1, 0.2)
     assert np.isnan(shown.low[2:]).all()
     assert [shown.at(row).short for row in (2, 3)] == ["0.100", "–"]
     assert len(shown.all()) == 3
+
+
+def test_estimates_of_earlier_files_open():
+    plain = {"mean": 0.2, "low": 0.1, "high": 0.3, "repeats": 2, "around": "range"}
+    assert from_plain(Estimate, plain) == Estimate(0.2, 0.1, 0.3, 2, bounds_kind="range")
 
 
 def test_the_note_says_what_is_around_the_means():
@@ -87,7 +93,7 @@ def test_the_note_says_what_is_around_the_means():
         Estimate(0.1, 0.0, 0.2, 2, "range"),
         Estimate(0.1, *[np.nan] * 2, 1),
     )
-    assert around_note([alone, None], 0.95) == ""
-    assert around_note([interval, alone], 0.9) == "(90% interval of the mean)"
-    assert around_note([spread, alone], 0.95) == "[range of the repeats, too few for an interval]"
-    assert around_note([spread, interval], 0.95).endswith("or [range of the repeats] where there are fewer than 4")
+    assert bounds_note([alone, None], 0.95) == ""
+    assert bounds_note([interval, alone], 0.9) == "(90% interval of the mean)"
+    assert bounds_note([spread, alone], 0.95) == "[range of the repeats, too few for an interval]"
+    assert bounds_note([spread, interval], 0.95).endswith("or [range of the repeats] where there are fewer than 4")

@@ -38,6 +38,7 @@ def test_an_earlier_finding_opens_as_what_it_was(tmp_path):
     path.write_text(json.dumps(EARLIER))
     found = load_result(path)
     assert isinstance(found, EarlierFinding)
+    assert (found.true_count, found.tested_count) == (1, 2)
     said = (
         "R falls with width: held on means for 1 of 2, not for the others, which is not a verdict – R test: 0.9 at 10"
     )

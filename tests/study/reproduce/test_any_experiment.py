@@ -88,6 +88,12 @@ def test_a_file_that_cannot_be_read_names_field_and_line(coins, right):
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("key", ["durations", "took"])
+def test_durations_have_the_key_of_earlier_files_too(coins, key):
+    coins.write_text(f"{coins.read_text()}{key}: {{quick: 1 s}}\n")
+    assert find_preset(str(coins)).durations == {"quick": "1 s"}
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(StudyError, match="there is no such file; expected the YAML file of a reproduction"):
         find_preset(str(tmp_path / "none.yaml"))

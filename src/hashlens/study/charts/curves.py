@@ -10,7 +10,7 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, usual_split
-from hashlens.study.charts.intervals import Estimate, around_note, estimate_means, range_of
+from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, range_of
 from hashlens.study.results import Results, default_variables
 from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
@@ -88,7 +88,7 @@ class Curve(Result):
     @property
     def interval_note(self) -> str:
         """Note on the intervals or ranges around the means; empty for single repeats."""
-        return around_note((estimate for series in self.series for estimate in series.estimates), self.confidence)
+        return bounds_note((estimate for series in self.series for estimate in series.estimates), self.confidence)
 
     def __rich__(self) -> Table:
         columns = (self.over.replace("_", " "), *(series.name or "mean" for series in self.series))

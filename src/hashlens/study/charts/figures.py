@@ -93,9 +93,9 @@ def panels(results: Results) -> tuple[Panel, ...]:
     return tuple(by_title.values())
 
 
-def resting_level(variables: Variables, axis: str, levels: Sequence[Any]) -> Any:
+def fixed_level(variables: Variables, axis: str, levels: Sequence[Any]) -> Any:
     """Return the level at which charts over other axes fix an axis: the last, or the first if its factor says so."""
-    first = any(factor.name == axis and factor.rests == "first" for factor in variables.factors)
+    first = any(factor.name == axis and factor.fixed_at == "first" for factor in variables.factors)
     return levels[0 if first else -1]
 
 

@@ -6,7 +6,7 @@ repeats, and the smallest and the largest repeat, called a range, for fewer.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hashlens.arguments import is_number
 from hashlens.errors import StudyError
+from hashlens.plain import written_as
 from hashlens.result import Result
 from hashlens.study.variables import MeasureInfo
 
@@ -22,7 +23,7 @@ Range = tuple[float | None, float | None]
 """Smallest and largest possible value of a measure; None if there is none."""
 RANGES: dict[Scale, Range] = {"share": (0.0, 1.0), "ratio": (0.0, None), "plain": (None, None)}
 """Range of each scale."""
-Around = Literal["interval", "range"]
+BoundsKind = Literal["interval", "range"]
 Array = npt.NDArray[np.float64]
 FEWEST = 4
 """Smallest number of repeats with an interval: with fewer, Student's t covers most possible values of a share."""
@@ -40,7 +41,7 @@ class Estimate(Result):
         Bounds of the interval, or smallest and largest repeat; NaN for a single repeat.
     repeats : int
         Number of repeats.
-    around : {"interval", "range"}
+    bounds_kind : {"interval", "range"}
         Meaning of `low` and `high`.
     """
 
@@ -48,7 +49,7 @@ class Estimate(Result):
     low: float
     high: float
     repeats: int
-    around: Around = "interval"
+    bounds_kind: BoundsKind = field(default="interval", metadata=written_as("around"))
 
     @property
     def ends(self) -> str:
@@ -69,7 +70,7 @@ class Estimate(Result):
     def _ends(self, digits: int) -> str:
         if not np.isfinite(self.low):
             return ""
-        first, last = "[]" if self.around == "range" else "()"
+        first, last = "[]" if self.bounds_kind == "range" else "()"
         return f"{first}{self.low:.{digits}f}–{self.high:.{digits}f}{last}"
 
     def __rich__(self) -> str:
@@ -97,8 +98,8 @@ class Estimates:
     def at(self, *index: int) -> Estimate:
         """Return the estimate of one cell."""
         mean, low, high = (float(part[index]) for part in (self.mean, self.low, self.high))
-        around: Around = "range" if self.is_range[index] else "interval"
-        return Estimate(mean, low, high, int(self.repeats[index]), around)
+        bounds_kind: BoundsKind = "range" if self.is_range[index] else "interval"
+        return Estimate(mean, low, high, int(self.repeats[index]), bounds_kind)
 
     def all(self) -> tuple[Estimate, ...]:
         """Return the estimates of all cells that were measured."""
@@ -125,7 +126,7 @@ def estimate_means(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
         If `confidence` is not between 0 and 1.
 
     >>> estimate_means([0.0004, 0.0000, 0.0002], "share").at()
-    Estimate(mean=0.0002, low=0.0, high=0.0004, repeats=3, around='range')
+    Estimate(mean=0.0002, low=0.0, high=0.0004, repeats=3, bounds_kind='range')
     """
     intervals = mean_intervals(values, scale, confidence)
     table = np.asarray(values, np.float64)
@@ -136,15 +137,15 @@ def estimate_means(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
     return replace(intervals, low=low, high=high, is_range=is_range)
 
 
-def around_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
+def bounds_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
     """Return a note on the intervals or ranges in a table or chart.
 
-    >>> around_note([Estimate(0.5, 0.4, 0.6, 5), Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
+    >>> bounds_note([Estimate(0.5, 0.4, 0.6, 5), Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
     '(95% interval of the mean), or [range of the repeats] where there are fewer than 4'
-    >>> around_note([Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
+    >>> bounds_note([Estimate(0.5, 0.4, 0.6, 2, "range")], 0.95)
     '[range of the repeats, too few for an interval]'
     """
-    kinds = {estimate.around for estimate in estimates if estimate is not None and np.isfinite(estimate.low)}
+    kinds = {estimate.bounds_kind for estimate in estimates if estimate is not None and np.isfinite(estimate.low)}
     interval = f"({confidence:.0%} interval of the mean)"
     if kinds == {"interval", "range"}:
         return f"{interval}, or [range of the repeats] where there are fewer than {FEWEST}"
@@ -182,7 +183,7 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
         If `confidence` is not between 0 and 1.
 
     >>> mean_intervals([0.10, 0.12, 0.11], "share").at()  # doctest: +ELLIPSIS
-    Estimate(mean=0.11, low=0.0875..., high=0.1374..., repeats=3, around='interval')
+    Estimate(mean=0.11, low=0.0875..., high=0.1374..., repeats=3, bounds_kind='interval')
     """
     from scipy.special import stdtrit
 

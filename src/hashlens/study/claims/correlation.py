@@ -34,7 +34,8 @@ class Correlation(Claim):
     Attributes
     ----------
     to : str
-        The second measure; on the same split, unless it names another, as in ``redundancy_ratio on train``.
+        The measure that each of `measures` is correlated to; on the same split, unless it names another, as in
+        ``redundancy_ratio on train``.
     above, below : float, optional
         Claimed bounds of the correlation, from -1 to 1.
     method : {"pearson", "spearman"}

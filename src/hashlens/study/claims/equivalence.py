@@ -24,7 +24,8 @@ class Equivalence(ComparisonClaim):
     Attributes
     ----------
     to : optional
-        What it is compared with: a measure, levels, or ``others``.
+        What is equal to each of `measures`, or to `level`: another measure; or one or several levels of `over`, where
+        ``others`` stands for all levels but `level`.
     margin : float
         Largest difference in either direction that counts as equal.
 

@@ -1,10 +1,11 @@
 """Findings: the result of testing a claim, with its numbers and verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, ClassVar
 
+from hashlens.plain import fields_from_plain, written_as
 from hashlens.report.figures import Figure, Intervals
 from hashlens.report.page import Chart, Page, Section
 from hashlens.result import Result
@@ -51,8 +52,6 @@ class Finding(Result):
     @classmethod
     def from_dict(cls, body: dict[str, Any]) -> "Result":
         """Return the finding from a dict; from schema version 1, an :class:`EarlierFinding`."""
-        from hashlens.plain import fields_from_plain
-
         return fields_from_plain(EarlierFinding if "holding" in body else cls, body)  # type: ignore[no-any-return]
 
     @property
@@ -166,15 +165,15 @@ class EarlierFinding(Result):
     ----------
     says : str
         The claim in words.
-    holding, tested : int
+    true_count, tested_count : int
         Number of lines for which it was true, and number of all lines.
     evidence : tuple of str
         The lines for which it was not true; if it was true for all, one example.
     """
 
     says: str
-    holding: int
-    tested: int
+    true_count: int = field(metadata=written_as("holding"))
+    tested_count: int = field(metadata=written_as("tested"))
     evidence: tuple[str, ...]
 
     verdict: ClassVar[Verdict] = "inconclusive"
@@ -182,8 +181,12 @@ class EarlierFinding(Result):
     @property
     def counts(self) -> str:
         """Counts of lines, in words."""
-        whole = 0 < self.tested == self.holding
-        outcome = "held on means" if whole else f"held on means for {self.holding} of {self.tested}, not for the others"
+        whole = 0 < self.tested_count == self.true_count
+        outcome = (
+            "held on means"
+            if whole
+            else f"held on means for {self.true_count} of {self.tested_count}, not for the others"
+        )
         return f"{outcome}, which is not a verdict"
 
     @property

@@ -30,7 +30,7 @@ class Networks(Experiment):
 
     variables = VARIABLES
     Spec = NetworksSpec
-    runs = "networks"
+    runs_noun = "networks"
 
     def open(
         self, spec: NetworksSpec, device: Any = None, train: Any = None, test: Any = None, **inputs: Any

@@ -54,7 +54,7 @@ class NetworksSpec(StudySpec):
         what is allowed.
     """
 
-    runs_are: ClassVar[str] = "networks"
+    runs_noun: ClassVar[str] = "networks"
 
     data: DataSpec | None = None
     network: NetworkSpec = NetworkSpec()

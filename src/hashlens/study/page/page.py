@@ -12,7 +12,7 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Chart, Page, Section, Widget, charts
 from hashlens.study.charts.curves import Curve, curve
 from hashlens.study.charts.effects import EffectTable, effect_table
-from hashlens.study.charts.figures import curve_lines, panels, resting_level
+from hashlens.study.charts.figures import curve_lines, fixed_level, panels
 from hashlens.study.charts.grid import conditions, level_name
 from hashlens.study.charts.summary import summarize
 from hashlens.study.experiment import EXPERIMENTS, Experiment, find_experiment
@@ -54,7 +54,7 @@ def _experiment(results: Results) -> Experiment | None:
 
 def _runs_noun(results: Results) -> str:
     experiment = _experiment(results)
-    return Experiment.runs if experiment is None else experiment.runs
+    return Experiment.runs_noun if experiment is None else experiment.runs_noun
 
 
 def store_page(store: "Store", command: str = "") -> Page:
@@ -108,7 +108,7 @@ def curve_sections(results: Results) -> Iterator[Section]:
     """Yield a section for each axis that varies: every measure along it, other axes at their first or last level."""
     varying = [axis for axis in results.axes if len(results.levels(axis)) > 1]
     clickable = any(isinstance(block, Widget) for section in opening_of(results).sections for block in section.blocks)
-    resting = {axis: resting_level(results.variables, axis, results.levels(axis)) for axis in varying}
+    resting = {axis: fixed_level(results.variables, axis, results.levels(axis)) for axis in varying}
     for drawn in varying:
         where = {axis: level for axis, level in resting.items() if axis != drawn}
         curves = list(_curves(results, drawn, where))

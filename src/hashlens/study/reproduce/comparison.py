@@ -9,7 +9,7 @@ import numpy as np
 from hashlens.plain import to_plain
 from hashlens.result import Result
 from hashlens.study.charts.grid import conditions
-from hashlens.study.charts.intervals import Estimate, around_note, estimate_means, range_of
+from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, range_of
 from hashlens.study.reproduce.preset import Level, Points, Reference
 from hashlens.study.results import Results, default_variables
 from hashlens.tables import Table, table
@@ -112,7 +112,7 @@ def comparison_table(comparisons: tuple[Comparison, ...], source: str) -> Table:
         )
         for comparison in comparisons
     ]
-    interval_note = around_note((comparison.ours for comparison in comparisons), 0.95)
+    interval_note = bounds_note((comparison.ours for comparison in comparisons), 0.95)
     columns = ("", "paper", "measured", interval_note, "difference", "tolerance", "")
     return table("Comparison with the paper", columns, rows, f"Paper: {source}. The tolerances are set by hashlens.")
 

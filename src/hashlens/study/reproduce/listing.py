@@ -20,7 +20,7 @@ def preset_table() -> Table:
         train_size = preset.expects.train if preset.expects else TRAIN_ROWS
         specs = {size: preset.spec(name, size) for size in SIZES}
         runs = {size: number(_cells(spec, train_size) * spec.repeats) for size, spec in specs.items()}
-        sizes = (part for size in SIZES for part in (runs[size], preset.took.get(size, "–")))
+        sizes = (part for size in SIZES for part in (runs[size], preset.durations.get(size, "–")))
         rows.append((name, _varying_axes(preset), *sizes))
     columns = ("name", "varies", *(part for size in SIZES for part in (size, "took")))
     expecting = {name: preset.expects.name for name, preset in presets.items() if preset.expects}

@@ -92,8 +92,8 @@ def _claims(reproduction: Reproduction) -> Iterator[Block]:
 
 
 def _command_table(reproduction: Reproduction) -> Table:
-    runs_are = reproduction.study.spec.runs_are
-    provenance = provenance_lines(reproduction.provenance, reproduction.seconds, runs_are)
+    runs_noun = reproduction.study.spec.runs_noun
+    provenance = provenance_lines(reproduction.provenance, reproduction.seconds, runs_noun)
     lines = (line.partition(": ") for line in provenance)
     return table(
         "How to reproduce these numbers", ("", ""), [(name, text.strip("`")) for name, _, text in lines], names=2

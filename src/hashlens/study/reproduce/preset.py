@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from hashlens.errors import StudyError, nearest
 from hashlens.study.claims.read import AnyClaim, claims_of
@@ -136,7 +136,7 @@ class Preset(Section):
         Values that medians over the repeats must reach.
     pictures : dict of str to tuple of Panel
         Panels of each picture, by file name.
-    took : dict of str to str
+    durations : dict of str to str
         Approximate duration of each size on two CPU cores; sizes that were never timed are left out.
     study : dict
         Fields of the spec that both sizes share; ``experiment`` too, unless it is networks.
@@ -153,7 +153,8 @@ class Preset(Section):
     claims: tuple[AnyClaim, ...] = ()
     bars: tuple[Bar, ...] = ()
     pictures: dict[str, tuple[Panel, ...]]
-    took: dict[Size, str] = Field(default_factory=dict)
+    # Files of earlier commits call it `took`.
+    durations: dict[Size, str] = Field(default_factory=dict, validation_alias=AliasChoices("durations", "took"))
     study: dict[str, Any]
     quick: dict[str, Any]
     paper: dict[str, Any]

@@ -153,7 +153,7 @@ class Reproduction(Result):
         if self.findings:
             yield titled_list(CLAIMS, (finding.__rich__() for finding in self.findings))
         yield titled_list("Summary", self.conclusion())
-        yield titled_list("Origin", provenance_lines(self.provenance, self.seconds, self.study.spec.runs_are))
+        yield titled_list("Origin", provenance_lines(self.provenance, self.seconds, self.study.spec.runs_noun))
 
     def conclusion(self) -> Iterator[str]:
         """Yield the conclusions as sentences."""
@@ -179,8 +179,8 @@ class Reproduction(Result):
             yield f"Of {len(self.findings)} claim{'s' * (len(self.findings) != 1)}: {verdicts}."
         if self.provenance.failures:
             failures = self.provenance.failures
-            runs_are = self.study.spec.runs_are
-            yield f"{len(failures)} {runs_are} failed and are left out of all numbers, such as {failures[0]}."
+            runs_noun = self.study.spec.runs_noun
+            yield f"{len(failures)} {runs_noun} failed and are left out of all numbers, such as {failures[0]}."
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,13 @@ def titled_list(title: str, lines: Iterable[str]) -> TitledList:
     return TitledList(title, tuple(lines))
 
 
-def provenance_lines(provenance: Provenance, seconds: float, runs_are: str = "networks") -> Iterator[str]:
-    """Yield the provenance of the numbers as readable lines; `runs_are` says what was done: networks, or runs."""
+def provenance_lines(provenance: Provenance, seconds: float, runs_noun: str = "networks") -> Iterator[str]:
+    """Yield the provenance of the numbers as readable lines; `runs_noun` says what was done: networks, or runs."""
     yield f"command: `{provenance.command}`"
     yield f"seed: {provenance.seed}"
     yield f"machine: {provenance.machine}"
     yield from (f"{name}: {value}" for name, value in provenance.settings.items())
-    done = "trained" if runs_are == "networks" else "done"
-    yield f"{runs_are}: {provenance.networks:,}, of which {provenance.trained_now:,} {done} in this call"
+    done = "trained" if runs_noun == "networks" else "done"
+    yield f"{runs_noun}: {provenance.networks:,}, of which {provenance.trained_now:,} {done} in this call"
     yield f"wall time of this call: {duration(seconds)}"
     yield f"training and measuring, over all calls and workers: {duration(provenance.work_seconds)}"

@@ -51,7 +51,7 @@ class StudySpec(Section):
         message gives the field, the value received and the values allowed.
     """
 
-    runs_are: ClassVar[str] = "runs"
+    runs_noun: ClassVar[str] = "runs"
     """Plural noun for the runs of this experiment, in messages."""
     variables: ClassVar[Variables]
     """The factors, the step and the measures of the experiment."""
@@ -135,7 +135,7 @@ class StudySpec(Section):
         levels = (self.levels(factor.name) for factor in self.variables.factors)
         if (runs := self.repeats * math.prod(len(values or (None,)) for values in levels)) > MAX_RUNS:
             total = (
-                f"all axes crossed with {self.repeats:,} repeats make {runs:,} {self.runs_are}, at most "
+                f"all axes crossed with {self.repeats:,} repeats make {runs:,} {self.runs_noun}, at most "
                 f"{MAX_RUNS:,} are allowed"
             )
             field = "repeats" if self.repeats > MAX_RUNS else "axes"

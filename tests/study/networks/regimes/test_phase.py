@@ -3,7 +3,8 @@ import pytest
 
 from hashlens.errors import StudyError
 from hashlens.measures import RegimeThresholds, regime
-from hashlens.study.networks.regimes.phase import REGIMES, phase_chart, phase_slices
+from hashlens.plain import from_plain
+from hashlens.study.networks.regimes.phase import REGIMES, PhaseChart, phase_chart, phase_slices
 from hashlens.study.networks.regimes.sensitivity import RANGES, THRESHOLDS, phase_sensitivity
 
 FULL = {"samples": 48000}
@@ -46,7 +47,7 @@ def test_cells_hold_means_regimes_and_the_shares_of_repeats(four):
     assert chart.cell(40, 100).agreement == pytest.approx(2 / 3)
     assert chart.cell(40, 1).retention.mean == pytest.approx(0.9)
     assert chart.counts() == {REGIMES[0]: 1, REGIMES[1]: 2, REGIMES[2]: 1}
-    assert chart.retained_by == ("knn", "logistic")
+    assert chart.classifiers == ("knn", "logistic")
 
 
 def test_codes_are_held_against_the_best_network_of_the_study(four):
@@ -96,7 +97,7 @@ def test_a_network_that_is_never_right_leaves_the_categorizer_as_it_is(made):
 
 def test_one_categorizer_is_enough_and_is_named(mnist):
     chart = phase_chart(mnist.where(measure=["redundancy_ratio", "network_accuracy", "logistic"]), where=FULL)
-    assert chart.retained_by == ("logistic",)
+    assert chart.classifiers == ("logistic",)
 
 
 def test_boundaries_are_where_the_mean_crosses(mnist):
@@ -254,12 +255,19 @@ def test_cells_are_marked_where_networks_have_not_learnt_their_training_examples
 
 
 def test_where_training_counts_as_failed_is_a_parameter(some_failed):
-    assert not any(cell.failed for cell in phase_chart(some_failed, learnt=0).cells)
-    assert sum(cell.failed for cell in phase_chart(some_failed, learnt=0.9).cells) == 3
-    assert "training failed" not in str(phase_chart(some_failed, learnt=0))
+    assert not any(cell.failed for cell in phase_chart(some_failed, min_relative_accuracy=0).cells)
+    assert sum(cell.failed for cell in phase_chart(some_failed, min_relative_accuracy=0.9).cells) == 3
+    assert "training failed" not in str(phase_chart(some_failed, min_relative_accuracy=0))
     for wrong in (-0.1, 1.5, "half"):
-        with pytest.raises(StudyError, match="learnt must be a share from 0 to 1"):
-            phase_chart(some_failed, learnt=wrong)
+        with pytest.raises(StudyError, match="min_relative_accuracy must be a share from 0 to 1"):
+            phase_chart(some_failed, min_relative_accuracy=wrong)
+
+
+def test_a_chart_of_an_earlier_file_opens(some_failed):
+    chart = phase_chart(some_failed, min_relative_accuracy=0.9)
+    plain = chart.to_dict()
+    assert (plain["retained_by"], plain["learnt"]) == (["knn", "logistic"], 0.9)  # the keys of earlier files
+    assert from_plain(PhaseChart, plain) == chart
 
 
 def test_the_best_is_that_of_the_whole_study_and_untrained_networks_have_not_failed(made):
@@ -274,4 +282,4 @@ def test_the_best_is_that_of_the_whole_study_and_untrained_networks_have_not_fai
 
 
 def test_a_study_without_training_accuracy_is_judged_on_test(four):
-    assert {(cell.x, cell.y) for cell in phase_chart(four, learnt=0.6).cells if cell.failed} == {(40, 1)}
+    assert {(cell.x, cell.y) for cell in phase_chart(four, min_relative_accuracy=0.6).cells if cell.failed} == {(40, 1)}

@@ -8,7 +8,7 @@ from hashlens.errors import StudyError
 from hashlens.study.charts.grid import Grid
 from hashlens.study.results import Results
 
-LEARNT_SHARE = 0.5
+MIN_RELATIVE_ACCURACY = 0.5
 """Share of the best accuracy below which training counts as failed; a threshold set by hashlens."""
 
 
@@ -24,11 +24,13 @@ def best_accuracy(results: Results, split: str) -> float:
     return max(means, default=0.0)
 
 
-def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT_SHARE) -> npt.NDArray[np.bool_]:
+def failed_cells(
+    grid: Grid, results: Results, min_relative_accuracy: float = MIN_RELATIVE_ACCURACY
+) -> npt.NDArray[np.bool_]:
     """Return whether training failed in each cell.
 
-    It failed if the mean accuracy of the networks is below `learnt` times the best of the study. This is the accuracy
-    on train, or on test if train was not measured. Untrained networks, at 0 epochs, never count as failed.
+    It failed if the mean accuracy of the networks is below `min_relative_accuracy` times the best of the study. This is
+    the accuracy on train, or on test if train was not measured. Untrained networks, at 0 epochs, never count as failed.
 
     Parameters
     ----------
@@ -36,22 +38,24 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT_SHARE) -> 
         The cells.
     results : Results
         Results of the whole study.
-    learnt : float
+    min_relative_accuracy : float
         Share of the best accuracy, from 0 to 1; 0 marks no cell.
 
     Raises
     ------
     StudyError
-        If `learnt` is not between 0 and 1.
+        If `min_relative_accuracy` is not between 0 and 1.
     """
-    if not is_number(learnt) or not 0 <= learnt <= 1:
-        raise StudyError(f"learnt must be a share from 0 to 1, received {excerpt(learnt)}")
+    if not is_number(min_relative_accuracy) or not 0 <= min_relative_accuracy <= 1:
+        raise StudyError(
+            f"min_relative_accuracy must be a share from 0 to 1, received {excerpt(min_relative_accuracy)}"
+        )
     rows = grid.results.where(measure="network_accuracy").columns
     split = "train" if "train" in rows["split"] else "test"
     accuracies = grid.values("network_accuracy", split)
     measured = np.isfinite(accuracies)
     mean = np.where(measured, accuracies, 0.0).sum(axis=-1) / np.maximum(1, measured.sum(axis=-1))
-    failed = measured.any(axis=-1) & (mean < learnt * best_accuracy(results, split))
+    failed = measured.any(axis=-1) & (mean < min_relative_accuracy * best_accuracy(results, split))
     if "epochs" in grid.axes:
         axis = grid.axes.index("epochs")
         trained = np.asarray(grid.levels[axis]) > 0
@@ -59,10 +63,10 @@ def failed_cells(grid: Grid, results: Results, learnt: float = LEARNT_SHARE) -> 
     return np.asarray(failed & bool((rows["epochs"] > 0).all()))
 
 
-def failed_note(learnt: float) -> str:
+def failed_note(min_relative_accuracy: float) -> str:
     """Return a note on the mark of failed cells."""
     return (
-        f"× training failed or has not progressed far: these networks reach less than {learnt:.0%} of the best "
-        "accuracy (on train, or on test if train was not measured), so their regime says nothing about the size of "
-        "the network."
+        "× training failed or has not progressed far: these networks reach less than "
+        f"{min_relative_accuracy:.0%} of the best accuracy (on train, or on test if train was not "
+        "measured), so their regime says nothing about the size of the network."
     )

@@ -1,7 +1,7 @@
 """The activation hash phase chart: the regime of networks over any two axes of a study."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -12,13 +12,14 @@ from rich.text import Text
 from hashlens.arguments import is_number
 from hashlens.errors import StudyError, nearest
 from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
+from hashlens.plain import written_as
 from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result, Split
 from hashlens.study.charts.grid import Grid, conditions, is_numeric, lay_out, level_name
 from hashlens.study.charts.intervals import Estimate, Estimates, estimate_means
 from hashlens.study.networks.regimes.boundaries import Boundary, crossings
-from hashlens.study.networks.regimes.failed_cells import LEARNT_SHARE, best_accuracy, failed_cells, failed_note
+from hashlens.study.networks.regimes.failed_cells import MIN_RELATIVE_ACCURACY, best_accuracy, failed_cells, failed_note
 from hashlens.study.results import Results
 from hashlens.tables import Table, table
 
@@ -51,7 +52,7 @@ class PhaseCell(Result):
     shares : dict of str to float
         Share of the repeats in each regime; 1 for one regime if all agree.
     failed : bool
-        Whether training failed in this cell; see `learnt` of :func:`phase_chart`.
+        Whether training failed in this cell; see `min_relative_accuracy` of :func:`phase_chart`.
     """
 
     x: Any
@@ -94,7 +95,7 @@ class PhaseChart(Result):
         Thresholds between the regimes; by default those of :class:`RegimeThresholds`.
     confidence : float
         Confidence level of the intervals.
-    retained_by : tuple of str
+    classifiers : tuple of str
         Classifiers on the codes; the better one determines retention.
     reference : float or None
         Accuracy that retention is relative to; None if it is each network's own.
@@ -102,7 +103,7 @@ class PhaseChart(Result):
         Levels at which other factors are fixed.
     study : str
         Name of the study.
-    learnt : float
+    min_relative_accuracy : float
         Share of the best accuracy below which training counts as failed.
     """
 
@@ -114,11 +115,11 @@ class PhaseChart(Result):
     boundaries: tuple[Boundary, ...]
     thresholds: RegimeThresholds
     confidence: float
-    retained_by: tuple[str, ...]
+    classifiers: tuple[str, ...] = field(metadata=written_as("retained_by"))
     reference: float | None
     where: dict[str, Any]
     study: str = ""
-    learnt: float = LEARNT_SHARE
+    min_relative_accuracy: float = field(default=MIN_RELATIVE_ACCURACY, metadata=written_as("learnt"))
 
     def cell(self, x: Any, y: Any) -> PhaseCell:
         """Return the cell at a level of each axis.
@@ -139,8 +140,8 @@ class PhaseChart(Result):
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes on some of the cells."""
-        note = retention_note(self.retained_by, self.reference)
-        marked = (failed_note(self.learnt),) if any(cell.failed for cell in self.cells) else ()
+        note = retention_note(self.classifiers, self.reference)
+        marked = (failed_note(self.min_relative_accuracy),) if any(cell.failed for cell in self.cells) else ()
         if self.reference is not None:
             return (note, *marked)
         times = {self.x: self.x_levels, self.y: self.y_levels}.get("epochs", (self.where.get("epochs"),))
@@ -209,9 +210,9 @@ class PhaseSlices(Result):
         return slices_page(self)
 
 
-def retention_note(retained_by: Sequence[str], reference: float | None) -> str:
+def retention_note(classifiers: Sequence[str], reference: float | None) -> str:
     """Return the definition of retention in words; arguments as in :class:`PhaseChart`."""
-    methods = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in retained_by)
+    methods = " or ".join({"knn": "K-NN", "logistic": "logistic regression"}[name] for name in classifiers)
     denominator = "the network's own" if reference is None else f"{reference:.3f}"
     return f"Retention: test accuracy of {methods} on the codes / {denominator}."
 
@@ -225,7 +226,7 @@ def phase_chart(
     where: Mapping[str, Any] | None = None,
     against: Against = "best",
     confidence: float = 0.95,
-    learnt: float = LEARNT_SHARE,
+    min_relative_accuracy: float = MIN_RELATIVE_ACCURACY,
 ) -> PhaseChart:
     """Return the regime of every cell of a study, over two axes.
 
@@ -255,7 +256,7 @@ def phase_chart(
         Confidence level of the intervals of the means. Intervals stay in range (see
         :func:`~hashlens.study.charts.intervals.mean_intervals`). Fewer than four repeats are shown by their range
         instead.
-    learnt : float
+    min_relative_accuracy : float
         Cells are marked as failed if the mean accuracy of the networks is below this share of the best in `results`:
         the accuracy on train, or on test if train was not measured. 0 marks no cell.
 
@@ -263,7 +264,7 @@ def phase_chart(
     ------
     StudyError
         If another factor takes several values, a measure is missing, an axis takes one value, no repeat has all
-        numbers, or `against`, `confidence` or `learnt` is out of range.
+        numbers, or `against`, `confidence` or `min_relative_accuracy` is out of range.
     MeasureError
         If `thresholds` is not a RegimeThresholds.
 
@@ -275,11 +276,11 @@ def phase_chart(
     limits = as_thresholds(thresholds)
     grid = lay_out(results, (x, y), where)
     reference = reference_accuracy(results, against)
-    ratio, retention, retained_by = ratio_and_retention(grid, reference)
+    ratio, retention, classifiers = ratio_and_retention(grid, reference)
     train = estimate_means(ratio.train, "share", confidence)
     test = estimate_means(ratio.test, "share", confidence)
     retained = estimate_means(retention, "ratio", confidence)
-    failed = failed_cells(grid, results, learnt)
+    failed = failed_cells(grid, results, min_relative_accuracy)
     cells = []
     for index in map(tuple, np.argwhere(train.repeats > 0).tolist()):
         names = [
@@ -304,8 +305,8 @@ def phase_chart(
     boundaries = _boundaries(grid, train, retained, limits)
     x_levels, y_levels = grid.levels
     return PhaseChart(
-        x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, retained_by, reference,
-        dict(where or {}), results.study, float(learnt),
+        x, y, x_levels, y_levels, tuple(cells), boundaries, limits, confidence, classifiers, reference,
+        dict(where or {}), results.study, float(min_relative_accuracy),
     )  # fmt: skip
 
 
@@ -319,7 +320,7 @@ def phase_slices(
     where: Mapping[str, Any] | None = None,
     against: Against = "best",
     confidence: float = 0.95,
-    learnt: float = LEARNT_SHARE,
+    min_relative_accuracy: float = MIN_RELATIVE_ACCURACY,
 ) -> PhaseSlices:
     """Return a phase chart of `x` and `y` for each level of a third axis `z`.
 
@@ -329,7 +330,7 @@ def phase_slices(
     charts = tuple(
         phase_chart(
             results, x, y, thresholds=thresholds, where={**(where or {}), z: level}, against=against,
-            confidence=confidence, learnt=learnt,
+            confidence=confidence, min_relative_accuracy=min_relative_accuracy,
         )
         for level in levels
     )  # fmt: skip
@@ -355,9 +356,9 @@ def ratio_and_retention(
     """Return R, retention and the classifiers that it uses; a repeat that lacks a number is NaN in all arrays."""
     train, test = (grid.values("redundancy_ratio", split) for split in ("train", "test"))
     rows = grid.results.where(split="test")
-    retained_by = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
+    classifiers = tuple(name for name in CATEGORIZERS if name in rows.columns["measure"])
     network = grid.values("network_accuracy", "test")
-    from_codes = np.maximum.reduce([grid.values(name, "test") for name in retained_by or CATEGORIZERS])
+    from_codes = np.maximum.reduce([grid.values(name, "test") for name in classifiers or CATEGORIZERS])
     retention = from_codes / (
         np.where(network == 0, 1.0, network)
         if reference is None
@@ -365,7 +366,7 @@ def ratio_and_retention(
     )
     complete = np.isfinite(train) & np.isfinite(test) & np.isfinite(retention)
     train, test, retention = (np.where(complete, part, np.nan) for part in (train, test, retention))
-    return Split(train, test), retention, retained_by
+    return Split(train, test), retention, classifiers
 
 
 def _boundaries(grid: Grid, ratio: Estimates, retention: Estimates, limits: RegimeThresholds) -> tuple[Boundary, ...]:

@@ -89,7 +89,7 @@ def _regime_map(
         text_label="R",
         opacity_label=opacity_label,
         pale_name=pale_name,
-        crossed_name=f"{FAILED_MARK} training failed: less than {chart.learnt:.0%} of the best accuracy",
+        crossed_name=f"{FAILED_MARK} training failed: less than {chart.min_relative_accuracy:.0%} of the best accuracy",
         crossed_label=("training", "failed"),  # heading of the column in the table, and its entry for such cells
         note=note,
     )

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from hashlens.measures.regime import RegimeName, RegimeThresholds, as_thresholds, regime
 from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
-from hashlens.study.charts.figures import Panel, axis_positions, panels, resting_level
+from hashlens.study.charts.figures import Panel, axis_positions, fixed_level, panels
 from hashlens.study.charts.grid import Grid, is_numeric, lay_out, level_name
-from hashlens.study.charts.intervals import Estimate, Estimates, around_note, estimate_means, range_of
-from hashlens.study.networks.regimes.failed_cells import LEARNT_SHARE, failed_cells, failed_note
+from hashlens.study.charts.intervals import Estimate, Estimates, bounds_note, estimate_means, range_of
+from hashlens.study.networks.regimes.failed_cells import MIN_RELATIVE_ACCURACY, failed_cells, failed_note
 from hashlens.study.networks.regimes.phase import (
     REGIME_COLOURS,
     REGIMES,
@@ -151,7 +151,7 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
         return None
     grid = lay_out(results, axes)
     reference = reference_accuracy(results)
-    ratio, retention, retained_by = ratio_and_retention(grid, reference)
+    ratio, retention, classifiers = ratio_and_retention(grid, reference)
     first_estimates = (
         estimate_means(ratio.train, "share"),
         estimate_means(ratio.test, "share"),
@@ -160,14 +160,14 @@ def results_cells(results: Results, thresholds: RegimeThresholds | None = None) 
     first = (CellLine(*title, estimates) for title, estimates in zip(FIRST_LINES, first_estimates, strict=True))
     other_lines = tuple(line for panel in panels(grid.results) for line in _lines(grid, panel))
     start = tuple(
-        levels.index(resting_level(results.variables, axis, levels))
+        levels.index(fixed_level(results.variables, axis, levels))
         for axis, levels in zip(axes, grid.levels, strict=True)
     )  # fmt: skip
     failed = failed_cells(grid, results)
     limits = as_thresholds(thresholds)
-    notes = [retention_note(retained_by, reference), limits.source]
+    notes = [retention_note(classifiers, reference), limits.source]
     if failed.any():
-        notes.append(failed_note(LEARNT_SHARE))
+        notes.append(failed_note(MIN_RELATIVE_ACCURACY))
     return Cells(
         axes,
         grid.levels,
@@ -262,7 +262,7 @@ def _estimate_arrays(estimates: Mapping[tuple[int, ...], Estimate], shape: tuple
     repeats, is_range = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
     for index, estimate in estimates.items():
         mean[index], low[index], high[index] = estimate.mean, estimate.low, estimate.high
-        repeats[index], is_range[index] = estimate.repeats, estimate.around == "range"
+        repeats[index], is_range[index] = estimate.repeats, estimate.bounds_kind == "range"
     return Estimates(mean, low, high, repeats, is_range)
 
 
@@ -314,7 +314,7 @@ def _table(cells: Cells) -> Table:
         numbers = (_estimate_text(line.estimates.at(*index), bounds=i < 3) for i, line in enumerate(cells.lines))
         failed = ", training failed" if cells.failed[index] else ""
         rows.append((*levels, f"{cells.regime(index)}{failed}", f"{cells.agreement(index):.0%}", *numbers))
-    interval_note = around_note(
+    interval_note = bounds_note(
         (estimate for line in cells.lines for estimate in line.estimates.all()), cells.confidence
     )
     note = f"{f'Means over repeats {interval_note}'.rstrip()}. {' '.join(cells.notes)}"
