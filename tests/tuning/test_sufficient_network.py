@@ -44,7 +44,7 @@ def test_operations_are_those_of_the_products():
 
 
 def test_inside_the_regime_the_value_is_the_cost():
-    goal = SufficientNetwork(*DATA, thresholds=ANY, learnt=0.0, cost="parameters", **SMALL)
+    goal = SufficientNetwork(*DATA, thresholds=ANY, min_relative_accuracy=0.0, cost="parameters", **SMALL)
     value, measured = tried(goal, width=8)
     assert value == math.log10(measured["cost"]) == math.log10(64 * 8 + 8 + 8 * 10 + 10)
     assert measured["regime"] == "sufficiently-expressive"
@@ -76,7 +76,7 @@ def test_codes_are_compared_with_the_largest_network_unless_a_reference_is_given
 
 
 def test_a_network_that_has_not_learnt_is_outside():
-    goal = SufficientNetwork(*DATA, thresholds=ANY, learnt=1.0, reference=1.0, **SMALL)
+    goal = SufficientNetwork(*DATA, thresholds=ANY, min_relative_accuracy=1.0, reference=1.0, **SMALL)
     _, measured = tried(goal, width=4)
     assert measured["regime"] == "not learnt, sufficiently-expressive"
     assert measured["shortfall"] == pytest.approx(1 - measured["network_accuracy"])
@@ -115,7 +115,7 @@ def test_a_training_that_fails_is_a_pruned_trial_that_says_why():
         ({"cost": "seconds"}, {}, "cost must be one of training, inference, parameters"),
         ({"repeats": 0}, {}, "repeats must be a whole number, 1 or more, received 0"),
         ({"reference": 0}, {}, "reference must be an accuracy above 0"),
-        ({"learnt": 2}, {}, "learnt must be a share from 0 to 1, received 2"),
+        ({"min_relative_accuracy": 2}, {}, "min_relative_accuracy must be a share from 0 to 1, received 2"),
         ({"network": {"widths": 3}}, {}, "widths"),
         ({}, {"widht": [4]}, "networks have no hyperparameter 'widht' to tune; did you mean 'width'"),
         ({}, {"architecture": ["mlp", "cnn"]}, "networks have no hyperparameter 'architecture' to tune"),

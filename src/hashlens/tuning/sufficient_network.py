@@ -72,9 +72,9 @@ class SufficientNetwork:
     distance from the regime. So each network in the regime has a better value than all others.
 
     Networks are in the regime under two conditions. The mean R on train and the mean retention over repeats must be in
-    it (see :func:`hashlens.measures.regime`). And the networks must have learnt: their accuracy is at least `learnt`
-    times the reference. The reference is the accuracy of the largest network in the space, which is trained first. The
-    measurements are in the user attributes of each trial: see :class:`NetworkMeasures`.
+    it (see :func:`hashlens.measures.regime`). And the networks must have learnt: their accuracy is at least
+    `min_relative_accuracy` times the reference. The reference is the accuracy of the largest network in the space,
+    which is trained first. The measurements are in the user attributes of each trial: see :class:`NetworkMeasures`.
 
     Hyperparameters have the names that a study file has under ``network`` and ``training``: ``width``, ``depth``,
     ``batch_norm``, ``dropout``, ``epochs``, ``batch_size``, ``learning_rate``, ``weight_decay`` and more.
@@ -96,7 +96,7 @@ class SufficientNetwork:
         Accuracy by which the accuracy of the codes is divided; by default that of the largest network.
     thresholds : RegimeThresholds, optional
         Thresholds of the regime; by default those of hashlens.
-    learnt : float
+    min_relative_accuracy : float
         Smallest accuracy of the networks, as a share of the reference, from 0 to 1. Without it, an untrained wide
         network could be in the regime, because its codes may separate the classes.
     k : int
@@ -136,7 +136,7 @@ class SufficientNetwork:
         repeats: int = 3,
         reference: float | None = None,
         thresholds: "RegimeThresholds | None" = None,
-        learnt: float = 0.95,
+        min_relative_accuracy: float = 0.95,
         k: int = 9,
         seed: int = 0,
         device: "str | torch.device | None" = None,
@@ -145,7 +145,7 @@ class SufficientNetwork:
 
         if cost not in COSTS:
             raise TuningError(f"cost must be one of {', '.join(COSTS)}; {nearest(cost, COSTS)}")
-        for name, share in (("reference", reference), ("learnt", learnt)):
+        for name, share in (("reference", reference), ("min_relative_accuracy", min_relative_accuracy)):
             if share is not None and (not is_number(share) or not 0 <= share <= 1):
                 raise TuningError(f"{name} must be a share from 0 to 1, received {excerpt(share)}")
         if reference == 0:
@@ -154,7 +154,7 @@ class SufficientNetwork:
         self._fixed = {"network": dict(network or {}), "training": dict(training or {})}
         self._study = {"name": "tuned", "measures": list(MEASURES), "repeats": repeats, "k": k, "seed": seed}
         self._sources, self._device = (train, test), device
-        self.cost, self.reference, self.learnt = cost, reference, learnt
+        self.cost, self.reference, self.min_relative_accuracy = cost, reference, min_relative_accuracy
         self.thresholds = as_thresholds(thresholds)
         self._outcomes_by_key: dict[str, list[Outcome]] = {}
         self._lock = threading.Lock()
@@ -270,7 +270,7 @@ class SufficientNetwork:
         ratio, accuracy = _mean(outcomes, "redundancy_ratio", "train"), _mean(outcomes, "network_accuracy")
         better = [max(_value(outcome, name) for name in ("knn", "logistic")) for outcome in outcomes]
         retention = float(np.mean(better)) / reference
-        limits, least = self.thresholds, self.learnt * reference
+        limits, least = self.thresholds, self.min_relative_accuracy * reference
         missing = (
             (ratio - limits.sufficient_redundancy) / (1 - limits.sufficient_redundancy or 1.0),
             (limits.sufficient_retention - retention) / (limits.sufficient_retention or 1.0),
