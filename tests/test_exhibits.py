@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from hashlens.codes.codes import Codes
-from hashlens.measurement.exhibits import MAX_COLLISIONS, MAX_MAP_ROWS, MAX_SHOWN, exhibits
+from hashlens.measurement.exhibits import MAX_COLLISIONS, MAX_MAP_ROWS, MAX_SHOWN, NovelExamples, exhibits
 from hashlens.measures import determinism
 from hashlens.measures.prepared import nearest_train, prepare
+from hashlens.plain import from_plain
 from hashlens.result import Split
 
 
@@ -49,9 +50,11 @@ def test_what_train_has_nothing_like_is_novel():
     bits[5, :8] ^= True
     found = shown_of(TRAIN, Codes.from_bits(bits, [0, 1] * 6)).novel
     assert found.rows[0] == 5
-    assert found.distances[0] >= 8 > 2 >= found.ordinary
+    assert found.distances[0] >= 8 > 2 >= found.median_distance
     assert (np.diff(found.distances) <= 0).all()
-    assert found.distances.min() > found.ordinary
+    assert found.distances.min() > found.median_distance
+    assert found.to_dict()["ordinary"] == found.median_distance  # the key of earlier files
+    assert from_plain(NovelExamples, found.to_dict()).median_distance == found.median_distance
 
 
 def test_collisions_have_conflicts_first_and_show_every_class():

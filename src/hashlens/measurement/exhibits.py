@@ -1,6 +1,6 @@
 """Exhibits: examples to inspect, found during a measurement: a map, collisions, doubtful labels, novel examples."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from hashlens.measures import CollisionGroup, Determinism
 from hashlens.measures.knn import Distances, Rows
 from hashlens.measures.prepared import Prepared
 from hashlens.measures.projection import ProjectionMethod, project
+from hashlens.plain import written_as
 from hashlens.result import Result, Split
 from hashlens.seeds import numpy_generator
 
@@ -108,7 +109,7 @@ class NovelExamples(Result):
         ``(m,)``: rows, identifiers and labels of the test examples.
     distances : numpy.ndarray
         float64 ``(m,)``: distance to the k-th nearest training code, in bits; Euclidean for channel values.
-    ordinary : float
+    median_distance : float
         Median of that distance over all test examples.
     """
 
@@ -116,7 +117,7 @@ class NovelExamples(Result):
     ids: Ids
     labels: Rows
     distances: Floats
-    ordinary: float
+    median_distance: float = field(metadata=written_as("ordinary"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,7 +242,7 @@ def _novel_examples(prepared: Prepared, distances: Distances) -> NovelExamples:
     test = prepared.codes.test
     assert test.labels is not None
     last = distances[:, -1].astype(np.float64)
-    ordinary = float(np.median(last))
+    median_distance = float(np.median(last))
     ranked = np.argsort(-last, kind="stable")
-    listed = ranked[last[ranked] > ordinary][:MAX_LISTED]
-    return NovelExamples(listed, test.ids[listed], test.labels[listed], last[listed], ordinary)
+    listed = ranked[last[ranked] > median_distance][:MAX_LISTED]
+    return NovelExamples(listed, test.ids[listed], test.labels[listed], last[listed], median_distance)

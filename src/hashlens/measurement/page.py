@@ -218,7 +218,7 @@ def _novel_gallery(exhibits: Exhibits, pictures: ThumbnailIndices, has_values: b
         ("id", "label", "distance"),
         tuple(items),
         f"Distance to the k-th nearest training code, k = {exhibits.k}, {space}; its "
-        f"median over all test examples is {novel.ordinary:.4g}. Their labels need not be wrong: these are the "
+        f"median over all test examples is {novel.median_distance:.4g}. Their labels need not be wrong: these are the "
         "examples least similar to the training data.",
     )
 
