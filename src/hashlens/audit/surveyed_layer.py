@@ -13,11 +13,11 @@ from hashlens.codes.codes import Codes
 from hashlens.errors import AuditError
 
 ALL_LAYERS = "all layers"
-"""Name of the bits of all layers side by side."""
+"""Name of all layers side by side, which are surveyed as if they were one layer."""
 NEAR = 0.01
-"""Largest probability, under the curve, of the ratio of a pair that counts as near in another layer."""
+"""A pair is near if an ordinary row has its ratio or a lower one with at most this probability, by the fitted curve."""
 TIED = 0.05
-"""Largest share of rows with repeated codes in a layer that may judge the pairs of another layer."""
+"""Largest share of unrepeated rows with the code of another row, in a layer that may judge pairs of other layers."""
 CHECKED = 0.1
 """Share of rows, those with the lowest ratios, whose pairs are checked in other layers."""
 
@@ -25,6 +25,9 @@ CHECKED = 0.1
 @dataclass(frozen=True, eq=False)
 class SurveyedLayer:
     """Surveyed rows of training codes with the nearest other rows, in one layer.
+
+    The ratio of a row is its distance to the nearest other row divided by that to the k-th; see
+    :func:`~hashlens.audit.local_ratio.local_ratio`. A view is a version of the images, such as the mirrored images.
 
     Attributes
     ----------
@@ -41,15 +44,15 @@ class SurveyedLayer:
     neighbours : numpy.ndarray
         int64 ``(n, k)``: these rows.
     unrepeated : numpy.ndarray
-        bool ``(n,)``: whether no other row has the same input.
+        bool ``(n,)``: whether no other training row has the same input; all True if digests are missing or all repeat.
     fitted : OrdinaryRatios or None
-        Curve through the quartiles of the ratios of the unrepeated rows.
+        Distribution fitted to the quartiles of the ratios of the unrepeated rows.
     reason : str
         Reason why `fitted` is None; empty otherwise.
     views : tuple of Codes
-        Codes of the surveyed rows, as they are and in the other views.
+        Codes of the surveyed rows: of the images as they are, then in each other view.
     view : numpy.ndarray or None
-        int64 ``(n,)``: index of the view with the lowest ratio of each row.
+        int64 ``(n,)``: for each row, the index of the view with its lowest ratio; None if no bit varies.
     """
 
     name: str
@@ -106,23 +109,24 @@ class SurveyedLayer:
         """
         assert self.fitted is not None  # never None if `separates`
         position = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        packed, last = self.reference.packed[rows], self.distances[position, -1]
+        packed, kth_distances = self.reference.packed[rows], self.distances[position, -1]
         missing = np.flatnonzero(self.rows[position] != rows)
         if len(missing):
-            last[missing] = nearest_others(self.reference, rows[missing], self.distances.shape[1])[0][:, -1]
+            found, _ = nearest_others(self.reference, rows[missing], self.distances.shape[1])
+            kth_distances[missing] = found[:, -1]
         elif view is not None:
-            for v in np.unique(view):
-                packed[view == v] = self.views[v].packed[position[view == v]]
+            for index in np.unique(view):
+                packed[view == index] = self.views[index].packed[position[view == index]]
         distances = np.bitwise_count(packed ^ self.reference.packed[partners]).sum(axis=1, dtype=np.int64)
-        ratios = np.divide(distances, last, out=np.zeros(len(rows)), where=last > 0)
+        ratios = np.divide(distances, kth_distances, out=np.zeros(len(rows)), where=kth_distances > 0)
         return self.fitted.probability(np.minimum(ratios, 1.0)) <= NEAR
 
     def copies(self, others: Sequence["SurveyedLayer"]) -> npt.NDArray[np.bool_] | None:
         """Return whether each surveyed row and its nearest row are copies: near in at least half of the other layers.
 
-        A pair that is near by chance in one layer is usually not near in the next. A pair that is near in one layer is
-        near in all layers side by side too. So for all layers side by side every layer must agree, and a single layer
-        is not enough.
+        Only rows with low ratios are checked (:data:`CHECKED`); the others count as no copies. A pair that is near by
+        chance in one layer is usually not near in another. But a pair that is near in one layer is near in all layers
+        side by side too. So a pair of :data:`ALL_LAYERS` must be near in every layer, and in two layers at least.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The kinds of results that files may contain, and the module of each class; the only list of them."""
+"""The result classes that files may contain. This is their only list."""
 
 KINDS: dict[str, str] = {
     "Along": "hashlens.regions.along",
@@ -96,4 +96,4 @@ KINDS: dict[str, str] = {
     "Tuned": "hashlens.tuning.tuned",
     "WithinRadius": "hashlens.index.neighbours",
 }
-"""Module of each class, by class name. A module is imported when a file of its kind is read."""
+"""Module of each class, by class name, which files state as ``kind``. It is imported when such a file is read."""

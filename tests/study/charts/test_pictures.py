@@ -80,6 +80,12 @@ def test_axes_of_names_are_placed_in_order(made):
         curve_lines(curve(results, "knn", "architecture"), {"": [("vgg", 0.8)]})
 
 
+def test_a_published_level_that_is_no_number_is_an_error(made):
+    found = curve(made({"width": [4, 8]}, lambda repeat, width, **_: {("knn", "test"): 0.9}), "knn", "width")
+    with pytest.raises(StudyError, match="width 'wide' is not a number"):
+        curve_lines(found, {"": [("wide", 0.8)]})
+
+
 def test_bars_are_the_shares_of_the_table(mnist):
     found = effect_table(mnist, responses=["knn"], bootstrap=10)
     (bars,) = effect_bars(found)

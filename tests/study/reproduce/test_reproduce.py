@@ -262,6 +262,21 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
 
 
 @pytest.mark.usefixtures("tiny")
+def test_a_call_interrupted_before_the_store_exists_continues(monkeypatch, tmp_path):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Study, "run", interrupt)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            reproduce("digits-width", out=tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+    (tmp_path / "study.yaml").write_text("name: digits-width\n")
+    with pytest.raises(OutputError, match=r"holds 'study\.yaml' but no reproduction"):
+        reproduce("digits-width", out=tmp_path)
+
+
+@pytest.mark.usefixtures("tiny")
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match=r"holds 'thesis\.tex' but no reproduction"):
@@ -281,7 +296,8 @@ def test_beginning_afresh_deletes_no_study_but_its_own(kind, ours, tmp_path):
     else:
         path.write_text("name: thesis\n")
     before = path.read_bytes()
-    with pytest.raises(OutputError, match=rf"{ours} is .* no reproduction 'digits-width', so it is not deleted"):
+    told = rf"{ours} belongs to no reproduction 'digits-width' \(it is .*\), so it is not deleted"
+    with pytest.raises(OutputError, match=told):
         reproduce("digits-width", out=tmp_path, overwrite=True)
     assert path.read_bytes() == before
 
@@ -294,7 +310,7 @@ def test_test_images_of_another_shape_are_named_with_their_shape(monkeypatch, tm
         return hl.load_data((torch.zeros(1).expand(shape), torch.zeros(shape[0], dtype=torch.int64)))
 
     monkeypatch.setattr(import_module("hashlens.study.reproduce.reproduce"), "load_data", load)
-    with pytest.raises(DataError, match=r"received 10,000 of shape \(1, 20, 20\) on test"):
+    with pytest.raises(DataError, match=r"10,000 test examples of .*, received 10,000 of shape \(1, 20, 20\)"):
         reproduce("mnist-width", tmp_path, out=tmp_path / "out")
 
 
@@ -316,6 +332,6 @@ def test_without_data_it_says_what_the_folder_must_hold(tmp_path):
 
 @pytest.mark.shared
 def test_other_data_are_not_taken_for_mnist(shared_data, tmp_path):
-    with pytest.raises(DataError, match=r"is not MNIST: expected 48,000 examples of shape \(1, 28, 28\)"):
+    with pytest.raises(DataError, match=r"is not MNIST: expected 48,000 train examples of shape \(1, 28, 28\)"):
         reproduce("mnist-width", shared_data / "cifar10", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -23,7 +23,8 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     Raises
     ------
     StudyError
-        If `reference` names a line that the curve does not have, or a level that is not a number on a numeric axis.
+        If `reference` names a line that the curve does not have, a level that is not a number on a numeric axis, or a
+        level that is not on the axis if the axis is not numeric.
     """
     names = [series.name for series in curve.series]
     for name in reference or {}:
@@ -33,6 +34,8 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
     lines = tuple(_series(curve, series) for series in curve.series)
     measures = dict.fromkeys(series.measure for series in curve.series)
     points = {name: tuple(points) for name, points in (reference or {}).items()}
+    # The brackets distinguish intervals from ranges in tables; in a legend they distinguish nothing.
+    band_name = curve.interval_note.translate(dict.fromkeys(map(ord, "()[]")))
     return Lines(
         curve.title,
         curve.variables.label(curve.over),
@@ -44,9 +47,7 @@ def curve_lines(curve: Curve, reference: Reference | None = None, reference_name
             for name, pairs in points.items()
         ),
         reference_name=reference_name,
-        band_name=curve.interval_note.translate(dict.fromkeys(map(ord, "()[]")))
-        if any(line.low for line in lines)
-        else "",
+        band_name=band_name,
         ticks=tuple((_axis_position(curve, level), level_name(level)) for level in curve.levels),
     )
 
@@ -94,7 +95,10 @@ def panels(results: Results) -> tuple[Panel, ...]:
 
 
 def fixed_level(variables: Variables, axis: str, levels: Sequence[Any]) -> Any:
-    """Return the level at which charts over other axes fix an axis: the last, or the first if its factor says so."""
+    """Return the level at which an axis is fixed in charts over other axes.
+
+    It is the last level, or the first if the factor says so (`fixed_at`).
+    """
     first = any(factor.name == axis and factor.fixed_at == "first" for factor in variables.factors)
     return levels[0 if first else -1]
 
@@ -102,7 +106,7 @@ def fixed_level(variables: Variables, axis: str, levels: Sequence[Any]) -> Any:
 def axis_positions(levels: Sequence[Any]) -> dict[str, Any]:
     """Return the positions of levels on an axis (``places``), and whether it is logarithmic (``log``).
 
-    A level of zero comes first on a logarithmic axis.
+    A logarithmic axis has no zero: a level of zero gets a position before the others.
     """
     if not is_numeric(levels):
         return {"places": list(range(len(levels))), "log": False}
@@ -151,7 +155,10 @@ def _series(curve: Curve, series: CurveSeries) -> Series:
 
 def _axis_position(curve: Curve, level: Any) -> float:
     if is_numeric(curve.levels):
-        return float(level)
+        try:
+            return float(level)
+        except (TypeError, ValueError) as error:
+            raise StudyError(f"{curve.over} {level!r} is not a number, as the levels of the curve are") from error
     if level not in curve.levels:
         raise StudyError(f"{curve.over} {level!r} is not on the curve: {nearest(level, curve.levels)}")
     return float(curve.levels.index(level))

@@ -13,16 +13,17 @@ from hashlens.study.claims.lines import ClaimedRange, Line, Verdict
 from hashlens.tables import Table, table
 
 SHOWN = 3
-"""Number of lines printed; all are in `to_dict`."""
+"""Largest number of lines in a summary; `to_dict` has all."""
 
 
 @dataclass(frozen=True)
 class Finding(Result):
     """Result of testing a claim.
 
-    A claim is **reproduced** if the interval of every line lies entirely inside the claimed range, **not reproduced**
-    if the simultaneous interval of some line lies entirely outside, and **inconclusive** otherwise: more repeats are
-    needed.
+    A claim is about one or more numbers, its lines. Each line has an interval of its own, and a simultaneous interval,
+    which is wider because it allows for the number of lines. A claim is **reproduced** if every line has its own
+    interval entirely inside the claimed range, **not reproduced** if some line has its simultaneous interval entirely
+    outside, and **inconclusive** otherwise: more repeats are needed.
 
     Attributes
     ----------
@@ -33,7 +34,7 @@ class Finding(Result):
     verdict : {"reproduced", "not reproduced", "inconclusive"}
         The verdict.
     lines : tuple of Line
-        Numbers that decide it: one for each measure, split and level in the claim.
+        Numbers that decide the verdict: one for each measure, split and level in the claim.
     confidence : float
         Confidence level of the two-sided intervals.
     why : str
@@ -61,19 +62,23 @@ class Finding(Result):
 
     @property
     def deciding(self) -> tuple[Line, ...]:
-        """Lines that decide the verdict, those closest to the claimed bounds first; all lines if it is reproduced."""
+        """Lines whose verdict is that of the claim; all lines if the claim is reproduced.
+
+        If it is reproduced, the lines closest to the claimed bounds come first. Otherwise the lines without an interval
+        come first, and then those whose intervals reach farthest beyond the bounds.
+        """
         return tuple(
             sorted((line for line in self.lines if line.verdict == self.verdict), key=lambda line: line.margin)
         )
 
     @property
     def estimate(self) -> float:
-        """Estimate of the most decisive line."""
+        """Estimate of the first deciding line; NaN if there is none."""
         return self.deciding[0].estimate if self.deciding else float("nan")
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Interval of the most decisive line."""
+        """Interval of the first deciding line; NaN if there is none."""
         return (self.deciding[0].low, self.deciding[0].high) if self.deciding else (float("nan"), float("nan"))
 
     @property
@@ -92,7 +97,7 @@ class Finding(Result):
 
     @property
     def summary(self) -> str:
-        """Tested quantities in one phrase: the line closest to its bounds, or the first lines without reproduction."""
+        """The first deciding lines and the hint, in one phrase; only one line if the claim is reproduced."""
         first = self.deciding[: 1 if self.reproduced else SHOWN]
         others = len(self.deciding) - len(first)
         parts = [f"{line.text}, claimed {line.claimed.text}" for line in first]
@@ -124,11 +129,12 @@ class Finding(Result):
         return tuple(chart.figure for chart in self.charts())
 
     def charts(self) -> tuple[Chart, ...]:
-        """Return the same figures, each with the table of its lines."""
+        """Return the figures of :meth:`figures`, each with the table of its lines."""
         measured = [line for line in self.lines if isfinite(line.low)]
-        kinds = dict.fromkeys((line.quantity, line.claimed) for line in measured)
+        groups = dict.fromkeys((line.quantity, line.claimed) for line in measured)
         return tuple(
-            self._chart(*kind, [line for line in measured if (line.quantity, line.claimed) == kind]) for kind in kinds
+            self._chart(*group, [line for line in measured if (line.quantity, line.claimed) == group])
+            for group in groups
         )
 
     def _chart(self, quantity: str, claimed: ClaimedRange, lines: Sequence[Line]) -> Chart:
@@ -191,7 +197,7 @@ class EarlierFinding(Result):
 
     @property
     def summary(self) -> str:
-        """First piece of evidence, as one phrase."""
+        """The first pieces of evidence, and the number of the others, in one phrase."""
         others = len(self.evidence) - SHOWN
         return "; ".join((*self.evidence[:SHOWN], *([f"and {others} more"] if others > 0 else [])))
 

@@ -51,7 +51,7 @@ def reproduce(
     ----------
     name : str
         Name of a preset: ``mnist-width``, ``mnist-time``, ``mnist-samples``, ... (`hashlens reproduce --list`). Or the
-        path of a YAML file with the ``study`` of any experiment, its ``claims`` and ``pictures``.
+        path of a YAML file with the same fields as a preset: a study of any experiment, its claims and pictures.
     data : str or Path, optional
         Folder with the Parquet files of the training and test examples of MNIST or CIFAR-10, or with other files that
         the study needs. The presets ``digits-...`` need none.
@@ -69,11 +69,14 @@ def reproduce(
     Raises
     ------
     StudyError
-        If there is no preset of that name, or the folder contains a study with another spec.
+        If there is no preset of that name, or without `overwrite` the folder contains a study with another spec.
     DataError
         If the data are missing, or are not the data of the study.
     OutputError
-        If the folder contains other files or another study, or cannot be written.
+        If the folder contains other files but no study, or with `overwrite` a study of another name, or cannot be
+        written.
+    DeviceError
+        If the device is not available.
 
     References
     ----------
@@ -86,10 +89,12 @@ def reproduce(
     title = Path(name).stem
     spec = preset_.spec(title, size, None if data is None else str(data))
     examples = _load_examples(title, preset_, spec, data)
-    folder = _prepare_folder(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), title, overwrite)
+    folder = _prepare_folder(as_path(out or Path("hashlens-reproduce") / f"{title}-{size}"), spec, overwrite)
     inputs = {} if examples is None else {"train": examples.train, "test": examples.test}
     study = Study(spec, folder / STORE, **inputs)
-    done_before = _done_runs(study) if (folder / STORE).exists() else 0
+    done_before = study.status().done if (folder / STORE).exists() else 0
+    # The study can then be loaded while it runs. The spec of an earlier call is replaced only after the run: the run
+    # raises StudyError if the store has another spec.
     if not (folder / SPEC).exists():
         _write(folder / SPEC, spec.to_yaml())
     study.run(device=device)
@@ -127,7 +132,7 @@ def _load_examples(name: str, preset: Preset, spec: Any, data: str | Path | None
     """Return the training and test examples, checked against the preset; None for a study without data."""
     expected_data = preset.expects
     if expected_data is None and data is not None and not preset.needs:
-        raise DataError(f"{name} takes no data, received {str(data)!r}: its examples come with the library")
+        raise DataError(f"{name} takes no data, received {str(data)!r}: leave it out")
     if preset.needs and data is None:
         raise DataError(f"{name} needs --data DIR, a folder with {preset.needs}")
     hint = ""
@@ -154,28 +159,34 @@ def _load_examples(name: str, preset: Preset, spec: Any, data: str | Path | None
     ):
         if len(part) != expected or shape != expected_data.input_shape:
             raise DataError(
-                f"{str(data)!r} is not {expected_data.name}: expected {expected:,} examples of shape "
-                f"{expected_data.input_shape} in {part.name}, received {len(part):,} of shape {shape} on {split}; "
-                f"{hint}"
+                f"{str(data)!r} is not {expected_data.name}: expected {expected:,} {split} examples of shape "
+                f"{expected_data.input_shape}, received {len(part):,} of shape {shape} in {part.name}; {hint}"
             )
     return examples
 
 
-def _prepare_folder(folder: Path, name: str, overwrite: bool) -> Path:
+def _prepare_folder(folder: Path, spec: Any, overwrite: bool) -> Path:
     """Create the folder and return it; a reproduction in it is kept, or with `overwrite` deleted."""
+    # This also creates the folder.
     check_writable(folder / STORE, overwrite=True)
     foreign = sorted(entry.name for entry in folder.iterdir()) if not (folder / STORE).exists() else []
-    if foreign and not overwrite:
+    # A call that was interrupted before the run created the store leaves the spec alone.
+    interrupted = foreign == [SPEC] and _holds(folder / SPEC, spec.to_yaml())
+    if foreign and not interrupted and not overwrite:
         raise OutputError(
             f"{folder} holds {foreign[0]!r} but no reproduction: choose another folder with out=, or give "
             "overwrite=True"
         )
     if overwrite:
-        own_files = [file for file in (STORE, SPEC) if _belongs_to(folder / file, name)]
+        own_files = [file for file in (STORE, SPEC) if _belongs_to(folder / file, spec.name)]
         for file in (*own_files, *((f"{STORE}-wal", f"{STORE}-shm") if STORE in own_files else ())):
             with suppress(FileNotFoundError):
                 (folder / file).unlink()
     return folder
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace") == text
 
 
 def _belongs_to(path: Path, name: str) -> bool:
@@ -192,19 +203,15 @@ def _belongs_to(path: Path, name: str) -> bool:
         study_name = (
             Store.open(path, create=False).spec.get("name") if path.name == STORE else StudySpec.load(path).name
         )
-        content = f"is of the study {study_name!r}"
+        content = f"it is of the study {study_name!r}"
     except HashlensError as error:
-        study_name, content = None, f"is not a study ({error})"
+        study_name, content = None, f"it is not a study: {error}"
     if study_name != name:
         raise OutputError(
-            f"{path} {content} and no reproduction {name!r}, so it is not deleted: move it, or choose "
-            "another folder with out="
+            f"{path} belongs to no reproduction {name!r} ({content}), so it is not deleted: move it, or choose another "
+            "folder with out="
         )
     return True
-
-
-def _done_runs(study: Study) -> int:
-    return study.status().done
 
 
 def _command(
