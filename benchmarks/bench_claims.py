@@ -13,7 +13,7 @@ import argparse
 import numpy as np
 from rich.console import Console
 
-from hashlens.study.charts.intervals import RANGES
+from hashlens.study.charts.intervals import LIMITS
 from hashlens.study.charts.variance import variance_shares
 from hashlens.study.claims.contrast import contrast_intervals
 from hashlens.study.claims.correlation import fisher_interval
@@ -22,7 +22,7 @@ from hashlens.study.claims.trend import slope_weights
 from hashlens.tables import table
 
 REPEATS = (3, 5, 10)
-SHARE, PLAIN, RATIO = (RANGES[name] for name in ("share", "plain", "ratio"))
+SHARE, PLAIN, RATIO = (LIMITS[name] for name in ("share", "plain", "ratio"))
 
 
 def normal(rng, size):
@@ -55,7 +55,7 @@ def losses(rng, size):
 
 
 MEANS = {normal: 0.0, skewed: 0.9, tight: 0.9, counts: 0.98, strongly_skewed: 0.98, losses: 1.0}
-RANGE = {normal: PLAIN, losses: RATIO}
+LIMITS_OF_KIND = {normal: PLAIN, losses: RATIO}
 STEP = {counts: 1 / 360}
 
 
@@ -78,10 +78,10 @@ def wrong(found, low=None, high=None):
 
 def difference(one, other):
     def rates(rng, size):
-        ranges, steps = (
-            [of.get(kind, default) for kind in (one, other)] for of, default in ((RANGE, SHARE), (STEP, 0.0))
+        limits, steps = (
+            [of.get(kind, default) for kind in (one, other)] for of, default in ((LIMITS_OF_KIND, SHARE), (STEP, 0.0))
         )
-        return wrong(contrast_intervals(paired(one, other, rng, size), (1, -1), ranges, 0.95, steps), 0, 0)
+        return wrong(contrast_intervals(paired(one, other, rng, size), (1, -1), limits, 0.95, steps), 0, 0)
 
     return rates
 
@@ -89,7 +89,7 @@ def difference(one, other):
 def threshold(kind):
     def rates(rng, size):
         values = kind(rng, size)[:, None]
-        found = contrast_intervals(values, (1,), [RANGE.get(kind, SHARE)], 0.95, [STEP.get(kind, 0.0)])
+        found = contrast_intervals(values, (1,), [LIMITS_OF_KIND.get(kind, SHARE)], 0.95, [STEP.get(kind, 0.0)])
         return wrong(found, MEANS[kind], MEANS[kind])
 
     return rates
@@ -101,8 +101,8 @@ def equivalence(kind, margin):
     def rates(rng, size):
         values = paired(kind, kind, rng, size)
         values[:, 0] -= margin
-        range_of = RANGE.get(kind, (-margin, 1.0))
-        found = contrast_intervals(values, (1, -1), (range_of, RANGE.get(kind, SHARE)), 0.95)
+        limits = LIMITS_OF_KIND.get(kind, (-margin, 1.0)), LIMITS_OF_KIND.get(kind, SHARE)
+        found = contrast_intervals(values, (1, -1), limits, 0.95)
         inside = (found.low > -margin) & (found.high < margin)
         return [np.mean(inside), None]
 
@@ -114,8 +114,8 @@ def trend(kinds):
         values = np.stack([kind(rng, size) for kind in kinds], axis=1)
         if set(kinds) == {normal}:
             values += rng.normal(size=(size[0], 1, size[1]))
-        ranges = [RANGE.get(kind, SHARE) for kind in kinds]
-        return wrong(contrast_intervals(values, slope_weights(len(kinds)), ranges, 0.95), 0, 0)
+        limits = [LIMITS_OF_KIND.get(kind, SHARE) for kind in kinds]
+        return wrong(contrast_intervals(values, slope_weights(len(kinds)), limits, 0.95), 0, 0)
 
     return rates
 
@@ -168,7 +168,7 @@ def several(kind, lines, true):
         if not true:
             values[1:, :, 0] += 5.0 if kind is normal else 0.0
         intervals = [
-            contrast_intervals(values, (1, -1), [RANGE.get(kind, SHARE)] * 2, level)
+            contrast_intervals(values, (1, -1), [LIMITS_OF_KIND.get(kind, SHARE)] * 2, level)
             for level in (0.95, 1 - 0.05 / lines)
         ]
         alone, together = intervals

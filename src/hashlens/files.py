@@ -22,7 +22,8 @@ from hashlens.errors import OutputError
 def atomic_write(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`, at which the caller creates a file or folder; rename it at the end.
 
-    If the body raises, the temporary file or folder is deleted, and `path` stays unchanged.
+    If the body raises, the temporary file or folder is deleted, and `path` stays unchanged. An OSError of the body
+    counts as a failure to write.
 
     Raises
     ------
@@ -46,6 +47,8 @@ def atomic_write(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]
 
 def output_path(path: str | Path, overwrite: bool = True) -> Path:
     """Return `path` with symbolic links resolved, so that writing does not replace the links.
+
+    By default `path` may exist: the caller only compares paths, or checks in another way whether it may be replaced.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 import inspect
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -59,6 +60,8 @@ def test_every_scheme_is_in_the_documentation_of_load_data():
         (np.ones((0, 3)), r"there are no examples: inputs have shape \(0, 3\)"),
         (torch.eye(3).to_sparse(), "inputs are a sparse tensor; make them dense with .to_dense"),
         (np.array(["a", "b"]), "inputs of dtype <U1 are not numbers"),
+        (pd.Series(["a", "b"]), "inputs are not an array of numbers"),
+        (pd.Series([{}, {}]), "inputs are not an array of numbers"),
         ((np.eye(3), [0, 1]), "labels must have one entry for each of the 3 inputs"),
         ((np.eye(3), [0, 1, -2]), "the label of row 2 is -2"),
     ],

@@ -154,6 +154,11 @@ def test_estimators_that_break_the_contract_are_told():
         check_in_pipelines(Careless(), images(30).reshape(30, -1).numpy(), np.arange(30) % 3)
 
 
+def test_checks_of_scikit_learn_that_fail_are_named():
+    with pytest.raises(AssertionError, match=r"Careless: these checks .* do not pass: .*'check_n_features_in"):
+        check_sklearn(Careless())
+
+
 def test_contracts_need_no_pytest_to_be_imported(fresh):
     names = ("gate", "figure", "result", "explainer", "index", "estimator")
     code = "".join(f"import hashlens.testing.{name}_contract\n" for name in names)

@@ -19,7 +19,7 @@ def from_arrays(
     class_names: tuple[str, ...] | None = None,
     scale: float = 1.0,
 ) -> ArrayExamples:
-    """Return examples from arrays in memory; the inputs keep their dtype.
+    """Return examples from arrays in memory; the inputs keep their dtype if `scale` is 1.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def from_arrays(
     name : str
         Name of the source, for provenance and messages.
     class_names : tuple of str, optional
-        Names of classes 0, 1, ...
+        Names of classes 0, 1, ...; not used if the labels have names themselves.
     scale : float
         Factor of the inputs, applied in float32 when a batch is made; 1 leaves them unchanged.
 
     Raises
     ------
     DataError
-        If there are no examples, or inputs or labels have an unsupported type.
+        If there are no examples, inputs or labels have an unsupported type, or their numbers differ.
     """
     tensor = _as_tensor(inputs, name)
     if tensor.ndim == 0 or len(tensor) == 0:
@@ -54,13 +54,14 @@ def _as_tensor(inputs: Any, name: str) -> torch.Tensor:
         if inputs.layout != torch.strided:
             raise DataError(f"{name}: inputs are a sparse tensor; make them dense with .to_dense()")
         return inputs.detach().cpu()
+    is_pandas = hasattr(inputs, "iloc")
+    try:
+        array = (array_of if is_pandas else require_unmasked)(inputs, f"{name}: inputs")
+    except (TypeError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise DataError(f"{name}: inputs are not an array of numbers: {reason}") from error
     # torch needs native byte order, no negative strides, and writable memory.
     try:
-        array = (
-            array_of(inputs, f"{name}: inputs")
-            if hasattr(inputs, "iloc")
-            else require_unmasked(inputs, f"{name}: inputs")
-        )
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ["C", "W"]))
     except TypeError:
         raise DataError(

@@ -19,13 +19,13 @@ def reset_method(module: nn.Module) -> Callable[[], object] | None:
 
 
 def modules_to_reset(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the modules to reinitialise, with their names.
+    """Yield the submodules of a model, with their names, without those that another module reinitialises.
 
-    Modules inside a parametrization are left out: their parameters are set through the weight that is computed from
-    them.
+    These are the modules inside the parametrization of a weight: their parameters are set through this weight, by the
+    method of the module that has it. Modules without parameters or without a method are yielded too.
     """
     inside = {id(part) for module in model.modules() if reset_method(module) is not None
-              for parametrized in _parametrizations(module) for part in parametrized.modules()}  # fmt: skip
+              for parametrizations in _parametrizations(module) for part in parametrizations.modules()}  # fmt: skip
     for name, module in model.named_modules():
         if id(module) not in inside:
             yield name, module
@@ -35,13 +35,14 @@ def own_parameters(module: nn.Module) -> list[nn.Parameter]:
     """Return the parameters of one module, including those that a parametrized weight is computed from."""
     return [
         *module.parameters(recurse=False),
-        *(parameter for parametrized in _parametrizations(module) for parameter in parametrized.parameters()),
+        *(parameter for parametrizations in _parametrizations(module) for parameter in parametrizations.parameters()),
     ]
 
 
 def _parametrizations(module: nn.Module) -> list[nn.Module]:
-    parametrized = getattr(module, "parametrizations", None)
-    return [parametrized] if isinstance(parametrized, nn.ModuleDict) else []
+    """Return a list with the parametrizations of a module, by name of the weight; an empty list if it has none."""
+    parametrizations = getattr(module, "parametrizations", None)
+    return [parametrizations] if isinstance(parametrizations, nn.ModuleDict) else []
 
 
 def reinitialise(module: nn.Module, reset: Callable[[], object]) -> None:
@@ -56,7 +57,7 @@ def reinitialise(module: nn.Module, reset: Callable[[], object]) -> None:
     Exception
         Any error of the method, or of a parametrization that cannot be inverted.
     """
-    # torch.nn.utils has functions with the same names as these modules.
+    # These modules are imported by name, because torch.nn.utils.weight_norm and spectral_norm are functions.
     from torch.nn.utils.prune import BasePruningMethod
     from torch.nn.utils.spectral_norm import SpectralNorm
     from torch.nn.utils.weight_norm import WeightNorm
@@ -83,17 +84,21 @@ def reinitialise(module: nn.Module, reset: Callable[[], object]) -> None:
 
 
 def _draw_parametrized(module: nn.Module, reset: Callable[[], object]) -> None:
+    """Reinitialise a module with parametrized weights: draw the weights, then set the parameters behind them."""
     from torch.nn.utils import parametrize
 
     (parametrizations,) = _parametrizations(module)
-    parametrized = [name for name, _ in parametrizations.named_children()]
+    weights = [name for name, _ in parametrizations.named_children()]
     with parametrize.cached():
-        _ = [getattr(module, name) for name in parametrized]  # the tensors that the method overwrites
+        # Without the cache, each access would compute a new tensor, and the values that the method draws would be lost.
+        for name in weights:
+            getattr(module, name)
         reset()
-        drawn = {name: getattr(module, name).detach().clone() for name in parametrized}
+        drawn = {name: getattr(module, name).detach().clone() for name in weights}
     parts = [(part, part.training) for part in parametrizations.modules()]
     for name, value in drawn.items():
         setattr(module, name, value)
+        # In training mode, spectral_norm improves its estimate at each access to the weight.
         for part, _ in parts:
             part.training = True
         for _ in range(POWER_ITERATIONS):

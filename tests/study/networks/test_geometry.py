@@ -15,7 +15,7 @@ from hashlens.regions.directions import random_directions
 from hashlens.regions.local_complexity import local_complexity, typical_distance
 from hashlens.result import Split
 from hashlens.seeds import numpy_generator
-from hashlens.study.charts.intervals import range_of
+from hashlens.study.charts.intervals import limits_of
 from hashlens.study.charts.summary import summarize
 from hashlens.study.networks.evaluate import Evaluation, evaluate
 from hashlens.study.networks.geometry import DIAMETERS, DIRECTIONS, EXAMPLES
@@ -111,7 +111,7 @@ def test_infinite_chords_are_kept_and_left_out_of_means(tmp_path):
 
 def test_lengths_and_counts_are_no_shares():
     for measure in ("local_complexity", "chord_length"):
-        assert range_of(VARIABLES.measures[measure], np.array([0.2, 1.0])) == (VARIABLES.measures[measure].low, None)
+        assert limits_of(VARIABLES.measures[measure], np.array([0.2, 1.0])) == (VARIABLES.measures[measure].low, None)
 
 
 def test_networks_and_data_without_regions_are_refused_before_anything_is_written(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hashlens.report.figures import Figure
 from hashlens.report.page import Page
 from hashlens.result import Result
 from hashlens.study.charts.grid import as_names, conditions, lay_out, level_name, usual_split
-from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, range_of
+from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, limits_of
 from hashlens.study.results import Results, default_variables
 from hashlens.study.variables import Variables
 from hashlens.tables import Table, table
@@ -168,7 +168,7 @@ def curve(
     series = []
     for measure_name, split_name in pairs:
         values = grid.values(measure_name, split_name).reshape(len(grid.levels[0]), len(lines), -1)
-        means = estimate_means(values, range_of(results.measures.get(measure_name), values), confidence)
+        means = estimate_means(values, limits_of(results.measures.get(measure_name), values), confidence)
         for column, level in enumerate(lines):
             parts = [results.variables.label(measure_name)] * (len(measures) > 1) + [split_name] * (
                 len({split_name for _, split_name in pairs}) > 1

@@ -1,8 +1,9 @@
 """Means over a few repeats, with a confidence interval or the range of the repeats.
 
-An interval from two or three repeats is useless for a share near 0 or 1: for two repeats that are both 0.000 to three
-digits it may reach up to 0.943. So tables, charts and pages follow one rule: intervals for :data:`FEWEST` or more
-repeats, and the smallest and the largest repeat, called a range, for fewer.
+An interval from two or three repeats can be useless for a share near 0 or 1: that of the two repeats 0.0000 and 0.0004
+reaches from 0.000 to 0.985. So tables, charts and pages follow one rule: intervals for :data:`FEWEST_REPEATS` or more
+repeats, and the smallest and the largest repeat, called a range, for fewer. The smallest and largest *possible* value
+of a measure are called its limits.
 """
 
 from collections.abc import Iterable
@@ -19,14 +20,14 @@ from hashlens.result import Result
 from hashlens.study.variables import MeasureInfo
 
 Scale = Literal["share", "ratio", "plain"]
-Range = tuple[float | None, float | None]
+Limits = tuple[float | None, float | None]
 """Smallest and largest possible value of a measure; None if there is none."""
-RANGES: dict[Scale, Range] = {"share": (0.0, 1.0), "ratio": (0.0, None), "plain": (None, None)}
-"""Range of each scale."""
+LIMITS: dict[Scale, Limits] = {"share": (0.0, 1.0), "ratio": (0.0, None), "plain": (None, None)}
+"""Limits of each scale; the scales are explained at :func:`mean_intervals`."""
 BoundsKind = Literal["interval", "range"]
 Array = npt.NDArray[np.float64]
-FEWEST = 4
-"""Smallest number of repeats with an interval: with fewer, Student's t covers most possible values of a share."""
+FEWEST_REPEATS = 4
+"""Smallest number of repeats with an interval: with fewer, that of a share near 0 or 1 may cover most of [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +59,16 @@ class Estimate(Result):
         >>> Estimate(0.5, 0.25, 0.75, 2, "range").ends, Estimate(0.5, 0.25, 0.75, 5).ends
         ('[0.2500–0.7500]', '(0.2500–0.7500)')
         """
-        return self._ends(4)
+        return self._ends_as_text(4)
 
     @property
     def short(self) -> str:
         """Mean and bounds as text with three digits; a dash where nothing was measured."""
         if not np.isfinite(self.mean):
             return "–"
-        return f"{self.mean:.3f} {self._ends(3)}".rstrip()
+        return f"{self.mean:.3f} {self._ends_as_text(3)}".rstrip()
 
-    def _ends(self, digits: int) -> str:
+    def _ends_as_text(self, digits: int) -> str:
         if not np.isfinite(self.low):
             return ""
         first, last = "[]" if self.bounds_kind == "range" else "()"
@@ -79,9 +80,10 @@ class Estimate(Result):
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Estimates of many cells: arrays of equal shape, with the fields of :class:`Estimate`.
+    """Estimates of many cells, such as the cells of a chart: one array of the same shape for each number.
 
-    Where `is_range` is true, `low` and `high` are the smallest and largest repeat instead of an interval.
+    The arrays are those of :class:`Estimate`, with `is_range` in place of `bounds_kind`: where it is true, `low` and
+    `high` are the smallest and largest repeat instead of an interval.
     """
 
     mean: npt.NDArray[np.float64]
@@ -106,7 +108,7 @@ class Estimates:
         return tuple(self.at(*index) for index in map(tuple, np.argwhere(np.isfinite(self.mean)).tolist()))
 
 
-def estimate_means(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
+def estimate_means(values: npt.ArrayLike, scale: Scale | Limits = "plain", confidence: float = 0.95) -> Estimates:
     """Return means over the last axis, each with its interval or range.
 
     Parameters
@@ -117,8 +119,8 @@ def estimate_means(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
     Returns
     -------
     Estimates
-        Arrays of shape ``(...)``: `low` and `high` are the interval of the mean for :data:`FEWEST` or more repeats, and
-        the smallest and largest repeat for two or three.
+        Arrays of shape ``(...)``: `low` and `high` are the interval of the mean for :data:`FEWEST_REPEATS` or more
+        repeats, and the smallest and largest repeat for two or three.
 
     Raises
     ------
@@ -130,7 +132,7 @@ def estimate_means(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
     """
     intervals = mean_intervals(values, scale, confidence)
     table = np.asarray(values, np.float64)
-    is_range = (intervals.repeats > 1) & (intervals.repeats < FEWEST)
+    is_range = (intervals.repeats > 1) & (intervals.repeats < FEWEST_REPEATS)
     finite = np.isfinite(table)
     low = np.where(is_range, np.where(finite, table, np.inf).min(axis=-1, initial=np.inf), intervals.low)
     high = np.where(is_range, np.where(finite, table, -np.inf).max(axis=-1, initial=-np.inf), intervals.high)
@@ -148,27 +150,33 @@ def bounds_note(estimates: Iterable[Estimate | None], confidence: float) -> str:
     kinds = {estimate.bounds_kind for estimate in estimates if estimate is not None and np.isfinite(estimate.low)}
     interval = f"({confidence:.0%} interval of the mean)"
     if kinds == {"interval", "range"}:
-        return f"{interval}, or [range of the repeats] where there are fewer than {FEWEST}"
-    return "[range of the repeats, too few for an interval]" if kinds == {"range"} else interval if kinds else ""
+        return f"{interval}, or [range of the repeats] where there are fewer than {FEWEST_REPEATS}"
+    if kinds == {"range"}:
+        return "[range of the repeats, too few for an interval]"
+    return interval if kinds else ""
 
 
-def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confidence: float = 0.95) -> Estimates:
+def mean_intervals(values: npt.ArrayLike, scale: Scale | Limits = "plain", confidence: float = 0.95) -> Estimates:
     """Return means over the last axis, each with a Student t interval.
 
-    The interval is that of the arithmetic mean, ``m ± t s / sqrt(n)``. The half width is transformed by the delta
-    method to a link scale and back, so that the bounds stay in range: the logit for a ``share`` in [0, 1] or any range
-    with two bounds, the logarithm for a ``ratio`` of 0 or more or any range with one bound, no link for ``plain``.
-    Alternatives are worse: a bootstrap of 2 to 10 values has too few distinct samples to keep its level. The clipped t
-    interval misses skewed means near 0 and 1 (its coverage is 88 % instead of 95 % for three repeats of Beta(7.2, 0.8);
-    this interval has 95 % there). The mean of logits is not the logit of the mean. Repeats that agree exactly, or up to
-    rounding at a bound of the range, give an interval of width 0; it only says that they agree.
+    The interval is that of the arithmetic mean, ``m ± t s / sqrt(n)``. It is computed on a link scale: the delta method
+    gives the half width there, and the bounds are transformed back, so that they stay within the limits of the measure.
+    The link is the logit for a ``share`` in [0, 1] or two other limits, and the logarithm for a ``ratio`` of 0 or more
+    or one other limit; ``plain`` has no limits and no link.
+
+    Alternatives are worse. A bootstrap of 2 to 10 values has too few distinct samples to keep its level. The t interval
+    clipped to the limits misses skewed means near 0 and 1 (its coverage is 88 % instead of 95 % for three repeats of
+    Beta(7.2, 0.8); this interval has 95 % there). The t interval of the logits of the repeats is an interval of another
+    number, because the mean of logits is not the logit of the mean.
+
+    Repeats that agree exactly, or up to rounding at a limit, give an interval of width 0; it only says that they agree.
 
     Parameters
     ----------
     values : array of float
         ``(..., n)``: repeats in the last axis; NaN values are left out.
     scale : {"share", "ratio", "plain"} or (float or None, float or None)
-        Kind of the values, or their range.
+        Kind of the values, or their limits.
     confidence : float
         Confidence level of the interval, between 0 and 1.
 
@@ -189,31 +197,31 @@ def mean_intervals(values: npt.ArrayLike, scale: Scale | Range = "plain", confid
 
     require_confidence(confidence)
     table = np.asarray(values, np.float64)
-    range_ = RANGES[scale] if isinstance(scale, str) else scale
+    limits = LIMITS[scale] if isinstance(scale, str) else scale
     known = np.isfinite(table)
     n = known.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = np.where(known, table, 0.0).sum(axis=-1) / n
         squares = np.where(known, np.square(table - mean[..., None]), 0.0).sum(axis=-1)
         half = stdtrit(np.maximum(n - 1, 1), (1 + confidence) / 2) * np.sqrt(squares / (n - 1) / n)
-        low, high = _ends(mean, half, range_)
-    # Repeats whose mean is a bound of the range differ by rounding only; the link scale is infinite there.
-    minimum, maximum = (-np.inf if range_[0] is None else range_[0]), (np.inf if range_[1] is None else range_[1])
+        low, high = _interval_within(mean, half, limits)
+    # Repeats whose mean is a limit differ by rounding only; the link scale is infinite there.
+    minimum, maximum = (-np.inf if limits[0] is None else limits[0]), (np.inf if limits[1] is None else limits[1])
     agreed = (n > 1) & ((squares == 0) | (mean <= minimum) | (mean >= maximum))
     low, high = np.where(agreed, mean, low), np.where(agreed, mean, high)
     single = n < 2
     return Estimates(mean, np.where(single, np.nan, low), np.where(single, np.nan, high), n, np.zeros_like(single))
 
 
-def _ends(mean: Array, half: Array, range_: Range) -> tuple[Array, Array]:
-    """Return the bounds of intervals of half width `half`, computed on the link scale that fits the range."""
+def _interval_within(mean: Array, half: Array, limits: Limits) -> tuple[Array, Array]:
+    """Return the bounds of intervals of half width `half`, computed on the link scale that fits the limits."""
     from scipy.special import expit, logit
 
-    minimum, maximum = range_
+    minimum, maximum = limits
     if minimum is not None and maximum is not None:
         share = (mean - minimum) / (maximum - minimum)
-        width = half / (maximum - minimum) / (share * (1 - share))
-        low, high = (expit(logit(share) + sign * width) for sign in (-1, 1))
+        half_on_link = half / (maximum - minimum) / (share * (1 - share))
+        low, high = (expit(logit(share) + sign * half_on_link) for sign in (-1, 1))
         return minimum + (maximum - minimum) * low, minimum + (maximum - minimum) * high
     if minimum is not None:
         distance = mean - minimum
@@ -230,8 +238,8 @@ def require_confidence(confidence: float) -> None:
         raise StudyError(f"confidence must be between 0 and 1, received {confidence!r}")
 
 
-def range_of(info: MeasureInfo | None, values: npt.ArrayLike) -> Range:
-    """Return the range of a measure; for an unknown measure [0, 1] if no value is outside."""
+def limits_of(info: MeasureInfo | None, values: npt.ArrayLike) -> Limits:
+    """Return the limits of a measure; for an unknown measure 0 and 1 if no value is outside, otherwise none."""
     if info is not None:
         return info.low, info.high
     known = np.asarray(values, np.float64)

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from hashlens.errors import StudyError
 from hashlens.study.charts.grid import lay_out, level_name, usual_split
-from hashlens.study.charts.intervals import Array, Estimate, Range, range_of
+from hashlens.study.charts.intervals import Array, Estimate, Limits, limits_of
 from hashlens.study.claims.contrast import contrast_intervals, step_of
 from hashlens.study.claims.lines import PendingLine
 from hashlens.study.results import Results
@@ -75,8 +75,8 @@ class LevelValues:
         Levels of the axis.
     values : numpy.ndarray
         ``(levels, repeats)``: values, NaN where a repeat has none.
-    range : (float or None, float or None)
-        Range of the measure.
+    limits : (float or None, float or None)
+        Limits of the measure: its smallest and largest possible value.
     step : float
         Smallest difference between values; 0 for a continuous measure.
     """
@@ -84,7 +84,7 @@ class LevelValues:
     name: str
     levels: tuple[Any, ...]
     values: Array
-    range: Range
+    limits: Limits
     step: float
 
     def row(self, level: Any) -> Array:
@@ -109,7 +109,7 @@ def values_along(
     grid = lay_out(results, axes, where)
     table = grid.values(measure, split)
     table = table.reshape(len(grid.levels[0]) if over else 1, len(grid.levels[-1]) if by else 1, -1)
-    range_, step = range_of(results.measures.get(measure), table), step_of(table)
+    limits, step = limits_of(results.measures.get(measure), table), step_of(table)
     for column, level in enumerate(grid.levels[-1] if by else (None,)):
         values = table[:, column]
         measured: npt.NDArray[np.bool_] = np.asarray(np.isfinite(values).any(axis=1))
@@ -120,11 +120,11 @@ def values_along(
         )
         name = f"{results.variables.label(measure)} {split}".strip()
         name += f", {by.replace('_', ' ')} {level_name(level)}" if by else ""
-        yield LevelValues(name, levels, values[measured], range_, step)
+        yield LevelValues(name, levels, values[measured], limits, step)
 
 
 def contrast(values: Array, weights: Sequence[float], terms: Sequence[LevelValues], confidence: float) -> Estimate:
     """Return a weighted sum of the means of rows, with its interval, over the repeats without missing values."""
     values = values[:, np.isfinite(values).all(axis=0)]
-    ranges, steps = [row.range for row in terms], [row.step for row in terms]
-    return contrast_intervals(values, weights, ranges, confidence, steps).at()
+    limits, steps = [row.limits for row in terms], [row.step for row in terms]
+    return contrast_intervals(values, weights, limits, confidence, steps).at()

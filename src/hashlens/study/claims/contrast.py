@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hashlens.study.charts.intervals import Array, Estimates, Range, mean_intervals
+from hashlens.study.charts.intervals import Array, Estimates, Limits, mean_intervals
 
 EQUALITY_TOLERANCE, SMALLEST_STEP = 1e-9, 1e-5
 """Tolerances, as shares of the span of the values: smaller differences count as none, and a smaller step as none."""
@@ -14,17 +14,17 @@ EQUALITY_TOLERANCE, SMALLEST_STEP = 1e-9, 1e-5
 def contrast_intervals(
     values: npt.ArrayLike,
     weights: Sequence[float],
-    ranges: Sequence[Range],
+    limits: Sequence[Limits],
     confidence: float = 0.95,
     steps: Sequence[float] | None = None,
 ) -> Estimates:
     """Return intervals of weighted sums of means over repeats.
 
     Each repeat gives one weighted sum, and Student's t interval of these sums is computed: with weights 1 and -1 it is
-    that of the paired t test. Its coverage is too low near the bounds of a range, where values are skewed. So a second
+    that of the paired t test. Its coverage is too low near the limits of a term, where values are skewed. So a second
     interval is computed (MOVER): it combines the distances from each mean to the bounds of its own interval, which
-    stays in range, with the correlation of the repeats. The wider of the two is used on each side. Both are the same
-    without ranges.
+    stays within the limits, with the correlation of the repeats. The wider of the two is used on each side. Both are
+    the same without limits.
 
     Repeats of a measure with few possible values may agree by chance. Their spread is assumed to be at least half a
     step.
@@ -35,8 +35,8 @@ def contrast_intervals(
         ``(..., terms, n)``: the repeats of each term in the last axis, without missing values.
     weights : sequence of float
         Weight of each term.
-    ranges : sequence of (float or None, float or None)
-        Range of each term.
+    limits : sequence of (float or None, float or None)
+        Limits of each term: its smallest and largest possible value.
     confidence : float
         Confidence level of the two-sided interval.
     steps : sequence of float, optional
@@ -66,7 +66,7 @@ def contrast_intervals(
         np.linalg.norm(coefficients * np.asarray(steps if steps is not None else np.zeros(len(coefficients)))) / 2
     )
     half = stdtrit(n - 1, (1 + confidence) / 2) * np.maximum(sums.std(axis=-1, ddof=1), minimum_spread) / np.sqrt(n)
-    below, above = _combine(table, coefficients, ranges, confidence)
+    below, above = _combine(table, coefficients, limits, confidence)
     return Estimates(mean, mean - np.maximum(half, below), mean + np.maximum(half, above), repeats, flags)
 
 
@@ -85,9 +85,9 @@ def step_of(values: npt.ArrayLike) -> float:
     return float(step) if step >= SMALLEST_STEP * span else 0.0
 
 
-def _combine(table: Array, weights: Array, ranges: Sequence[Range], confidence: float) -> tuple[Array, Array]:
+def _combine(table: Array, weights: Array, limits: Sequence[Limits], confidence: float) -> tuple[Array, Array]:
     """Return the distances from weighted sums to both bounds of their MOVER intervals."""
-    parts = [mean_intervals(table[..., i, :], range_, confidence) for i, range_ in enumerate(ranges)]
+    parts = [mean_intervals(table[..., i, :], limits_of_term, confidence) for i, limits_of_term in enumerate(limits)]
     mean, low, high = (np.stack([getattr(part, name) for part in parts], axis=-1) for name in ("mean", "low", "high"))
     deviations = table - mean[..., None]
     norm = np.sqrt(np.square(deviations).sum(axis=-1, keepdims=True))

@@ -143,6 +143,6 @@ def fisher_interval(per_repeat: Array, rank_cells: int, confidence: float) -> Es
     # The derivative of arctanh(r) is 1 / (1 - r^2).
     z_step = step / (1 - np.tanh(z.mean()) ** 2) if rank_cells and len(z) else 0.0
     estimate = contrast_intervals(
-        z[None], weights=(1.0,), ranges=((None, None),), confidence=confidence, steps=(z_step,)
+        z[None], weights=(1.0,), limits=((None, None),), confidence=confidence, steps=(z_step,)
     ).at()
     return replace(estimate, mean=np.tanh(estimate.mean), low=np.tanh(estimate.low), high=np.tanh(estimate.high))

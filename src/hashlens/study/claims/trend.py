@@ -73,7 +73,7 @@ class Trend(Claim):
             by_level.name,
             tuple(by_level.levels[i] for i in indices),
             by_level.values[indices],
-            by_level.range,
+            by_level.limits,
             by_level.step,
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 from hashlens.plain import to_plain
 from hashlens.result import Result
 from hashlens.study.charts.grid import conditions
-from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, range_of
+from hashlens.study.charts.intervals import Estimate, bounds_note, estimate_means, limits_of
 from hashlens.study.reproduce.preset import Level, Points, Reference
 from hashlens.study.results import Results, default_variables
 from hashlens.tables import Table, table
@@ -123,6 +123,6 @@ def _comparisons(results: Results, points: Points, reference: Reference) -> Iter
             at = {**points.at, points.over: resolve_level(results, points.over, level)}
             rows = results.where(measure=points.measure, split=points.split, layer="", **at)
             measured = rows.columns["value"]
-            ours = estimate_means(measured, range_of(results.measures.get(points.measure), measured)).at()
+            ours = estimate_means(measured, limits_of(results.measures.get(points.measure), measured)).at()
             band, label = reference.bands.get(points.measure), results.variables.label(points.measure)
             yield Comparison(points.measure, points.split, at, value, is_bound, ours, band, label)

@@ -14,7 +14,7 @@ from hashlens.report.figures import COLOURS, Floats
 from hashlens.report.page import Widget
 from hashlens.study.charts.figures import Panel, axis_positions, fixed_level, panels
 from hashlens.study.charts.grid import Grid, is_numeric, lay_out, level_name
-from hashlens.study.charts.intervals import Estimate, Estimates, bounds_note, estimate_means, range_of
+from hashlens.study.charts.intervals import Estimate, Estimates, bounds_note, estimate_means, limits_of
 from hashlens.study.networks.regimes.failed_cells import MIN_RELATIVE_ACCURACY, failed_cells, failed_note
 from hashlens.study.networks.regimes.phase import (
     REGIME_COLOURS,
@@ -189,7 +189,7 @@ def _lines(grid: Grid, panel: Panel) -> list[CellLine]:
         if measure == "redundancy_ratio" and split in ("train", "test"):
             continue
         values = grid.values(measure, split)
-        estimates = estimate_means(values, range_of(grid.results.measures.get(measure), values))
+        estimates = estimate_means(values, limits_of(grid.results.measures.get(measure), values))
         if np.isfinite(estimates.mean).any():
             full_name = f"{grid.results.variables.label(measure)} on {split}"
             lines.append(
