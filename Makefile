@@ -24,10 +24,11 @@ test: $(VENV)/.dev
 test-all: $(VENV)/.all browser
 	$(PYTEST)
 
-# What the tests of pages need besides: Debian's chromium and axe-core. Without them those tests are skipped, and say so.
+# What the tests of pages need besides: Debian's Chromium, without windows, and axe-core. Without them those tests are
+# skipped, and say so.
 browser: | $(BIN)/pip
-	command -v chromium || test "$$(id -u)" != 0 || { apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core; } >/dev/null || true
+	command -v chromium-headless-shell || test "$$(id -u)" != 0 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium-headless-shell fonts-dejavu-core; } >/dev/null || true
 	test -f $(VENV)/axe.min.js || ! command -v npm || { there=$$(mktemp -d) && \
 	  npm pack --silent --fetch-retries=1 --pack-destination $$there axe-core@$(AXE) && \
 	  tar -xzf $$there/axe-core-$(AXE).tgz -O package/axe.min.js >$$there/axe.min.js && mv $$there/axe.min.js $(VENV); } || true

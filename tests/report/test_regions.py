@@ -3,8 +3,6 @@
 import io
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.browser.opening import opened, see_all, until
 from torch import nn
 
 from hashlens.errors import DataError
@@ -385,40 +384,28 @@ def test_very_many_regions_are_an_image_on_the_page(several, tmp_path, monkeypat
     assert all(link.startswith("#") for link in found.links)
 
 
-POINT = """
-<script>
-setTimeout(() => {
+POINT = """places => {
   const plot = document.querySelector('.plane'), area = plot.querySelector('.nsewdrag');
-  const frame = area.getBoundingClientRect(), told = [];
-  for (const [x, y] of PLACES) {
+  const frame = area.getBoundingClientRect();
+  return places.map(([x, y]) => {
     area.dispatchEvent(new MouseEvent('mousemove', {
       clientX: frame.left + x * frame.width, clientY: frame.top + (1 - y) * frame.height, bubbles: true}));
-    told.push(document.querySelector('.hover').textContent);
-  }
-  document.body.dataset.told = JSON.stringify(told);
-}, 500);
-</script>
-"""
+    return document.querySelector('.hover').textContent;
+  });
+}"""
 
 
 @pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_pointing_at_a_region_says_what_it_is(flat, tmp_path):
+def test_pointing_at_a_region_says_what_it_is(flat, tmp_path, browser):
     path = write_page(plane_page(flat, plane_figure(flat, "class")), tmp_path / "plane.html")
     faces = np.argsort(-flat.areas)[:20]
-    shares = (flat.centers[faces] + 1) / 2
-    with path.open("a", encoding="utf-8") as file:
-        file.write(POINT.replace("PLACES", json.dumps(shares.tolist())))
-    arguments = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1000,800",
-        f"--user-data-dir={tmp_path / 'browser'}", "--virtual-time-budget=4000", "--dump-dom", path.as_uri(),
-    ]  # fmt: skip
-    dumped = subprocess.run(arguments, capture_output=True, check=True).stdout.decode()
-    told = json.loads(re.search(r'data-told="([^"]*)"', dumped)[1].replace("&quot;", '"'))
-    notes = region_notes(flat, ("output ≤ 0", "output &gt; 0"))
-    assert [one.replace(">", "&gt;").replace("&amp;", "&") for one in told] == [notes[face] for face in faces]
+    with opened(browser, path) as shown:
+        see_all(shown)
+        until(shown, "document.querySelector('.plane .nsewdrag') !== null")
+        told = shown.evaluate(POINT, ((flat.centers[faces] + 1) / 2).tolist())
+    notes = region_notes(flat, ("output ≤ 0", "output > 0"))
+    assert told == [notes[face] for face in faces]
 
 
 def test_a_picture_is_the_same_bytes_twice(flat):
