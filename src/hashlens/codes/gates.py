@@ -32,7 +32,7 @@ class Gate:
         Function from the operator's arguments by name to pairs (input, breakpoint); the bits are
         ``input > breakpoint``.
     soft : bool
-        Whether the operator is smooth: its bit is the sign of its input, and does not bound a linear region.
+        Whether the operator has curved parts: its bit is the sign of its input, and does not bound a linear region.
     activation : bool
         Whether codes include it by default; the other gates need ``gates="all"``.
     """

@@ -251,6 +251,10 @@ def test_a_reproduction_is_written_and_resumed(tmp_path):
     with pytest.raises(StudyError, match="holds a study with another spec"):
         reproduce("digits-width", out=out, preset="paper")
     assert Study.load(out / "study.yaml").spec.repeats == 2
+    (out / "study.yaml").unlink()
+    with pytest.raises(StudyError, match="holds a study with another spec"):
+        reproduce("digits-width", out=out, preset="paper")
+    assert not (out / "study.yaml").exists()
 
     (out / "study.db").unlink()
     alone = back.page()

@@ -95,7 +95,7 @@ def reproduce(
     done_before = study.status().done if (folder / STORE).exists() else 0
     # The study can then be loaded while it runs. The spec of an earlier call is replaced only after the run: the run
     # raises StudyError if the store has another spec.
-    if not (folder / SPEC).exists():
+    if not (folder / SPEC).exists() and not (folder / STORE).exists():
         _write(folder / SPEC, spec.to_yaml())
     study.run(device=device)
     _write(folder / SPEC, spec.to_yaml())
