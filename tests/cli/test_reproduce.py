@@ -28,7 +28,7 @@ MISTAKES = {
     "no data": (["reproduce", "cifar10-time"], "cifar10-time needs --data DIR, a folder with the Parquet files"),
     "no such folder": (["reproduce", "mnist-time", "--data", "/nowhere/mnist"], "parquet:DIR#test"),
     "empty folder": (["reproduce", "mnist-time", "--data", "EMPTY"], "there are none"),
-    "other images": (["reproduce", "mnist-time", "--data", "OTHER"], "is not MNIST: expected 48,000 examples"),
+    "other images": (["reproduce", "mnist-time", "--data", "OTHER"], "is not MNIST: expected 48,000 train examples"),
     "data not taken": (["reproduce", "digits-width", "--data", "EMPTY"], "digits-width takes no data"),
     "no cuda": (["reproduce", "digits-width", "--device", "cuda:9"], "CUDA"),
     "foreign folder": (["reproduce", "digits-width", "--out", "OTHER"], "but no reproduction"),
