@@ -10,7 +10,7 @@ from torch import nn
 
 import hashlens as hl
 from hashlens.codes.observe import observe
-from hashlens.codes.output_evidence import OutputEvidence, adds_up
+from hashlens.codes.output_evidence import OutputEvidence, adds_up, output_of
 from hashlens.codes.reading import Reading
 
 
@@ -335,3 +335,18 @@ def test_what_differs_between_two_batches_is_noticed(way, caplog):
     noticed = "the same examples gave different values in two small batches"
     assert (noticed in codes.provenance.unsteady) == (noticed in caplog.text) == (way != "neither")
     assert (codes.provenance.unsteady == "") == (way == "neither")
+
+
+@pytest.mark.parametrize(
+    ("bias", "kind", "runs"),
+    [([0.0], "binary_logit", 1), ([5.0, 0.0], "logits", 1), ([0.5, 0.5], "probabilities", 2)],
+)
+def test_more_inputs_are_run_only_if_they_can_change_the_decision(bias, kind, runs):
+    network = torch.nn.utils.skip_init(torch.nn.Linear, 3, len(bias))
+    network.weight.data.zero_()
+    network.bias.data.copy_(torch.tensor(bias))
+    called = []
+    network.register_forward_hook(lambda *_: called.append(1))
+    with torch.no_grad():
+        assert output_of(network, torch.ones(2, 3)).kind == kind
+    assert len(called) == runs
